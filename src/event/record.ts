@@ -1,0 +1,164 @@
+/**
+ * Records: what happened, one per transition. The store's state is the fold of them (`apply.ts`), the outbox
+ * holds them until they are archived, and a segment of the log is a run of them.
+ *
+ * A record that carries bytes (the envelope of an accepted event, the result of a completion) carries them as
+ * `payload`, packed as `envelope.ts` and `result.ts` say, so that no copy of a body is ever parsed on the way.
+ */
+
+/**
+ * Where a record stands in the store's order: `view` goes up at every recovery, `n` counts within the view.
+ * Written `view-n`, which is also a valid Redis stream id.
+ */
+export interface Position {
+  readonly view: number;
+  readonly n: number;
+}
+
+export type Outcome = 'success' | 'fail';
+export type Reason = 'listener' | 'attempts_exhausted' | 'deadline' | 'cancelled' | 'unmatched';
+
+/** One grant of one delivery: the type's ordinal, the listener's ordinal and the count of grants so far. */
+export interface DeliveryRef {
+  /** Id of the event. */
+  readonly id: string;
+  /** Ordinal of the listener within the type; `default` is 0. */
+  readonly listener: number;
+  /** Counts every lease of the delivery, also those handed back; names the attempt together with id and listener. */
+  readonly grant: number;
+}
+
+interface Logged {
+  readonly pos: Position;
+  /** Milliseconds since the epoch, by the store's clock. */
+  readonly at: number;
+}
+
+export interface TypeSet extends Logged {
+  readonly op: 'typeSet';
+  readonly type: string;
+  /** Names the type in keys and attempt ids; never reused within a partition. */
+  readonly ordinal: number;
+  /** 0 for a type that exists by use only. */
+  readonly version: number;
+}
+
+export interface IdempotencyClaim {
+  /** Caller, type and key, joined so that no two differ only by where they were cut. */
+  readonly scope: string;
+  /** SHA-256 (hex) of what makes two requests the same. */
+  readonly fingerprint: string;
+}
+
+export interface Accepted extends Logged {
+  readonly op: 'accepted';
+  readonly id: string;
+  readonly type: string;
+  /** When the delivery may first be leased, ms since the epoch; equal to `at` without a delay. */
+  readonly dueAt: number;
+  readonly idempotency: (IdempotencyClaim & { readonly expiresAt: number }) | null;
+  /** The packed envelope. */
+  readonly payload: Uint8Array;
+}
+
+export interface Granted extends Logged, DeliveryRef {
+  readonly op: 'granted';
+  /** Counts leases that were not handed back: what people call the attempt. */
+  readonly attempt: number;
+  readonly token: string;
+  readonly worker: string | null;
+  /** When the lease ends unless it is extended, ms since the epoch. */
+  readonly expiresAt: number;
+  /** The call that asked, so that a repeat of it gets the same leases. */
+  readonly call: string;
+}
+
+export interface HandedBack extends Logged, DeliveryRef {
+  readonly op: 'handedBack';
+}
+
+export interface Retried extends Logged, DeliveryRef {
+  readonly op: 'retried';
+  readonly why: 'expired' | 'failed';
+  /** When the delivery may be leased again, ms since the epoch. */
+  readonly dueAt: number;
+  /** With `failed`: the completion's fingerprint and packed result. */
+  readonly fingerprint: string | null;
+  readonly payload: Uint8Array | null;
+}
+
+export interface Completed extends Logged, DeliveryRef {
+  readonly op: 'completed';
+  readonly outcome: Outcome;
+  readonly fingerprint: string;
+  readonly payload: Uint8Array;
+}
+
+/** The attempts ran out: by a lease that expired or by a failure that asked to be retried. */
+export interface Dead extends Logged, DeliveryRef {
+  readonly op: 'dead';
+  readonly why: 'expired' | 'failed';
+  readonly fingerprint: string | null;
+  readonly payload: Uint8Array | null;
+}
+
+export interface CancelRequested extends Logged {
+  readonly op: 'cancelRequested';
+  readonly id: string;
+}
+
+export interface Cancelled extends Logged {
+  readonly op: 'cancelled';
+  readonly id: string;
+}
+
+/** A completion that came after its lease was lost: changes nothing, kept for people to see. */
+export interface Late extends Logged, DeliveryRef {
+  readonly op: 'late';
+  readonly fingerprint: string;
+  readonly payload: Uint8Array;
+}
+
+/** A record of the log. */
+export type LogRecord =
+  | TypeSet
+  | Accepted
+  | Granted
+  | HandedBack
+  | Retried
+  | Completed
+  | Dead
+  | CancelRequested
+  | Cancelled
+  | Late;
+
+export type LogOp = LogRecord['op'];
+
+/**
+ * A change that the store keeps and the log does not need: to forget it costs at most a lease that ends early
+ * or a repeat of a lost call that is answered with fresh leases.
+ */
+export type Volatile =
+  | (DeliveryRef & { readonly op: 'extended'; readonly expiresAt: number })
+  /** A repeat of a lease call took the call's leases over. */
+  | { readonly op: 'claimed'; readonly call: string; readonly claim: number }
+  /** The store was opened: positions go on as (view, 1), (view, 2), … */
+  | { readonly op: 'opened'; readonly view: number }
+  /** Everything up to `pos` is in a segment; the outbox may forget it. */
+  | { readonly op: 'archived'; readonly pos: Position; readonly slot: number };
+
+export type StoreRecord = LogRecord | Volatile;
+
+export function formatPosition(pos: Position): string {
+  return `${pos.view}-${pos.n}`;
+}
+
+/** The position that `text` names, or null when it names none. */
+export function parsePosition(text: string): Position | null {
+  const match = /^(\d{1,15})-(\d{1,15})$/.exec(text);
+  return match ? { view: Number(match[1]), n: Number(match[2]) } : null;
+}
+
+export function comparePositions(a: Position, b: Position): number {
+  return a.view - b.view || a.n - b.n;
+}
