@@ -1,0 +1,206 @@
+/**
+ * Commands and what comes back: the operations of a store, as data. Whatever is random in an operation (ids,
+ * tokens) is in its command, so that the same commands at the same times always give the same records.
+ *
+ * Times are milliseconds since the epoch by the store's clock, durations milliseconds.
+ */
+import type { IdempotencyClaim, Outcome, Position, Reason } from './record.js';
+import type { AttemptEnd, Status } from './state.js';
+
+export interface AcceptCommand {
+  /** Made by the caller; the same id again is the same event. */
+  readonly id: string;
+  readonly type: string;
+  /** Packed, see envelope.ts. */
+  readonly envelope: Uint8Array;
+  /** 0: may be leased at once. */
+  readonly delayMs: number;
+  readonly idempotency: IdempotencyClaim | null;
+}
+
+export type AcceptResult =
+  | { readonly kind: 'accepted'; readonly id: string; readonly createdAt: number }
+  /** The idempotency key has been used for the same request: `id` is the first one's. */
+  | { readonly kind: 'duplicate'; readonly id: string; readonly createdAt: number }
+  /** The idempotency key has been used for another request. */
+  | { readonly kind: 'conflict'; readonly id: string }
+  | { readonly kind: 'too_many_types' }
+  | { readonly kind: 'full' };
+
+export interface LeaseCommand {
+  /** Not empty, without doubles, all of one partition. */
+  readonly types: readonly string[];
+  readonly listener: string;
+  readonly max: number;
+  /** Envelope bytes in one reply; the first lease is given whatever it weighs. */
+  readonly bytesMax: number;
+  /** Null: the type's own. */
+  readonly leaseMs: number | null;
+  readonly worker: string | null;
+  /** Names the call: the same call again gets the same leases while they live. */
+  readonly call: string;
+  /** `max` tokens of 128 random bits. */
+  readonly tokens: readonly string[];
+}
+
+export interface LeasedEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly createdAt: number;
+  readonly envelope: Uint8Array;
+}
+
+export interface Lease {
+  readonly attemptId: string;
+  readonly attempt: number;
+  readonly token: string;
+  readonly expiresAt: number;
+  /** Of the event's acceptance. */
+  readonly position: Position;
+  readonly event: LeasedEvent;
+}
+
+export type LeaseResult =
+  | {
+      readonly kind: 'leased';
+      /** Oldest event first; empty when nothing is eligible. */
+      readonly leases: readonly Lease[];
+      /** Which answer to this call this is: a repeat makes the ones before it void, see AbandonCommand. */
+      readonly claim: number;
+    }
+  | { readonly kind: 'not_subscribed'; readonly listener: string };
+
+export interface ExtendCommand {
+  readonly attemptId: string;
+  readonly token: string;
+  readonly leaseMs: number;
+}
+
+export type ExtendResult =
+  | { readonly kind: 'extended'; readonly expiresAt: number; readonly cancelRequested: boolean }
+  | { readonly kind: 'lease_lost' }
+  | { readonly kind: 'unknown' };
+
+export type RetryWish =
+  | { readonly kind: 'never' }
+  | { readonly kind: 'policy' }
+  | { readonly kind: 'after'; readonly afterMs: number };
+
+export interface CompleteCommand {
+  readonly attemptId: string;
+  readonly token: string;
+  readonly outcome: Outcome;
+  /** Heeded with outcome `fail` only. */
+  readonly retry: RetryWish;
+  /** Packed, see result.ts. */
+  readonly result: Uint8Array;
+  /** SHA-256 (hex) of what makes two completions the same. */
+  readonly fingerprint: string;
+}
+
+export type CompleteResult =
+  | {
+      readonly kind: 'completed';
+      readonly id: string;
+      readonly type: string;
+      /** How the event stood when this completion had been accepted; a repeat hears the same. */
+      readonly status: Status;
+      readonly outcome: Outcome | null;
+      readonly reason: Reason | null;
+      /** When the failed attempt will be tried again; null when it will not. */
+      readonly retryAt: number | null;
+    }
+  | { readonly kind: 'lease_lost' }
+  /** The attempt was completed before, with something else. */
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'unknown' };
+
+export interface HandBackCommand {
+  readonly attemptId: string;
+  readonly token: string;
+}
+
+export type HandBackResult =
+  | { readonly kind: 'handed_back' }
+  | { readonly kind: 'lease_lost' }
+  | { readonly kind: 'unknown' };
+
+/** The caller of a lease call has gone before its answer was written. */
+export interface AbandonCommand {
+  readonly call: string;
+  readonly claim: number;
+  readonly leases: readonly HandBackCommand[];
+}
+
+export interface AbandonResult {
+  /** How many leases were handed back; 0 when a repeat of the call has taken them over. */
+  readonly handedBack: number;
+}
+
+export type CancelResult =
+  | { readonly kind: 'cancelled' }
+  /** A listener holds it and will hear of it at its next extension. */
+  | { readonly kind: 'requested' }
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'unknown' };
+
+export interface ExpireResult {
+  /** Leases found expired and ended. */
+  readonly expired: number;
+  /** There may be more: ask again at once. */
+  readonly more: boolean;
+}
+
+/** An event as a client sees it. */
+export interface EventView {
+  readonly id: string;
+  readonly type: string;
+  readonly status: Status;
+  readonly outcome: Outcome | null;
+  readonly reason: Reason | null;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly completedAt: number | null;
+  readonly cancelRequested: boolean;
+  /** Attempts of the responder so far. */
+  readonly attempts: number;
+  readonly version: number;
+  readonly position: Position;
+  /** Packed; null until complete and when it ended without a completion. */
+  readonly result: Uint8Array | null;
+}
+
+export interface AttemptView {
+  readonly attemptId: string;
+  readonly listener: string;
+  readonly attempt: number;
+  readonly worker: string | null;
+  readonly grantedAt: number;
+  /** While the lease is live: when it ends. */
+  readonly expiresAt: number | null;
+  readonly endedAt: number | null;
+  readonly end: AttemptEnd | null;
+  readonly result: Uint8Array | null;
+  readonly late: { readonly at: number; readonly result: Uint8Array } | null;
+}
+
+export interface ListQuery {
+  readonly type: string | null;
+  readonly status: Status | null;
+  readonly outcome: Outcome | null;
+  /** As an earlier page gave it; null for the newest. */
+  readonly cursor: string | null;
+  readonly limit: number;
+  /** Events looked at for one page. */
+  readonly scanMax: number;
+}
+
+export type ListResult =
+  | {
+      readonly kind: 'page';
+      /** Newest first. */
+      readonly events: readonly Omit<EventView, 'result'>[];
+      /** Null at the end. */
+      readonly cursor: string | null;
+    }
+  | { readonly kind: 'bad_cursor' };

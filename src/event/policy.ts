@@ -1,0 +1,34 @@
+/**
+ * The policy of a type: how often a delivery is tried, how long a lease lasts, how long a retry waits.
+ */
+import { createHash } from 'node:crypto';
+
+export interface Policy {
+  /** A delivery is dead when this many attempts have failed or expired. */
+  readonly attemptsMax: number;
+  /** Length of a lease whose caller names none. */
+  readonly leaseMs: number;
+  readonly backoffFirstMs: number;
+  readonly backoffFactor: number;
+  readonly backoffMsMax: number;
+  /** 0 … 1: how much of the backoff chance may take away. */
+  readonly backoffJitter: number;
+}
+
+/**
+ * How long a delivery waits after its attempt number `attempt` (from 1) failed, in whole milliseconds.
+ *
+ * Chance is drawn from the attempt's id, not from a generator: the same attempt always waits the same time, so a
+ * decision can be repeated and compared, while different events still spread out.
+ */
+export function backoffMs(policy: Policy, attempt: number, attemptId: string): number {
+  let full = policy.backoffFirstMs;
+  for (let k = 1; k < attempt && full < policy.backoffMsMax; k += 1) full *= policy.backoffFactor;
+  full = Math.min(full, policy.backoffMsMax);
+  return Math.floor(full * (1 - policy.backoffJitter * chanceOf(attemptId)));
+}
+
+/** 0 ≤ x < 1, evenly spread over attempt ids: the first 32 bits of the id's SHA-1. */
+export function chanceOf(attemptId: string): number {
+  return createHash('sha1').update(attemptId).digest().readUInt32BE(0) / 2 ** 32;
+}

@@ -1,0 +1,196 @@
+/**
+ * The state of one partition, as the fold of its records, with the indexes that make every operation cost what
+ * it touches and not what is stored.
+ *
+ * Indexes are heaps of entries that may be stale; an entry counts only while the delivery still says what the
+ * entry says. They follow from the rest of the state, so nothing of them is recorded.
+ */
+import { Heap } from './heap.js';
+import type { Policy } from './policy.js';
+import type { LogRecord, Outcome, Position, Reason } from './record.js';
+
+export type Status = 'pending' | 'in_process' | 'complete';
+
+export type AttemptEnd =
+  /** A completion ended the delivery. */
+  | 'completed'
+  /** A completion failed the attempt and asked for another. */
+  | 'retried'
+  /** A completion failed the last attempt that there was. */
+  | 'dead'
+  | 'expired'
+  | 'handed_back';
+
+export interface LateResult {
+  readonly at: number;
+  readonly fingerprint: string;
+  readonly payload: Uint8Array;
+}
+
+/** One lease of a delivery, from its grant to its end. */
+export interface Attempt {
+  readonly grant: number;
+  readonly attempt: number;
+  readonly token: string;
+  readonly worker: string | null;
+  readonly grantedAt: number;
+  endedAt: number | null;
+  end: AttemptEnd | null;
+  outcome: Outcome | null;
+  reason: Reason | null;
+  fingerprint: string | null;
+  result: Uint8Array | null;
+  late: LateResult | null;
+}
+
+export type DeliveryState = 'waiting' | 'leased' | 'ended';
+
+/** One event for one listener. */
+export interface Delivery {
+  readonly event: EventState;
+  readonly listener: number;
+  state: DeliveryState;
+  /** While waiting: when it may be leased. */
+  dueAt: number;
+  /** While leased: when the lease ends. */
+  expiresAt: number;
+  /** Leases so far. */
+  grants: number;
+  /** Leases that count: all but those handed back. */
+  attempt: number;
+  /** The newest `ATTEMPTS_KEPT_MAX`, oldest first; while leased the last one is the live one. */
+  readonly attempts: Attempt[];
+  /** An entry for it stands in its queue's ready heap. */
+  queued: boolean;
+}
+
+export interface EventState {
+  readonly id: string;
+  readonly type: TypeState;
+  /** Counts the partition's accepted events in the order of the log: what "oldest" means. */
+  readonly sequence: number;
+  readonly position: Position;
+  readonly createdAt: number;
+  readonly envelope: Uint8Array;
+  status: Status;
+  outcome: Outcome | null;
+  reason: Reason | null;
+  startedAt: number | null;
+  completedAt: number | null;
+  cancelRequested: boolean;
+  /** Counts the logged records of the event; its ETag. */
+  version: number;
+  /** The result that the event ended with. */
+  result: Uint8Array | null;
+  /** One a listener. The first is the responder's. */
+  readonly deliveries: Delivery[];
+}
+
+export interface TypeState {
+  readonly name: string;
+  readonly ordinal: number;
+  version: number;
+  /** A ready queue a listener, by its ordinal: deliveries in the order of their events. */
+  readonly ready: Heap<Delivery>[];
+}
+
+export interface IdempotencyEntry {
+  readonly id: string;
+  readonly fingerprint: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+/** A lease call with its own key, remembered while its leases may live. */
+export interface LeaseCall {
+  /** Goes up when a repeat of the call takes the leases over. */
+  claim: number;
+  /** When the first grants end. */
+  readonly expiresAt: number;
+  readonly grants: { readonly delivery: Delivery; readonly grant: number }[];
+}
+
+export interface Limits {
+  /** Longest lease; one that ends later than this from now was granted before the clock stepped back. */
+  readonly leaseMsMax: number;
+  readonly typesMax: number;
+  /** Events are refused when the partition holds this many bytes. */
+  readonly bytesMax: number;
+}
+
+export interface Entry {
+  readonly at: number;
+  readonly delivery: Delivery;
+}
+
+export interface PartitionState {
+  readonly policy: Policy;
+  readonly limits: Limits;
+  view: number;
+  n: number;
+  sequence: number;
+  /** What envelopes and results weigh, with `EVENT_OVERHEAD_BYTES` an event. */
+  bytes: number;
+  /** Highest clock seen; below it the clock has stepped back. */
+  clock: number;
+  readonly events: Map<string, EventState>;
+  readonly types: Map<string, TypeState>;
+  readonly typesByOrdinal: TypeState[];
+  readonly idempotency: Map<string, IdempotencyEntry>;
+  readonly calls: Map<string, LeaseCall>;
+  /** Records not yet archived, oldest first. */
+  outbox: LogRecord[];
+  archived: { pos: Position; slot: number } | null;
+  readonly delayed: Heap<Entry>;
+  readonly leased: Heap<Entry>;
+  leasedCount: number;
+}
+
+/** Attempts kept for people and for repeated completions; older ones are forgotten. */
+export const ATTEMPTS_KEPT_MAX = 100;
+
+/** What an event weighs in memory beside its bytes, measured on Node 20. */
+export const EVENT_OVERHEAD_BYTES = 1_000;
+
+export function emptyState(policy: Policy, limits: Limits): PartitionState {
+  return {
+    policy,
+    limits,
+    view: 1,
+    n: 0,
+    sequence: 0,
+    bytes: 0,
+    clock: 0,
+    events: new Map(),
+    types: new Map(),
+    typesByOrdinal: [],
+    idempotency: new Map(),
+    calls: new Map(),
+    outbox: [],
+    archived: null,
+    delayed: entryHeap(),
+    leased: entryHeap(),
+    leasedCount: 0,
+  };
+}
+
+function entryHeap(): Heap<Entry> {
+  return new Heap((a, b) => a.at < b.at);
+}
+
+export function readyHeap(): Heap<Delivery> {
+  return new Heap((a, b) => a.event.sequence < b.event.sequence);
+}
+
+/** The attempt that `grant` names, or null when there was none or it is forgotten. */
+export function findAttempt(delivery: Delivery, grant: number): Attempt | null {
+  const newest = delivery.attempts.at(-1);
+  if (!newest) return null;
+  // Grants count up by one, so the place follows from the newest.
+  return delivery.attempts[delivery.attempts.length - 1 - (newest.grant - grant)] ?? null;
+}
+
+/** The lease is over by the clock, though nobody may have noticed: its time is up, or the clock stepped back. */
+export function leaseExpired(delivery: Delivery, now: number, limits: Limits): boolean {
+  return delivery.expiresAt <= now || delivery.expiresAt - now > limits.leaseMsMax;
+}

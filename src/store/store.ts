@@ -1,0 +1,131 @@
+/**
+ * The port to where the queue's state lives: one atomic method per transition.
+ *
+ * The contract, for every adapter:
+ *
+ * - A method that resolves has happened, durably in the sense of `health().durable`, together with its records
+ *   in the outbox; expected outcomes (a stale token, an unknown id) are values. It rejects only with
+ *   `StoreError`: `unavailable`, after which it may or may not have happened and the same command may be sent
+ *   again, or `recovering`.
+ * - Commands carry ids and tokens, so a command repeated is one transition, not two.
+ * - Time is the store's own and is read once a transition. Nothing outside compares times with it.
+ * - What a read shows is as durable as what a write has promised.
+ * - A type lives in one partition, `partitionOfType`; an id names its partition by itself.
+ *
+ * The meaning of every method is `decide` and `apply` in `event/`; the contract suite in `test/contract` says
+ * the same in sentences and runs on every adapter.
+ */
+import { crc32 } from 'node:zlib';
+import type {
+  AbandonCommand,
+  AbandonResult,
+  AcceptCommand,
+  AcceptResult,
+  AttemptView,
+  CancelResult,
+  CompleteCommand,
+  CompleteResult,
+  EventView,
+  ExpireResult,
+  ExtendCommand,
+  ExtendResult,
+  HandBackCommand,
+  HandBackResult,
+  LeaseCommand,
+  LeaseResult,
+  ListQuery,
+  ListResult,
+} from '../event/command.js';
+import type { LogRecord, Position } from '../event/record.js';
+
+export type StoreFailure =
+  /** Out of reach, or it failed on the way. */
+  | 'unavailable'
+  /** It is catching up with the log and cannot tell what it knows. */
+  | 'recovering';
+
+export class StoreError extends Error {
+  constructor(
+    readonly failure: StoreFailure,
+    readonly operation: string,
+    cause: unknown,
+  ) {
+    super(`${operation}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.name = 'StoreError';
+  }
+}
+
+/**
+ * What survives when a method has resolved:
+ * `memory` nothing but the process; `everysec` a crash of the store's process, and of the machine all but the
+ * last second or so; `fsync` a crash of the machine.
+ */
+export type Durable = 'memory' | 'everysec' | 'fsync';
+
+export interface StoreHealth {
+  /** `embedded` or `redis`. */
+  readonly kind: string;
+  readonly ready: boolean;
+  /** Why it is not ready, or what an operator should know; empty when all is well. */
+  readonly notes: readonly string[];
+  readonly durable: Durable;
+}
+
+/** What changed, so that waiting calls can look again. Hints: they may come twice, late or not at all. */
+export interface Wake {
+  /** Deliveries that became leasable, by type and listener. */
+  readonly ready: readonly { readonly type: string; readonly listener: string; readonly count: number }[];
+  /** Ids of events that changed. */
+  readonly changed: readonly string[];
+}
+
+export interface Outbox {
+  /** Records after `after` (null: from the oldest kept), oldest first, bounded; at least one when there is one. */
+  readOutbox(
+    partition: number,
+    after: Position | null,
+    limit: { records: number; bytes: number },
+  ): Promise<LogRecord[]>;
+  /** Everything up to `pos` is in segment `slot` or before: note it and trim. Idempotent, never goes back. */
+  markArchived(partition: number, pos: Position, slot: number): Promise<void>;
+  /** What `markArchived` last noted. */
+  archivedTo(partition: number): Promise<{ pos: Position; slot: number } | null>;
+}
+
+export interface Store extends Outbox {
+  /** Made at the first start; stands in every segment, so that a store and a log that differ are told apart. */
+  readonly logId: string;
+  readonly partitions: number;
+
+  /** Results in the order of the commands. One refused command does not sink the others. */
+  accept(commands: readonly AcceptCommand[]): Promise<AcceptResult[]>;
+  /** Of the types' eligible deliveries the oldest, at most `max`. Does not wait. */
+  lease(command: LeaseCommand): Promise<LeaseResult>;
+  extend(command: ExtendCommand): Promise<ExtendResult>;
+  /** Results in the order of the commands. */
+  complete(commands: readonly CompleteCommand[]): Promise<CompleteResult[]>;
+  handBack(command: HandBackCommand): Promise<HandBackResult>;
+  abandon(command: AbandonCommand): Promise<AbandonResult>;
+  cancel(id: string): Promise<CancelResult>;
+  /** Ends at most `limit` expired leases of a partition, the longest expired first. */
+  expire(partition: number, limit: number): Promise<ExpireResult>;
+  /** Wakes waiting calls for deliveries whose delay or backoff is over. Resolves to how many there were. */
+  promote(partition: number, limit: number): Promise<number>;
+
+  /** Null: not known. */
+  read(id: string): Promise<EventView | null>;
+  readRequest(id: string): Promise<Uint8Array | null>;
+  /** Oldest first. */
+  readAttempts(id: string): Promise<AttemptView[] | null>;
+  list(query: ListQuery): Promise<ListResult>;
+
+  /** Calls `wake` from now on, for changes made here and by other processes; returns how to stop it. */
+  onWake(wake: (wake: Wake) => void): () => void;
+  health(): Promise<StoreHealth>;
+  close(): Promise<void>;
+}
+
+/** The partition that a type lives in: the CRC-32 of its name in UTF-8, modulo their number. */
+export function partitionOfType(type: string, partitions: number): number {
+  return partitions === 1 ? 0 : crc32(type) % partitions;
+}
