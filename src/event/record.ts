@@ -71,6 +71,8 @@ export interface Granted extends Logged, DeliveryRef {
   readonly expiresAt: number;
   /** The call that asked, so that a repeat of it gets the same leases. */
   readonly call: string;
+  /** Which answer to that call; see `LeaseCall`. */
+  readonly claim: number;
 }
 
 export interface HandedBack extends Logged, DeliveryRef {
@@ -90,6 +92,8 @@ export interface Retried extends Logged, DeliveryRef {
 export interface Completed extends Logged, DeliveryRef {
   readonly op: 'completed';
   readonly outcome: Outcome;
+  /** Null with `success`. */
+  readonly reason: Reason | null;
   readonly fingerprint: string;
   readonly payload: Uint8Array;
 }

@@ -38,6 +38,8 @@ export interface Attempt {
   end: AttemptEnd | null;
   outcome: Outcome | null;
   reason: Reason | null;
+  /** With `retried`: when the delivery may be leased again. */
+  retryAt: number | null;
   fingerprint: string | null;
   result: Uint8Array | null;
   late: LateResult | null;
@@ -98,14 +100,13 @@ export interface IdempotencyEntry {
   readonly id: string;
   readonly fingerprint: string;
   readonly createdAt: number;
-  readonly expiresAt: number;
 }
 
 /** A lease call with its own key, remembered while its leases may live. */
 export interface LeaseCall {
-  /** Goes up when a repeat of the call takes the leases over. */
+  /** Counts the answers: goes up when a repeat takes the leases over or, those having ended, gets new ones. */
   claim: number;
-  /** When the first grants end. */
+  /** When the grants end unless they are extended. */
   readonly expiresAt: number;
   readonly grants: { readonly delivery: Delivery; readonly grant: number }[];
 }
@@ -136,8 +137,10 @@ export interface PartitionState {
   readonly events: Map<string, EventState>;
   readonly types: Map<string, TypeState>;
   readonly typesByOrdinal: TypeState[];
-  readonly idempotency: Map<string, IdempotencyEntry>;
+  /** By the end of their life, which whole days of keys share, then by scope. */
+  readonly idempotency: Map<number, Map<string, IdempotencyEntry>>;
   readonly calls: Map<string, LeaseCall>;
+  readonly callsDue: Heap<{ readonly at: number; readonly call: string }>;
   /** Records not yet archived, oldest first. */
   outbox: LogRecord[];
   archived: { pos: Position; slot: number } | null;
@@ -166,6 +169,7 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
     typesByOrdinal: [],
     idempotency: new Map(),
     calls: new Map(),
+    callsDue: new Heap((a, b) => a.at < b.at),
     outbox: [],
     archived: null,
     delayed: entryHeap(),

@@ -1,0 +1,314 @@
+/**
+ * `apply(state, record)`: the fold. Every change of a partition's state is a record applied here, whether it was
+ * decided just now, read from the journal or read from the log. It checks nothing: records are facts.
+ *
+ * The state is changed in place: a copy a record would make the queue's cost grow with its depth.
+ */
+
+import type {
+  Accepted,
+  Cancelled,
+  Completed,
+  Dead,
+  DeliveryRef,
+  Granted,
+  HandedBack,
+  Late,
+  LogRecord,
+  Retried,
+  StoreRecord,
+  TypeSet,
+  Volatile,
+} from './record.js';
+import { comparePositions } from './record.js';
+import { enqueue, setLease } from './schedule.js';
+import {
+  ATTEMPTS_KEPT_MAX,
+  type Attempt,
+  type AttemptEnd,
+  type Delivery,
+  EVENT_OVERHEAD_BYTES,
+  type EventState,
+  findAttempt,
+  type PartitionState,
+  readyHeap,
+  type TypeState,
+} from './state.js';
+
+export function apply(state: PartitionState, record: StoreRecord): void {
+  if (!('pos' in record) || record.op === 'archived') {
+    applyVolatile(state, record as Volatile);
+    return;
+  }
+  state.view = record.pos.view;
+  state.n = record.pos.n;
+  state.outbox.push(record);
+  applyLogged(state, record);
+}
+
+/** The change that `record` makes, without its place in the outbox. */
+function applyLogged(state: PartitionState, record: LogRecord): void {
+  switch (record.op) {
+    case 'typeSet':
+      return applyTypeSet(state, record);
+    case 'accepted':
+      return applyAccepted(state, record);
+    case 'granted':
+      return applyGranted(state, record);
+    case 'handedBack':
+      return applyHandedBack(state, record);
+    case 'retried':
+      return applyRetried(state, record);
+    case 'completed':
+      return applyCompleted(state, record);
+    case 'dead':
+      return applyDead(state, record);
+    case 'cancelRequested': {
+      const event = eventOf(state, record.id);
+      event.cancelRequested = true;
+      event.version += 1;
+      return;
+    }
+    case 'cancelled':
+      return applyCancelled(state, record);
+    case 'late':
+      return applyLate(state, record);
+  }
+}
+
+function applyVolatile(state: PartitionState, record: Volatile): void {
+  switch (record.op) {
+    case 'extended':
+      setLease(state, deliveryOf(state, record), record.expiresAt);
+      return;
+    case 'claimed': {
+      const call = state.calls.get(record.call);
+      if (call) call.claim = record.claim;
+      return;
+    }
+    case 'opened':
+      state.view = record.view;
+      state.n = 0;
+      return;
+    case 'archived':
+      applyArchived(state, record);
+      return;
+  }
+}
+
+function applyTypeSet(state: PartitionState, record: TypeSet): void {
+  const type: TypeState = {
+    name: record.type,
+    ordinal: record.ordinal,
+    version: record.version,
+    ready: [readyHeap()],
+  };
+  state.types.set(record.type, type);
+  state.typesByOrdinal[record.ordinal] = type;
+}
+
+function applyAccepted(state: PartitionState, record: Accepted): void {
+  const type = state.types.get(record.type);
+  if (!type) throw new Error(`accepted before its type: ${record.id}`);
+  state.sequence += 1;
+  const event: EventState = {
+    id: record.id,
+    type,
+    sequence: state.sequence,
+    position: record.pos,
+    createdAt: record.at,
+    envelope: record.payload,
+    status: 'pending',
+    outcome: null,
+    reason: null,
+    startedAt: null,
+    completedAt: null,
+    cancelRequested: false,
+    version: 1,
+    result: null,
+    deliveries: [],
+  };
+  const delivery: Delivery = {
+    event,
+    listener: 0,
+    state: 'waiting',
+    dueAt: record.dueAt,
+    expiresAt: 0,
+    grants: 0,
+    attempt: 0,
+    attempts: [],
+    queued: false,
+  };
+  event.deliveries.push(delivery);
+  state.events.set(record.id, event);
+  state.bytes += EVENT_OVERHEAD_BYTES + record.payload.byteLength;
+  if (record.idempotency) rememberKey(state, record);
+  enqueue(state, delivery, record.at);
+}
+
+function rememberKey(state: PartitionState, record: Accepted): void {
+  const { scope, fingerprint, expiresAt } = record.idempotency!;
+  let day = state.idempotency.get(expiresAt);
+  if (!day) {
+    day = new Map();
+    state.idempotency.set(expiresAt, day);
+  }
+  day.set(scope, { id: record.id, fingerprint, createdAt: record.at });
+}
+
+function applyGranted(state: PartitionState, record: Granted): void {
+  const delivery = deliveryOf(state, record);
+  const { event } = delivery;
+  delivery.state = 'leased';
+  delivery.grants = record.grant;
+  delivery.attempt = record.attempt;
+  delivery.attempts.push({
+    grant: record.grant,
+    attempt: record.attempt,
+    token: record.token,
+    worker: record.worker,
+    grantedAt: record.at,
+    endedAt: null,
+    end: null,
+    outcome: null,
+    reason: null,
+    retryAt: null,
+    fingerprint: null,
+    result: null,
+    late: null,
+  });
+  if (delivery.attempts.length > ATTEMPTS_KEPT_MAX) forgetOldest(state, delivery);
+  state.leasedCount += 1;
+  setLease(state, delivery, record.expiresAt);
+  if (event.status === 'pending') {
+    event.status = 'in_process';
+    event.startedAt = record.at;
+  }
+  event.version += 1;
+  rememberGrant(state, record, delivery);
+}
+
+function forgetOldest(state: PartitionState, delivery: Delivery): void {
+  const oldest = delivery.attempts.shift()!;
+  state.bytes -= (oldest.result?.byteLength ?? 0) + (oldest.late?.payload.byteLength ?? 0);
+}
+
+function rememberGrant(state: PartitionState, record: Granted, delivery: Delivery): void {
+  const grant = { delivery, grant: record.grant };
+  const known = state.calls.get(record.call);
+  if (known && known.claim === record.claim) {
+    known.grants.push(grant);
+    return;
+  }
+  const { call, claim, expiresAt } = record;
+  state.calls.set(call, { claim, expiresAt, grants: [grant] });
+  state.callsDue.push({ at: expiresAt, call });
+}
+
+function applyHandedBack(state: PartitionState, record: HandedBack): void {
+  const delivery = deliveryOf(state, record);
+  endAttempt(state, delivery, record, 'handed_back');
+  delivery.attempt -= 1;
+  waitUntil(state, delivery, record.at, record.at);
+}
+
+function applyRetried(state: PartitionState, record: Retried): void {
+  const delivery = deliveryOf(state, record);
+  const attempt = endAttempt(state, delivery, record, record.why === 'expired' ? 'expired' : 'retried');
+  attempt.retryAt = record.dueAt;
+  keepResult(state, attempt, record);
+  waitUntil(state, delivery, record.dueAt, record.at);
+}
+
+function applyCompleted(state: PartitionState, record: Completed): void {
+  const delivery = deliveryOf(state, record);
+  const attempt = endAttempt(state, delivery, record, 'completed');
+  attempt.outcome = record.outcome;
+  attempt.reason = record.reason;
+  keepResult(state, attempt, record);
+  delivery.state = 'ended';
+  completeEvent(delivery.event, record.at, record.outcome, record.reason);
+  delivery.event.result = record.payload;
+}
+
+function applyDead(state: PartitionState, record: Dead): void {
+  const delivery = deliveryOf(state, record);
+  const attempt = endAttempt(state, delivery, record, record.why === 'expired' ? 'expired' : 'dead');
+  keepResult(state, attempt, record);
+  delivery.state = 'ended';
+  completeEvent(delivery.event, record.at, 'fail', 'attempts_exhausted');
+  delivery.event.result = record.payload;
+}
+
+function applyCancelled(state: PartitionState, record: Cancelled): void {
+  const event = eventOf(state, record.id);
+  for (const delivery of event.deliveries) delivery.state = 'ended';
+  event.version += 1;
+  completeEvent(event, record.at, 'fail', 'cancelled');
+}
+
+function applyLate(state: PartitionState, record: Late): void {
+  const delivery = deliveryOf(state, record);
+  const attempt = findAttempt(delivery, record.grant);
+  delivery.event.version += 1;
+  if (!attempt) return;
+  attempt.late = { at: record.at, fingerprint: record.fingerprint, payload: record.payload };
+  state.bytes += record.payload.byteLength;
+}
+
+function applyArchived(state: PartitionState, record: Extract<Volatile, { op: 'archived' }>): void {
+  state.archived = { pos: record.pos, slot: record.slot };
+  const kept = state.outbox.findIndex((each) => comparePositions(each.pos, record.pos) > 0);
+  state.outbox = kept < 0 ? [] : state.outbox.slice(kept);
+}
+
+function endAttempt(
+  state: PartitionState,
+  delivery: Delivery,
+  record: LogRecord & DeliveryRef,
+  end: AttemptEnd,
+): Attempt {
+  const attempt = findAttempt(delivery, record.grant);
+  if (!attempt) throw new Error(`${record.op} without its grant: ${record.id}`);
+  attempt.end = end;
+  attempt.endedAt = record.at;
+  delivery.event.version += 1;
+  state.leasedCount -= 1;
+  return attempt;
+}
+
+function keepResult(state: PartitionState, attempt: Attempt, record: Retried | Completed | Dead): void {
+  attempt.fingerprint = record.fingerprint;
+  attempt.result = record.payload;
+  if (record.payload) state.bytes += record.payload.byteLength;
+}
+
+function waitUntil(state: PartitionState, delivery: Delivery, dueAt: number, now: number): void {
+  delivery.state = 'waiting';
+  delivery.dueAt = dueAt;
+  enqueue(state, delivery, now);
+}
+
+function completeEvent(
+  event: EventState,
+  at: number,
+  outcome: EventState['outcome'],
+  reason: EventState['reason'],
+): void {
+  event.status = 'complete';
+  event.outcome = outcome;
+  event.reason = reason;
+  event.completedAt = at;
+}
+
+function eventOf(state: PartitionState, id: string): EventState {
+  const event = state.events.get(id);
+  if (!event) throw new Error(`record of an event that is not there: ${id}`);
+  return event;
+}
+
+function deliveryOf(state: PartitionState, ref: DeliveryRef): Delivery {
+  const delivery = eventOf(state, ref.id).deliveries[ref.listener];
+  if (!delivery) throw new Error(`record of a delivery that is not there: ${ref.id} ${ref.listener}`);
+  return delivery;
+}

@@ -1,0 +1,61 @@
+/** What the operations on an attempt share: finding it, judging its lease, and ending it. */
+import { formatAttemptId, parseAttemptId } from '../attempt-id.js';
+import { backoffMs } from '../policy.js';
+import { type Attempt, type Delivery, findAttempt, leaseExpired, type PartitionState } from '../state.js';
+import type { Recorder } from './decision.js';
+
+export interface Found {
+  readonly delivery: Delivery;
+  readonly attempt: Attempt;
+}
+
+/** The attempt that `attemptId` names, or null when there was none. */
+export function findByAttemptId(state: PartitionState, attemptId: string): Found | null {
+  const ref = parseAttemptId(attemptId);
+  if (!ref) return null;
+  const event = state.events.get(ref.id);
+  if (!event || event.type.ordinal !== ref.typeOrdinal) return null;
+  const delivery = event.deliveries[ref.listener];
+  const attempt = delivery && findAttempt(delivery, ref.grant);
+  return attempt ? { delivery, attempt } : null;
+}
+
+/** The caller holds the lease: the attempt is the live one, the token is its own, the time is not up. */
+export function holdsLease(
+  state: PartitionState,
+  { delivery, attempt }: Found,
+  token: string,
+  now: number,
+): boolean {
+  return attempt.end === null && attempt.token === token && !leaseExpired(delivery, now, state.limits);
+}
+
+/** A lease nobody noticed has ended. */
+export function isOverdue(state: PartitionState, { delivery, attempt }: Found, now: number): boolean {
+  return attempt.end === null && leaseExpired(delivery, now, state.limits);
+}
+
+/** Ends an expired lease: it counts as an attempt, so the delivery is retried after its backoff or dead. */
+export function recordExpiry(
+  state: PartitionState,
+  recorder: Recorder,
+  delivery: Delivery,
+  now: number,
+): void {
+  const { event, listener, grants: grant, attempt } = delivery;
+  const ref = { id: event.id, listener, grant };
+  const nothing = { fingerprint: null, payload: null };
+  if (event.cancelRequested) {
+    recorder.add({ op: 'retried', ...ref, why: 'expired', dueAt: now, ...nothing });
+    recorder.add({ op: 'cancelled', id: event.id });
+  } else if (attempt >= state.policy.attemptsMax) {
+    recorder.add({ op: 'dead', ...ref, why: 'expired', ...nothing });
+  } else {
+    const dueAt = now + backoffMs(state.policy, attempt, attemptIdOf(delivery));
+    recorder.add({ op: 'retried', ...ref, why: 'expired', dueAt, ...nothing });
+  }
+}
+
+export function attemptIdOf({ event, listener, grants }: Delivery): string {
+  return formatAttemptId(event.id, event.type.ordinal, listener, grants);
+}

@@ -1,0 +1,95 @@
+/** Complete: a listener's result ends its attempt and, mostly, the event. */
+import type { CompleteCommand, CompleteResult } from '../command.js';
+import { backoffMs } from '../policy.js';
+import type { Completed, Dead, Retried } from '../record.js';
+import type { Attempt, Delivery, PartitionState } from '../state.js';
+import { attemptIdOf, type Found, findByAttemptId, holdsLease, isOverdue, recordExpiry } from './attempt.js';
+import { type Decision, Recorder, refuse } from './decision.js';
+
+export function decideComplete(
+  state: PartitionState,
+  command: CompleteCommand,
+  now: number,
+): Decision<CompleteResult> {
+  const found = findByAttemptId(state, command.attemptId);
+  if (!found) return refuse({ kind: 'unknown' });
+  // Before the token: a repeat whose first try was heard gets the first answer, whatever has happened since.
+  if (found.attempt.fingerprint !== null) return repeat(found, command);
+  if (!holdsLease(state, found, command.token, now)) return late(state, found, command, now);
+
+  const recorder = new Recorder(state, now);
+  const ending = endingOf(state, found.delivery, command, now);
+  recorder.add(ending);
+  return { records: recorder.records, result: answer(found.delivery, ending) };
+}
+
+type Ending = Omit<Completed, 'pos' | 'at'> | Omit<Retried, 'pos' | 'at'> | Omit<Dead, 'pos' | 'at'>;
+
+function endingOf(state: PartitionState, delivery: Delivery, command: CompleteCommand, now: number): Ending {
+  const { event, listener, grants: grant } = delivery;
+  const { outcome, fingerprint, result: payload, retry } = command;
+  const base = { id: event.id, listener, grant, fingerprint, payload };
+  if (outcome === 'success') return { op: 'completed', ...base, outcome, reason: null };
+  if (retry.kind === 'never') return { op: 'completed', ...base, outcome, reason: 'listener' };
+  // Somebody asked to cancel the event: the next attempt is the one it will not have.
+  if (event.cancelRequested) return { op: 'completed', ...base, outcome, reason: 'cancelled' };
+  if (delivery.attempt >= state.policy.attemptsMax) return { op: 'dead', ...base, why: 'failed' };
+  const waitMs =
+    retry.kind === 'after' ? retry.afterMs : backoffMs(state.policy, delivery.attempt, attemptIdOf(delivery));
+  return { op: 'retried', ...base, why: 'failed', dueAt: now + waitMs };
+}
+
+function answer({ event }: Delivery, ending: Ending): CompleteResult {
+  const base = { kind: 'completed' as const, id: event.id, type: event.type.name };
+  switch (ending.op) {
+    case 'completed':
+      return { ...base, status: 'complete', outcome: ending.outcome, reason: ending.reason, retryAt: null };
+    case 'dead':
+      return { ...base, status: 'complete', outcome: 'fail', reason: 'attempts_exhausted', retryAt: null };
+    case 'retried':
+      return { ...base, status: 'in_process', outcome: null, reason: null, retryAt: ending.dueAt };
+  }
+}
+
+function repeat({ delivery, attempt }: Found, command: CompleteCommand): Decision<CompleteResult> {
+  if (attempt.fingerprint !== command.fingerprint) return refuse({ kind: 'conflict' });
+  const { event } = delivery;
+  const base = { kind: 'completed' as const, id: event.id, type: event.type.name };
+  return refuse({ ...base, ...standing(attempt) });
+}
+
+/** How the event stood when the attempt had ended. */
+function standing(
+  attempt: Attempt,
+): Pick<Extract<CompleteResult, { kind: 'completed' }>, 'status' | 'outcome' | 'reason' | 'retryAt'> {
+  if (attempt.end === 'retried') {
+    return { status: 'in_process', outcome: null, reason: null, retryAt: attempt.retryAt };
+  }
+  if (attempt.end === 'dead') {
+    return { status: 'complete', outcome: 'fail', reason: 'attempts_exhausted', retryAt: null };
+  }
+  return { status: 'complete', outcome: attempt.outcome, reason: attempt.reason, retryAt: null };
+}
+
+/** The lease is lost. What its holder has to say changes nothing; the first such word is kept for people. */
+function late(
+  state: PartitionState,
+  found: Found,
+  command: CompleteCommand,
+  now: number,
+): Decision<CompleteResult> {
+  const recorder = new Recorder(state, now);
+  const { delivery, attempt } = found;
+  if (isOverdue(state, found, now)) recordExpiry(state, recorder, delivery, now);
+  if (attempt.token === command.token && attempt.late === null) {
+    recorder.add({
+      op: 'late',
+      id: delivery.event.id,
+      listener: delivery.listener,
+      grant: attempt.grant,
+      fingerprint: command.fingerprint,
+      payload: command.result,
+    });
+  }
+  return { records: recorder.records, result: { kind: 'lease_lost' } };
+}

@@ -1,0 +1,32 @@
+/** What a decision is made of: the records that must be applied, in order, and the answer to the caller. */
+import type { LogRecord, Position, StoreRecord } from '../record.js';
+import type { PartitionState } from '../state.js';
+
+export interface Decision<Result> {
+  readonly records: readonly StoreRecord[];
+  readonly result: Result;
+}
+
+export function refuse<Result>(result: Result): Decision<Result> {
+  return { records: [], result };
+}
+
+type Unplaced<R> = R extends LogRecord ? Omit<R, 'pos' | 'at'> : never;
+
+/** Collects the records of one decision and gives them their places in the log. */
+export class Recorder {
+  readonly records: LogRecord[] = [];
+
+  constructor(
+    private readonly state: PartitionState,
+    private readonly now: number,
+  ) {}
+
+  add(record: Unplaced<LogRecord>): void {
+    this.records.push({ ...record, pos: this.nextPosition(), at: this.now } as LogRecord);
+  }
+
+  nextPosition(): Position {
+    return { view: this.state.view, n: this.state.n + this.records.length + 1 };
+  }
+}

@@ -1,0 +1,56 @@
+/** Expire: leases whose time is up end, whether or not their holders know. */
+import type { ExpireResult } from '../command.js';
+import { forgetIdempotent } from '../idempotency.js';
+import { leaseEntryHolds } from '../schedule.js';
+import { type Delivery, leaseExpired, type PartitionState } from '../state.js';
+import { recordExpiry } from './attempt.js';
+import { type Decision, Recorder } from './decision.js';
+
+/** Takes the entries of what it ends out of the index, so its records must be applied. */
+export function decideExpire(state: PartitionState, limit: number, now: number): Decision<ExpireResult> {
+  const expired = takeExpired(state, limit, now);
+  const recorder = new Recorder(state, now);
+  for (const delivery of expired) recordExpiry(state, recorder, delivery, now);
+  return { records: recorder.records, result: { expired: expired.length, more: expired.length === limit } };
+}
+
+function takeExpired(state: PartitionState, limit: number, now: number): Delivery[] {
+  if (now < state.clock) resortAfterStepBack(state, now);
+  state.clock = now;
+  const expired = new Set<Delivery>();
+  while (expired.size < limit) {
+    const entry = state.leased.peek();
+    if (!entry || entry.at > now) break;
+    state.leased.pop();
+    if (leaseEntryHolds(entry)) expired.add(entry.delivery);
+  }
+  return [...expired];
+}
+
+/**
+ * The clock has stepped back, so leases may end further away than any lease may last. Those are over (invariant
+ * L2), but stand at the far end of the heap: each is given the present as its end. Rare, hence the whole scan.
+ */
+function resortAfterStepBack(state: PartitionState, now: number): void {
+  const orphaned: Delivery[] = [];
+  state.leased.retain((entry) => {
+    if (!leaseEntryHolds(entry)) return false;
+    if (!leaseExpired(entry.delivery, now, state.limits)) return true;
+    orphaned.push(entry.delivery);
+    return false;
+  });
+  for (const delivery of orphaned) {
+    delivery.expiresAt = now;
+    state.leased.push({ at: now, delivery });
+  }
+}
+
+/** Forgets idempotency keys and lease calls whose time is up. Nothing that anybody may still ask for. */
+export function forgetPast(state: PartitionState, now: number): void {
+  forgetIdempotent(state, now);
+  for (let due = state.callsDue.peek(); due && due.at <= now; due = state.callsDue.peek()) {
+    state.callsDue.pop();
+    const call = state.calls.get(due.call);
+    if (call && call.expiresAt <= now) state.calls.delete(due.call);
+  }
+}

@@ -1,0 +1,118 @@
+/** Lease: the oldest eligible deliveries go to a caller, each fenced by a token of its own. */
+import { formatAttemptId } from '../attempt-id.js';
+import type { Lease, LeaseCommand, LeaseResult } from '../command.js';
+import type { Volatile } from '../record.js';
+import { peekReady, takeReady } from '../schedule.js';
+import {
+  type Delivery,
+  findAttempt,
+  type LeaseCall,
+  leaseExpired,
+  type PartitionState,
+  type TypeState,
+} from '../state.js';
+import { type Decision, Recorder, refuse } from './decision.js';
+
+/** The one listener that subscribes itself. */
+export const DEFAULT_LISTENER = 'default';
+
+/**
+ * Takes what it grants out of the ready queues, so its records must be applied. `promoteDue` comes first, else a
+ * delivery whose wait has just ended would be passed over.
+ */
+export function decideLease(
+  state: PartitionState,
+  command: LeaseCommand,
+  now: number,
+): Decision<LeaseResult> {
+  if (command.listener !== DEFAULT_LISTENER) {
+    return refuse({ kind: 'not_subscribed', listener: command.listener });
+  }
+  const known = state.calls.get(command.call);
+  const live = known ? liveLeases(state, known, now) : [];
+  if (known && live.length > 0) return replay(command, known, live);
+
+  const claim = (known?.claim ?? 0) + 1;
+  const expiresAt = now + (command.leaseMs ?? state.policy.leaseMs);
+  const recorder = new Recorder(state, now);
+  const leases: Lease[] = [];
+  for (const delivery of takeOldest(state, command, now)) {
+    const token = command.tokens[leases.length]!;
+    const grant = delivery.grants + 1;
+    const attempt = delivery.attempt + 1;
+    recorder.add({
+      op: 'granted',
+      id: delivery.event.id,
+      listener: delivery.listener,
+      grant,
+      attempt,
+      token,
+      worker: command.worker,
+      expiresAt,
+      call: command.call,
+      claim,
+    });
+    leases.push(leaseOf(delivery, grant, attempt, token, expiresAt));
+  }
+  return { records: recorder.records, result: { kind: 'leased', leases, claim } };
+}
+
+function replay(command: LeaseCommand, call: LeaseCall, leases: Lease[]): Decision<LeaseResult> {
+  const claim = call.claim + 1;
+  const claimed: Volatile = { op: 'claimed', call: command.call, claim };
+  return { records: [claimed], result: { kind: 'leased', leases, claim } };
+}
+
+function liveLeases(state: PartitionState, call: LeaseCall, now: number): Lease[] {
+  const leases: Lease[] = [];
+  for (const { delivery, grant } of call.grants) {
+    const holds = delivery.state === 'leased' && delivery.grants === grant;
+    if (!holds || leaseExpired(delivery, now, state.limits)) continue;
+    const { attempt, token } = findAttempt(delivery, grant)!;
+    leases.push(leaseOf(delivery, grant, attempt, token, delivery.expiresAt));
+  }
+  return leases;
+}
+
+function takeOldest(state: PartitionState, command: LeaseCommand, now: number): Delivery[] {
+  const types = command.types
+    .map((name) => state.types.get(name))
+    .filter((type): type is TypeState => type !== undefined);
+  const taken: Delivery[] = [];
+  let bytes = 0;
+  while (taken.length < command.max) {
+    const oldest = oldestOf(types, now);
+    if (!oldest) break;
+    bytes += oldest.event.envelope.byteLength;
+    if (taken.length > 0 && bytes > command.bytesMax) break;
+    takeReady(oldest);
+    taken.push(oldest);
+  }
+  return taken;
+}
+
+function oldestOf(types: readonly TypeState[], now: number): Delivery | null {
+  let oldest: Delivery | null = null;
+  for (const type of types) {
+    const delivery = peekReady(type, 0, now);
+    if (delivery && (!oldest || delivery.event.sequence < oldest.event.sequence)) oldest = delivery;
+  }
+  return oldest;
+}
+
+function leaseOf(
+  { event, listener }: Delivery,
+  grant: number,
+  attempt: number,
+  token: string,
+  expiresAt: number,
+): Lease {
+  return {
+    attemptId: formatAttemptId(event.id, event.type.ordinal, listener, grant),
+    attempt,
+    token,
+    expiresAt,
+    position: event.position,
+    event: { id: event.id, type: event.type.name, createdAt: event.createdAt, envelope: event.envelope },
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * When a delivery is leased next and when its lease ends: the upkeep of the heaps that answer both.
+ */
+import type { Delivery, PartitionState, TypeState } from './state.js';
+
+/** Puts a waiting delivery where a lease, or the end of its wait, will find it. */
+export function enqueue(state: PartitionState, delivery: Delivery, now: number): void {
+  if (delivery.dueAt > now) state.delayed.push({ at: delivery.dueAt, delivery });
+  else makeReady(delivery);
+}
+
+function makeReady(delivery: Delivery): void {
+  // An entry left from before stands for the delivery again: its place in the order has not changed.
+  if (delivery.queued) return;
+  delivery.queued = true;
+  delivery.event.type.ready[delivery.listener]!.push(delivery);
+}
+
+/**
+ * Moves deliveries whose wait is over to their ready queues, at most `limit`; returns those moved. A store does it
+ * before every lease, so that the oldest eligible delivery is found in its place, and wakes who waits for them.
+ */
+export function promoteDue(state: PartitionState, now: number, limit: number): Delivery[] {
+  const moved: Delivery[] = [];
+  while (moved.length < limit) {
+    const entry = state.delayed.peek();
+    if (!entry || entry.at > now) break;
+    state.delayed.pop();
+    const { delivery } = entry;
+    if (delivery.state !== 'waiting' || delivery.dueAt !== entry.at) continue;
+    makeReady(delivery);
+    moved.push(delivery);
+  }
+  return moved;
+}
+
+/** The oldest delivery of the queue that may be leased at `now`, left in its place. */
+export function peekReady(type: TypeState, listener: number, now: number): Delivery | null {
+  const heap = type.ready[listener];
+  if (!heap) return null;
+  for (let delivery = heap.peek(); delivery; delivery = heap.peek()) {
+    if (delivery.state === 'waiting' && delivery.dueAt <= now) return delivery;
+    heap.pop();
+    delivery.queued = false;
+  }
+  return null;
+}
+
+/** Takes what `peekReady` has shown. */
+export function takeReady(delivery: Delivery): void {
+  delivery.event.type.ready[delivery.listener]!.pop();
+  delivery.queued = false;
+}
+
+/** The lease of `delivery` ends at `expiresAt`, whatever was said before. */
+export function setLease(state: PartitionState, delivery: Delivery, expiresAt: number): void {
+  delivery.expiresAt = expiresAt;
+  state.leased.push({ at: expiresAt, delivery });
+  // Extensions leave stale entries behind; they may not outgrow the live ones for long.
+  if (state.leased.size > 2 * state.leasedCount + 1_024) state.leased.retain(leaseEntryHolds);
+}
+
+export function leaseEntryHolds(entry: { at: number; delivery: Delivery }): boolean {
+  return entry.delivery.state === 'leased' && entry.delivery.expiresAt === entry.at;
+}
