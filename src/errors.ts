@@ -1,0 +1,88 @@
+/**
+ * Every error that the service can answer with: a closed list of codes with what each means, and the one class
+ * that carries them. Knows no HTTP; `http/error-reply.ts` gives each code its status, `docs/errors.md` shows
+ * this table to readers and a test keeps the two equal.
+ */
+
+export const ERRORS = {
+  // What came in could not be read.
+  'malformed-request': 'The bytes on the connection are not an HTTP request.',
+  'headers-too-large': 'More than 100 header fields, or more than 16 KiB of them.',
+  'uri-too-long': 'The request target is longer than a URL may be.',
+  'request-timeout': 'The request did not arrive in time: headers within 5 s, all of it within 15 s.',
+  'expectation-failed': 'The `Expect` header asks for something other than `100-continue`.',
+  'body-too-large': 'The body, an item of a bulk request or a response is larger than its limit.',
+  'unsupported-media-type': 'The route does not take this content type.',
+  'invalid-json': 'The body says that it is JSON and is not. `line`, `column` and `offset` say where.',
+  'unsafe-json': 'The JSON has a `__proto__` key, or a `constructor` that holds a `prototype`.',
+  'invalid-request': 'A parameter or a field is missing, unknown, or not of the form it must have.',
+  'invalid-header': 'A header field has a value that it cannot have.',
+  'duplicate-header': 'A header field that may come once came twice.',
+  'unsupported-header': 'An `Event-` header that this service does not know.',
+  'invalid-type-name': 'The name of a type is empty, too long, `.`, `..`, or has a NUL or half a character.',
+  'invalid-cloudevent':
+    'The CloudEvent lacks an attribute, has one of the wrong form, or is of another version.',
+  'too-many-items': 'More items in one request than the limit.',
+  'too-many-errors': 'More entries in `errors`, or more bytes of them, than the limit.',
+
+  // What was asked for is not there.
+  'route-not-found': 'No such path.',
+  'method-not-allowed': 'The path exists, the method does not. `Allow` lists those that do.',
+  'event-not-found': 'No event has this id.',
+  'attempt-not-found': 'No attempt has this id.',
+  'response-not-found':
+    'The event is complete and has no response: its listener posted none, or it ended without one.',
+
+  // What was asked for does not fit how things stand.
+  'event-not-complete': 'The event has no response yet.',
+  'event-complete': 'The event is complete: it cannot be cancelled.',
+  'lease-lost':
+    'The token is not that of a live lease: it expired, was handed back, or another holds the event now.',
+  'completion-conflict': 'The attempt was completed before, with another completion.',
+  'not-subscribed': 'The type has no listener of this name.',
+  'idempotency-conflict': 'The idempotency key was used before, for another request.',
+  'too-many-types': 'No further type can come into being by use.',
+
+  // The listener behind the gateway.
+  'listener-failed': 'The event that the gateway waited for ended as a failure, without a response.',
+
+  // The service is not able to.
+  'too-many-waiters': 'More calls are waiting than the limit.',
+  'store-full': 'The store holds as many bytes as it may. It takes events again as soon as some are gone.',
+  'store-unavailable':
+    'The store is out of reach. The request may or may not have been carried out; it may be sent again.',
+  'store-recovering': 'The store is catching up with the log and cannot tell yet what it knows.',
+  'shutting-down': 'The service is stopping.',
+  'internal-error': 'The service has a fault. The log of the service has it under the request id.',
+} as const satisfies Record<string, string>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ErrorExtra {
+  /** What to do about it, in a sentence. */
+  readonly hint?: string;
+  /** Further members of the problem: where in the body, which id. JSON values. */
+  readonly members?: Readonly<Record<string, unknown>>;
+  /** When to try again. */
+  readonly retryAfterMs?: number;
+  readonly cause?: unknown;
+}
+
+/** An answer that is an error, thrown where a request cannot go on. `detail` is for the caller to read. */
+export class ClockworkError extends Error {
+  readonly hint: string | null;
+  readonly members: Readonly<Record<string, unknown>>;
+  readonly retryAfterMs: number | null;
+
+  constructor(
+    readonly code: ErrorCode,
+    readonly detail: string,
+    extra: ErrorExtra = {},
+  ) {
+    super(`${code}: ${detail}`, extra.cause === undefined ? undefined : { cause: extra.cause });
+    this.name = 'ClockworkError';
+    this.hint = extra.hint ?? null;
+    this.members = extra.members ?? {};
+    this.retryAfterMs = extra.retryAfterMs ?? null;
+  }
+}
