@@ -1,0 +1,157 @@
+/**
+ * The use cases: what a client and a listener can ask of the queue, over any store. Routes call these and nothing
+ * else; here ids and tokens are made, calls wait and wake, and work for several partitions is split and joined.
+ */
+import type {
+  AbandonCommand,
+  AttemptView,
+  CancelResult,
+  CompleteCommand,
+  CompleteResult,
+  EventView,
+  ExtendCommand,
+  ExtendResult,
+  HandBackCommand,
+  HandBackResult,
+  ListQuery,
+  ListResult,
+} from '../event/command.js';
+import type { Durable, Store, StoreHealth, Wake } from '../store/store.js';
+import { type LeaseAnswer, type LeaseRequest, Leasing, type NextRequest } from './leasing.js';
+import { type Submission, type SubmitResult, submit } from './submit.js';
+import { eventTopic, queueTopic } from './topic.js';
+import { Waiting } from './waiting.js';
+
+export interface QueueOptions {
+  /** Envelope bytes in one lease reply. */
+  readonly leaseReplyBytesMax: number;
+  /** Calls that may wait at one time. */
+  readonly waitersMax: number;
+  /** How often waiting calls look without having been woken. */
+  readonly slowLookMs: number;
+}
+
+export interface EventWait {
+  /** A version other than this one ends the wait too. */
+  readonly version: number | null;
+  readonly waitMs: number;
+  readonly signal: AbortSignal | null;
+}
+
+export class Queue {
+  readonly #waiting: Waiting;
+  readonly #leasing: Leasing;
+  readonly #unsubscribe: () => void;
+  #durable: Durable = 'memory';
+
+  constructor(
+    private readonly store: Store,
+    options: QueueOptions,
+  ) {
+    this.#waiting = new Waiting({ sleepersMax: options.waitersMax, slowLookMs: options.slowLookMs });
+    this.#leasing = new Leasing(store, this.#waiting, options.leaseReplyBytesMax);
+    this.#unsubscribe = store.onWake((wake) => this.#wake(wake));
+  }
+
+  /** Results in the order of the submissions; a refused one does not sink the others. */
+  submit(submissions: readonly Submission[], caller: string): Promise<SubmitResult[]> {
+    return submit(this.store, submissions, caller);
+  }
+
+  read(id: string): Promise<EventView | null> {
+    return this.store.read(id);
+  }
+
+  /** The event once it is complete (or of another version), or as it is when the time is up; null: not known. */
+  async waitForEvent(id: string, wait: EventWait): Promise<EventView | null> {
+    const topic = eventTopic(id);
+    const endsAt = performance.now() + wait.waitMs;
+    const isDue = (event: EventView | null) =>
+      !event || event.status === 'complete' || (wait.version !== null && event.version !== wait.version);
+    for (;;) {
+      const place = this.#waiting.register([topic]);
+      const event = await this.store.read(id).catch((error: unknown) => {
+        place.leave();
+        throw error;
+      });
+      const left = endsAt - performance.now();
+      if (isDue(event)) {
+        place.leave();
+        // Others may wait for the same event, and the hint for it may have been lost.
+        this.#waiting.wake(topic);
+        return event;
+      }
+      if ((await place.sleep(Math.max(0, left), wait.signal)) !== 'woken') return event;
+    }
+  }
+
+  readRequest(id: string): Promise<Uint8Array | null> {
+    return this.store.readRequest(id);
+  }
+
+  readAttempts(id: string): Promise<AttemptView[] | null> {
+    return this.store.readAttempts(id);
+  }
+
+  list(query: ListQuery): Promise<ListResult> {
+    return this.store.list(query);
+  }
+
+  cancel(id: string): Promise<CancelResult> {
+    return this.store.cancel(id);
+  }
+
+  lease(request: LeaseRequest): Promise<LeaseAnswer> {
+    return this.#leasing.lease(request);
+  }
+
+  /** Leases for the `next` of a completion: of the same type and listener, without waiting. */
+  leaseNext(request: NextRequest): Promise<LeaseAnswer> {
+    return this.#leasing.leaseNext(request);
+  }
+
+  /** The answer with these leases could not be written: they go back, unless a repeat has taken them over. */
+  async abandon(undo: readonly AbandonCommand[]): Promise<void> {
+    await Promise.all(undo.map((command) => this.store.abandon(command)));
+  }
+
+  extend(command: ExtendCommand): Promise<ExtendResult> {
+    return this.store.extend(command);
+  }
+
+  /** Results in the order of the commands. */
+  complete(commands: readonly CompleteCommand[]): Promise<CompleteResult[]> {
+    return this.store.complete(commands);
+  }
+
+  handBack(command: HandBackCommand): Promise<HandBackResult> {
+    return this.store.handBack(command);
+  }
+
+  /** What a receipt given now may promise, as last seen by `health`. */
+  get durable(): Durable {
+    return this.#durable;
+  }
+
+  async health(): Promise<StoreHealth> {
+    const health = await this.store.health();
+    this.#durable = health.durable;
+    return health;
+  }
+
+  /** Whether one more call may wait. */
+  get hasRoomToWait(): boolean {
+    return this.#waiting.hasRoom;
+  }
+
+  /** Answers every waiting call with what there is; later calls do not wait. */
+  stop(): void {
+    this.#unsubscribe();
+    this.#waiting.stop();
+  }
+
+  #wake(wake: Wake): void {
+    for (const { type, listener, count } of wake.ready) this.#waiting.wake(queueTopic(type, listener), count);
+    for (const id of wake.changed) this.#waiting.wake(eventTopic(id));
+  }
+}
