@@ -43,11 +43,12 @@ export class Waiting {
    * for it. Whoever registers must sleep or leave.
    */
   register(topics: readonly string[]): Registration {
-    const registration = new Registration(() => this.#remove(topics, registration));
     if (this.#stopped) {
-      registration.wake('stopped', null);
-      return registration;
+      const refused = new Registration(() => undefined);
+      refused.wake('stopped', null);
+      return refused;
     }
+    const registration = new Registration(() => this.#remove(topics, registration));
     for (const topic of topics) {
       const sleepers = this.#topics.get(topic);
       if (sleepers) sleepers.add(registration);
