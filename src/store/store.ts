@@ -90,6 +90,12 @@ export interface Outbox {
   markArchived(partition: number, pos: Position, slot: number): Promise<void>;
   /** What `markArchived` last noted. */
   archivedTo(partition: number): Promise<{ pos: Position; slot: number } | null>;
+  /**
+   * Whether `holder` has the partition's archiving for the next `ms` milliseconds: free, or its own already. It
+   * saves work that one process can do for all, and protects nothing: what two archivers do at once is settled
+   * by the log's conditional puts.
+   */
+  holdArchiving(partition: number, holder: string, ms: number): Promise<boolean>;
 }
 
 export interface Store extends Outbox {
