@@ -1,0 +1,107 @@
+/**
+ * A redis-server of a test's own: on a free port of the loopback, in a new folder, with its append-only file on.
+ * It is ended by its process id, and its folder is removed.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createConnection, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface RedisServer {
+  readonly url: string;
+  readonly port: number;
+  readonly dir: string;
+  /** Of the running server. */
+  readonly pid: number;
+  /** kill -9; what the append-only file holds is there again after `start`. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill`, with the same port and folder. */
+  start(): Promise<void>;
+  /** Ends it and removes its folder. May be called twice. */
+  stop(): Promise<void>;
+}
+
+const START_MS_MAX = 20_000;
+
+/** `args` are settings as on redis-server's command line, such as `['--maxmemory', '20mb']`; a later one wins. */
+export async function startRedisServer(args: readonly string[] = []): Promise<RedisServer> {
+  const dir = await mkdtemp(join(tmpdir(), 'clockwork-redis-'));
+  const port = await freePort();
+  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
+  settings.push('--appendonly', 'yes', '--appendfsync', 'everysec', ...args);
+  let child: ChildProcess | null = null;
+
+  async function start(): Promise<void> {
+    child = spawn('redis-server', settings, { stdio: 'ignore' });
+    await answering(child, port);
+  }
+
+  async function kill(): Promise<void> {
+    const dying = child;
+    child = null;
+    if (!dying || dying.exitCode !== null || dying.signalCode !== null) return;
+    const gone = new Promise((resolve) => dying.once('exit', resolve));
+    dying.kill('SIGKILL');
+    await gone;
+  }
+
+  await start();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    dir,
+    get pid() {
+      if (!child?.pid) throw new Error('redis-server is not running');
+      return child.pid;
+    },
+    kill,
+    start,
+    async stop() {
+      await kill();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A port of the loopback that nobody listens on at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+async function answering(child: ChildProcess, port: number): Promise<void> {
+  let failure: Error | null = null;
+  child.once('error', (error) => {
+    failure = error;
+  });
+  const deadline = Date.now() + START_MS_MAX;
+  while (!(await pongs(port))) {
+    if (failure) throw failure;
+    if (child.exitCode !== null) throw new Error(`redis-server ended with code ${child.exitCode}`);
+    if (Date.now() > deadline) throw new Error(`redis-server did not answer within ${START_MS_MAX} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** It answers, and not with LOADING. */
+function pongs(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ port, host: '127.0.0.1' });
+    const end = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('error', () => end(false));
+    socket.once('close', () => end(false));
+    socket.once('data', (data) => end(data.toString().startsWith('+PONG')));
+    socket.once('connect', () => socket.write('PING\r\n'));
+  });
+}
