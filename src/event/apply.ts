@@ -196,7 +196,7 @@ function forgetOldest(state: PartitionState, delivery: Delivery): void {
 function rememberGrant(state: PartitionState, record: Granted, delivery: Delivery): void {
   const grant = { delivery, grant: record.grant };
   const known = state.calls.get(record.call);
-  if (known && known.claim === record.claim) {
+  if (known && known.claim === record.claim && known.expiresAt > record.at) {
     known.grants.push(grant);
     return;
   }

@@ -34,12 +34,15 @@ export function promoteDue(state: PartitionState, now: number, limit: number): D
   return moved;
 }
 
-/** The oldest delivery of the queue that may be leased at `now`, left in its place. */
-export function peekReady(type: TypeState, listener: number, now: number): Delivery | null {
+/**
+ * The oldest delivery of the queue that may be leased, left in its place. What stands in a ready queue was due once and
+ * stays so: to ask the clock again would strand it when the clock steps back.
+ */
+export function peekReady(type: TypeState, listener: number): Delivery | null {
   const heap = type.ready[listener];
   if (!heap) return null;
   for (let delivery = heap.peek(); delivery; delivery = heap.peek()) {
-    if (delivery.state === 'waiting' && delivery.dueAt <= now) return delivery;
+    if (delivery.state === 'waiting') return delivery;
     heap.pop();
     delivery.queued = false;
   }
@@ -55,6 +58,7 @@ export function takeReady(delivery: Delivery): void {
 /** The lease of `delivery` ends at `expiresAt`, whatever was said before. */
 export function setLease(state: PartitionState, delivery: Delivery, expiresAt: number): void {
   delivery.expiresAt = expiresAt;
+  state.leasedUntil = Math.max(state.leasedUntil, expiresAt);
   state.leased.push({ at: expiresAt, delivery });
   // Extensions leave stale entries behind; they may not outgrow the live ones for long.
   if (state.leased.size > 2 * state.leasedCount + 1_024) state.leased.retain(leaseEntryHolds);

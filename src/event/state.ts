@@ -132,8 +132,8 @@ export interface PartitionState {
   sequence: number;
   /** What envelopes and results weigh, with `EVENT_OVERHEAD_BYTES` an event. */
   bytes: number;
-  /** Highest clock seen; below it the clock has stepped back. */
-  clock: number;
+  /** No lease ends later. Further away than any lease may last, it shows that the clock has stepped back. */
+  leasedUntil: number;
   readonly events: Map<string, EventState>;
   readonly types: Map<string, TypeState>;
   readonly typesByOrdinal: TypeState[];
@@ -163,7 +163,7 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
     n: 0,
     sequence: 0,
     bytes: 0,
-    clock: 0,
+    leasedUntil: 0,
     events: new Map(),
     types: new Map(),
     typesByOrdinal: [],
@@ -179,7 +179,10 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
 }
 
 function entryHeap(): Heap<Entry> {
-  return new Heap((a, b) => a.at < b.at);
+  // The older event first, so that what happens at the same time happens in an order of its own.
+  return new Heap(
+    (a, b) => a.at < b.at || (a.at === b.at && a.delivery.event.sequence < b.delivery.event.sequence),
+  );
 }
 
 export function readyHeap(): Heap<Delivery> {

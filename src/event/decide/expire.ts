@@ -15,8 +15,7 @@ export function decideExpire(state: PartitionState, limit: number, now: number):
 }
 
 function takeExpired(state: PartitionState, limit: number, now: number): Delivery[] {
-  if (now < state.clock) resortAfterStepBack(state, now);
-  state.clock = now;
+  if (state.leasedUntil - now > state.limits.leaseMsMax) resortAfterStepBack(state, now);
   const expired = new Set<Delivery>();
   while (expired.size < limit) {
     const entry = state.leased.peek();
@@ -39,6 +38,7 @@ function resortAfterStepBack(state: PartitionState, now: number): void {
     orphaned.push(entry.delivery);
     return false;
   });
+  state.leasedUntil = now + state.limits.leaseMsMax;
   for (const delivery of orphaned) {
     delivery.expiresAt = now;
     state.leased.push({ at: now, delivery });

@@ -3,6 +3,7 @@ import type { AbandonCommand, AbandonResult, HandBackCommand, HandBackResult } f
 import type { PartitionState } from '../state.js';
 import { type Found, findByAttemptId, holdsLease } from './attempt.js';
 import { type Decision, Recorder, refuse } from './decision.js';
+import { findCall } from './lease.js';
 
 export function decideHandBack(
   state: PartitionState,
@@ -29,7 +30,7 @@ export function decideAbandon(
   command: AbandonCommand,
   now: number,
 ): Decision<AbandonResult> {
-  if (state.calls.get(command.call)?.claim !== command.claim) return refuse({ handedBack: 0 });
+  if (findCall(state, command.call, now)?.claim !== command.claim) return refuse({ handedBack: 0 });
   const recorder = new Recorder(state, now);
   let handedBack = 0;
   for (const { attemptId, token } of command.leases) {

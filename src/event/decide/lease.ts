@@ -28,7 +28,7 @@ export function decideLease(
   if (command.listener !== DEFAULT_LISTENER) {
     return refuse({ kind: 'not_subscribed', listener: command.listener });
   }
-  const known = state.calls.get(command.call);
+  const known = findCall(state, command.call, now);
   const live = known ? liveLeases(state, known, now) : [];
   if (known && live.length > 0) return replay(command, known, live);
 
@@ -36,7 +36,7 @@ export function decideLease(
   const expiresAt = now + (command.leaseMs ?? state.policy.leaseMs);
   const recorder = new Recorder(state, now);
   const leases: Lease[] = [];
-  for (const delivery of takeOldest(state, command, now)) {
+  for (const delivery of takeOldest(state, command)) {
     const token = command.tokens[leases.length]!;
     const grant = delivery.grants + 1;
     const attempt = delivery.attempt + 1;
@@ -57,6 +57,12 @@ export function decideLease(
   return { records: recorder.records, result: { kind: 'leased', leases, claim } };
 }
 
+/** What is remembered of a lease call. It is forgotten when its leases would have ended without an extension. */
+export function findCall(state: PartitionState, call: string, now: number): LeaseCall | null {
+  const known = state.calls.get(call);
+  return known && known.expiresAt > now ? known : null;
+}
+
 function replay(command: LeaseCommand, call: LeaseCall, leases: Lease[]): Decision<LeaseResult> {
   const claim = call.claim + 1;
   const claimed: Volatile = { op: 'claimed', call: command.call, claim };
@@ -74,14 +80,14 @@ function liveLeases(state: PartitionState, call: LeaseCall, now: number): Lease[
   return leases;
 }
 
-function takeOldest(state: PartitionState, command: LeaseCommand, now: number): Delivery[] {
+function takeOldest(state: PartitionState, command: LeaseCommand): Delivery[] {
   const types = command.types
     .map((name) => state.types.get(name))
     .filter((type): type is TypeState => type !== undefined);
   const taken: Delivery[] = [];
   let bytes = 0;
   while (taken.length < command.max) {
-    const oldest = oldestOf(types, now);
+    const oldest = oldestOf(types);
     if (!oldest) break;
     bytes += oldest.event.envelope.byteLength;
     if (taken.length > 0 && bytes > command.bytesMax) break;
@@ -91,10 +97,10 @@ function takeOldest(state: PartitionState, command: LeaseCommand, now: number): 
   return taken;
 }
 
-function oldestOf(types: readonly TypeState[], now: number): Delivery | null {
+function oldestOf(types: readonly TypeState[]): Delivery | null {
   let oldest: Delivery | null = null;
   for (const type of types) {
-    const delivery = peekReady(type, 0, now);
+    const delivery = peekReady(type, 0);
     if (delivery && (!oldest || delivery.event.sequence < oldest.event.sequence)) oldest = delivery;
   }
   return oldest;
