@@ -101,7 +101,7 @@ t.test('a file that runs no test is a failure, though tap only skips it', async 
 });
 
 t.test('a test that is only planned is a failure', async (t) => {
-  const { totals } = read(run(file('ok 1 - later # TODO\n1..1'), 'total: 1, pass: 0, todo: 1'));
+  const { totals } = read(run(file('ok 1 - later # Todo\n1..1'), 'total: 1, pass: 0, todo: 1'));
   t.equal(totals.failed, 1);
 });
 

@@ -1,3 +1,4 @@
+/** Waiting and waking: a sleeper is woken by its topics, by the slow look, by its time, or by the one who hung up. */
 import { mock } from 'node:test';
 import t from 'tap';
 import { Waiting } from '../../src/queue/waiting.js';
