@@ -137,7 +137,7 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
     grants: 0,
     attempt: 0,
     attempts: [],
-    queued: false,
+    place: 'none',
   };
   event.deliveries.push(delivery);
   state.events.set(record.id, event);
@@ -160,6 +160,7 @@ function applyGranted(state: PartitionState, record: Granted): void {
   const delivery = deliveryOf(state, record);
   const { event } = delivery;
   delivery.state = 'leased';
+  delivery.place = 'none';
   delivery.grants = record.grant;
   delivery.attempt = record.attempt;
   delivery.attempts.push({

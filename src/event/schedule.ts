@@ -5,14 +5,13 @@ import type { Delivery, PartitionState, TypeState } from './state.js';
 
 /** Puts a waiting delivery where a lease, or the end of its wait, will find it. */
 export function enqueue(state: PartitionState, delivery: Delivery, now: number): void {
-  if (delivery.dueAt > now) state.delayed.push({ at: delivery.dueAt, delivery });
-  else makeReady(delivery);
+  if (delivery.dueAt <= now) return makeReady(delivery);
+  delivery.place = 'delayed';
+  state.delayed.push({ at: delivery.dueAt, delivery });
 }
 
 function makeReady(delivery: Delivery): void {
-  // An entry left from before stands for the delivery again: its place in the order has not changed.
-  if (delivery.queued) return;
-  delivery.queued = true;
+  delivery.place = 'ready';
   delivery.event.type.ready[delivery.listener]!.push(delivery);
 }
 
@@ -27,7 +26,7 @@ export function promoteDue(state: PartitionState, now: number, limit: number): D
     if (!entry || entry.at > now) break;
     state.delayed.pop();
     const { delivery } = entry;
-    if (delivery.state !== 'waiting' || delivery.dueAt !== entry.at) continue;
+    if (!isWaiting(delivery, 'delayed') || delivery.dueAt !== entry.at) continue;
     makeReady(delivery);
     moved.push(delivery);
   }
@@ -42,9 +41,8 @@ export function peekReady(type: TypeState, listener: number): Delivery | null {
   const heap = type.ready[listener];
   if (!heap) return null;
   for (let delivery = heap.peek(); delivery; delivery = heap.peek()) {
-    if (delivery.state === 'waiting') return delivery;
+    if (isWaiting(delivery, 'ready')) return delivery;
     heap.pop();
-    delivery.queued = false;
   }
   return null;
 }
@@ -52,7 +50,11 @@ export function peekReady(type: TypeState, listener: number): Delivery | null {
 /** Takes what `peekReady` has shown. */
 export function takeReady(delivery: Delivery): void {
   delivery.event.type.ready[delivery.listener]!.pop();
-  delivery.queued = false;
+  delivery.place = 'none';
+}
+
+function isWaiting(delivery: Delivery, place: 'ready' | 'delayed'): boolean {
+  return delivery.state === 'waiting' && delivery.place === place;
 }
 
 /** The lease of `delivery` ends at `expiresAt`, whatever was said before. */

@@ -62,8 +62,8 @@ export interface Delivery {
   attempt: number;
   /** The newest `ATTEMPTS_KEPT_MAX`, oldest first; while leased the last one is the live one. */
   readonly attempts: Attempt[];
-  /** An entry for it stands in its queue's ready heap. */
-  queued: boolean;
+  /** Which index it is to be found in; entries left in the other are stale. */
+  place: 'ready' | 'delayed' | 'none';
 }
 
 export interface EventState {
