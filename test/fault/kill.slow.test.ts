@@ -1,0 +1,96 @@
+/**
+ * `kill -9` under load: of the service on each store, and of the Redis behind it. Whatever got a 2xx before is there
+ * afterwards, every event is answered, and with one answer (invariants S1, S3, S4, S7, L2, L3).
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { Load } from '../support/load.js';
+import { startRedisServer } from '../support/redis-server.js';
+import { Service } from '../support/service.js';
+
+const POSTS = 5_000;
+const CLIENTS = 32;
+const LISTENERS = 16;
+const POLLERS = 4;
+/** Events posted when the blow falls, so that it always falls in the middle, however fast the machine is. */
+const BLOWS_AT = [700, 1_500, 2_300, 3_100, 3_900];
+/** How long Redis stays away: long enough that calls run into it. */
+const AWAY_MS = 300;
+
+/** Attempts without end and short backoffs: a crash costs attempts, and no event may die of it here. */
+const PATIENT = { ATTEMPTS_MAX: '1000', BACKOFF_FIRST_MS: '20', BACKOFF_MS_MAX: '200' };
+
+t.setTimeout(300_000);
+
+interface Scene {
+  readonly name: string;
+  readonly service: Service;
+  readonly blow: () => Promise<void>;
+}
+
+async function bear(t: Test, { name, service, blow }: Scene): Promise<void> {
+  const load = new Load({
+    urls: [service.url],
+    type: 'kill ☠ {type}/with\r\nall',
+    posts: POSTS,
+    clients: CLIENTS,
+    listeners: LISTENERS,
+    pollers: POLLERS,
+  });
+  t.teardown(() => load.close());
+  const { ledger } = load;
+  const startedAt = performance.now();
+  load.start();
+  for (const posts of BLOWS_AT) {
+    await load.until(({ keyOfId }) => keyOfId.size >= posts);
+    t.ok(ledger.keyOfId.size < POSTS, `the blow after ${posts} posts falls before the last post`);
+    await blow();
+  }
+  await load.finish();
+  await load.stop();
+  const { posted, known, complete, lost, strangers } = await load.verify();
+  const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
+  t.comment(
+    `${name}: posted ${posted}, known ${known}, complete ${complete}, lost = ${lost}; ` +
+      `${BLOWS_AT.length} kills, ${ledger.repeats} calls repeated, ${ledger.leasesLost} late completions, ${seconds} s`,
+  );
+  t.same(ledger.broken, [], 'no promise is broken: no id unknown, no event with two answers');
+  t.same({ posted, known, complete, lost }, { posted: POSTS, known: POSTS, complete: POSTS, lost: 0 });
+  t.equal(strangers, 0, 'repeats with the same key have made no doubles');
+  t.ok(ledger.repeats > 0, 'calls have run into the blows');
+  t.ok(ledger.leasesLost > 0, 'slow listeners have lost leases');
+}
+
+t.test('the service on the embedded store is killed five times', async (t) => {
+  const service = await Service.start({ env: PATIENT });
+  t.teardown(() => service.stop());
+  await bear(t, { name: 'service, embedded', service, blow: () => killAndRestart(service) });
+});
+
+t.test('the service on Redis is killed five times', async (t) => {
+  const redis = await startRedisServer();
+  t.teardown(() => redis.stop());
+  const service = await Service.start({ env: { ...PATIENT, REDIS_URL: redis.url } });
+  t.teardown(() => service.stop());
+  await bear(t, { name: 'service, redis', service, blow: () => killAndRestart(service) });
+});
+
+t.test('Redis (AOF everysec) is killed five times under a service that goes on', async (t) => {
+  const redis = await startRedisServer();
+  t.teardown(() => redis.stop());
+  const service = await Service.start({ env: { ...PATIENT, REDIS_URL: redis.url } });
+  t.teardown(() => service.stop());
+  const { pid } = service;
+  const blow = async () => {
+    await redis.kill();
+    await delay(AWAY_MS);
+    await redis.start();
+  };
+  await bear(t, { name: 'redis, AOF everysec', service, blow });
+  t.equal(service.pid, pid, 'the service has lived through it');
+});
+
+async function killAndRestart(service: Service): Promise<void> {
+  await service.kill();
+  await service.restart();
+}

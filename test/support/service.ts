@@ -1,0 +1,135 @@
+/**
+ * The real service as a process of its own, on a port of its own: started, killed, started again on the same port
+ * and folder, stopped. Nothing of the environment that the tests run in reaches it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { freePort } from './free-port.js';
+
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const READY_WITHIN_MS = 30_000;
+const STOPPED_WITHIN_MS = 15_000;
+const OUTPUT_KEPT_CHARS = 32_768;
+
+export interface ServiceOptions {
+  /** Beside `PORT`, `DATA_DIR` and `LOG_LEVEL`, which may be set too. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** For Node itself, such as `--cpu-prof`. */
+  readonly nodeOptions?: readonly string[];
+}
+
+export class Service {
+  /** The newest of what it has written. */
+  output = '';
+  #child: ChildProcess | null = null;
+  #exited: Promise<unknown> = Promise.resolve();
+  readonly #killAtExit = () => this.#child?.kill('SIGKILL');
+
+  private constructor(
+    readonly port: number,
+    readonly dataDir: string,
+    private readonly options: ServiceOptions,
+  ) {}
+
+  /** Resolves when it is ready to serve. `stop` removes everything that it leaves. */
+  static async start(options: ServiceOptions = {}): Promise<Service> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'clockwork-service-'));
+    const service = new Service(await freePort(), dataDir, options);
+    process.once('exit', service.#killAtExit);
+    try {
+      await service.restart();
+    } catch (error) {
+      await service.stop();
+      throw error;
+    }
+    return service;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get pid(): number {
+    if (!this.#child?.pid) throw new Error('The service is not running.');
+    return this.#child.pid;
+  }
+
+  /** Starts it again where it was: same port, same folder. Resolves when it is ready. */
+  async restart(): Promise<void> {
+    if (this.#child) throw new Error('The service is running.');
+    const { env = {}, nodeOptions = [] } = this.options;
+    const child = spawn(process.execPath, [...nodeOptions, MAIN], {
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        PORT: String(this.port),
+        DATA_DIR: this.dataDir,
+        LOG_LEVEL: 'warn',
+        ...env,
+      },
+      cwd: this.dataDir,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    this.#exited = once(child, 'exit').finally(() => {
+      this.#child = null;
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.output = (this.output + text).slice(-OUTPUT_KEPT_CHARS);
+      });
+    }
+    await this.#ready(child);
+  }
+
+  /** `kill -9`. Resolves when the process is gone. */
+  async kill(): Promise<void> {
+    this.#child?.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  /** Asks it to stop, insists when it does not, and removes its folder. Rejects when it did not stop by itself. */
+  async stop(): Promise<void> {
+    const problem = await this.#end();
+    process.removeListener('exit', this.#killAtExit);
+    await rm(this.dataDir, { recursive: true, force: true });
+    if (problem) throw new Error(`${problem}\n${this.output}`);
+  }
+
+  async #end(): Promise<string | null> {
+    const child = this.#child;
+    if (!child) return null;
+    child.kill('SIGTERM');
+    const insist = setTimeout(() => child.kill('SIGKILL'), STOPPED_WITHIN_MS);
+    await this.#exited;
+    clearTimeout(insist);
+    if (child.signalCode === 'SIGKILL') return `The service did not stop within ${STOPPED_WITHIN_MS} ms.`;
+    return child.exitCode === 0 ? null : `The service stopped with code ${child.exitCode}.`;
+  }
+
+  async #ready(child: ChildProcess): Promise<void> {
+    const endsAt = performance.now() + READY_WITHIN_MS;
+    while (performance.now() < endsAt) {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`The service ended while it started.\n${this.output}`);
+      if (await this.#answersReady()) return;
+      await delay(20);
+    }
+    throw new Error(`The service was not ready within ${READY_WITHIN_MS} ms.\n${this.output}`);
+  }
+
+  async #answersReady(): Promise<boolean> {
+    try {
+      const response = await fetch(`${this.url}/readyz`, { headers: { connection: 'close' } });
+      await response.arrayBuffer();
+      return response.ok;
+    } catch {
+      // Nobody listens yet.
+      return false;
+    }
+  }
+}
