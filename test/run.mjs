@@ -1,7 +1,7 @@
 /**
  * What `npm test` runs. It gets what the tests need, builds, runs tap over the compiled tests and ends with one line:
- * `N passed, N failed`. Words after `npm test --` choose the test files whose path holds one of them; `--slow` adds those named
- * `*.slow.test.ts`, which continuous integration runs too.
+ * `N passed, N failed`. Words after `npm test --` choose the test files whose path holds one of them; `--slow` runs those named
+ * `*.slow.test.ts` instead of the others; continuous integration runs both.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ const slow = words.includes('--slow');
 const wanted = words.filter((word) => word !== '--slow');
 const unknown = wanted.filter((word) => word.startsWith('-'));
 if (unknown.length > 0)
-  stop(`${unknown.join(' ')}: not an option; words choose test files by path, --slow adds the slow ones.`);
+  stop(`${unknown.join(' ')}: not an option; words choose test files by path, --slow runs the slow ones.`);
 
 const files = testFiles();
 if (files.length === 0) stop(`No test file matches ${wanted.join(' ')}.`);
@@ -38,7 +38,7 @@ function stop(reason) {
 function testFiles() {
   return readdirSync('test', { recursive: true })
     .map((path) => join('test', String(path)).replaceAll('\\', '/'))
-    .filter((path) => path.endsWith('.test.ts') && (slow || !path.endsWith('.slow.test.ts')))
+    .filter((path) => path.endsWith('.test.ts') && path.endsWith('.slow.test.ts') === slow)
     .filter((path) => wanted.length === 0 || wanted.some((word) => path.includes(word)))
     .sort();
 }
