@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(join(root, 'package.json'));
 const REDIS_MAJOR_MIN = 7;
+const SLOW_FILE_SECONDS_MAX = 900;
 
 process.chdir(root);
 const words = process.argv.slice(2);
@@ -117,7 +118,8 @@ async function runTap(sources) {
   });
 
   const compiled = sources.map((path) => join('dist', path.replace(/ts$/, 'js')));
-  const tap = spawn(process.execPath, [tapProgram(), 'run', '--reporter=tap', ...compiled], {
+  const options = ['--reporter=tap', ...(slow ? [`--timeout=${SLOW_FILE_SECONDS_MAX}`] : [])];
+  const tap = spawn(process.execPath, [tapProgram(), 'run', ...options, ...compiled], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => tap.kill(signal));

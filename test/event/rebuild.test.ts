@@ -1,3 +1,4 @@
+/** The fold: a state rebuilt from the records is the state that wrote them. */
 import t from 'tap';
 import { apply } from '../../src/event/apply.js';
 import type { Lease } from '../../src/event/command.js';
