@@ -1,0 +1,42 @@
+/** What an archiver tells of itself: what happens, how it stands, and which failures pass by themselves. */
+import { BlobError } from '../blob/blob.js';
+import { StoreError } from '../store/store.js';
+
+export type ArchiverEvent =
+  | { readonly kind: 'opened'; readonly slot: number; readonly epoch: number }
+  | { readonly kind: 'archived'; readonly slot: number; readonly records: number; readonly bytes: number }
+  /** Another archiver had the slot. */
+  | { readonly kind: 'overtaken'; readonly slot: number; readonly writer: string }
+  | {
+      readonly kind: 'failed';
+      readonly state: 'retrying' | 'refused';
+      readonly error: unknown;
+      readonly againInMs: number;
+    };
+
+export type ArchiverState = 'stopped' | 'standby' | 'opening' | 'running' | 'retrying' | 'refused';
+
+export interface ArchiverStatus {
+  readonly partition: number;
+  readonly state: ArchiverState;
+  /** The last slot known to be written, and up to which record; null before the log is opened. */
+  readonly slot: number | null;
+  readonly position: string | null;
+  /** For how long records have been waiting, as far as is known; 0 when none are. */
+  readonly lagMs: number;
+  /** What went wrong last, null once things go well again. */
+  readonly error: string | null;
+}
+
+/** Something that waiting does not heal: the store and the log do not fit each other. */
+export class LogMismatchError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'LogMismatchError';
+  }
+}
+
+/** Everything else wants somebody to change something, also a fault of our own: it is tried again, but slowly. */
+export function passesByItself(error: unknown): boolean {
+  return error instanceof StoreError || (error instanceof BlobError && error.failure === 'unavailable');
+}

@@ -1,0 +1,346 @@
+/**
+ * The archiver of one partition: takes records from the outbox and writes them as segments, one put in flight.
+ *
+ *     opening ── head found ──► running ── no answer ──► retrying ── created, or mine ──► running
+ *        ▲                         │                        │
+ *        └───── the slot is another's ──────────────────────┘
+ *     any ── refused, damaged, of another log ──► refused ── tried again slowly ──► where it was
+ *     between two segments ── another process archives ──► standby ── it no longer does ──► opening
+ *
+ * A put that failed may have been done, so it is sent again as it was (same bytes, same slot, same `putId`) until
+ * it is created or the slot is taken; by the `putId` in the slot the archiver knows its own. When another has the
+ * slot, whatever was to be put is dropped and the log is opened again: the cursor is where the log ends, so that
+ * two archivers of one outbox neither double a record nor leave one out.
+ */
+import { randomUUID } from 'node:crypto';
+import { BlobError, type BlobStore } from '../blob/blob.js';
+import { comparePositions, formatPosition, type Position } from '../event/record.js';
+import type { Outbox } from '../store/store.js';
+import {
+  type ArchiverEvent,
+  type ArchiverState,
+  type ArchiverStatus,
+  LogMismatchError,
+  passesByItself,
+} from './archiver-status.js';
+import { type Clock, processClock } from './clock.js';
+import { followsOn, LogReader } from './reader.js';
+import { type EncodedSegment, encodeSegment, SEGMENT_RAW_BYTES_MAX, SEGMENT_RECORDS_MAX } from './segment.js';
+import type { SegmentPlace } from './segment-header.js';
+import { findHeadSlot, slotKey } from './slot.js';
+
+export interface ArchiverOptions {
+  readonly blobs: BlobStore;
+  readonly outbox: Outbox;
+  readonly logId: string;
+  readonly partition: number;
+  readonly partitions: number;
+  /** Names this process: in the segments, and as the one that holds the archiving. No two may have the same. */
+  readonly writer: string;
+  readonly archiveIntervalMs: number;
+  /** Told what happens, for logs and metrics; must not throw. */
+  readonly report: (event: ArchiverEvent) => void;
+  readonly clock?: Clock;
+  readonly newPutId?: () => string;
+}
+
+/** Where the log ends, as this archiver knows it. */
+interface Head {
+  readonly slot: number;
+  readonly sha256: string | null;
+  readonly to: Position | null;
+  /** Of this archiver: one above that of the segment it found. */
+  readonly epoch: number;
+}
+
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 5_000;
+const REFUSED_RETRY_MS = 15_000;
+
+/** For so long no other process begins after this one has last said that it archives; said again well before. */
+const HOLD_MS = 15_000;
+const HOLD_AGAIN_MS = HOLD_MS / 3;
+
+/** Twice what a segment holds: so a large record behind a few small ones is seen, and not left for the interval. */
+const TAKE_BYTES = 2 * SEGMENT_RAW_BYTES_MAX;
+
+export class Archiver {
+  readonly #options: ArchiverOptions;
+  readonly #clock: Clock;
+  readonly #reader: LogReader;
+  readonly #newPutId: () => string;
+
+  #state: ArchiverState = 'stopped';
+  #error: string | null = null;
+  #failures = 0;
+  #waitingSinceMs: number | null = null;
+
+  #head: Head | null = null;
+  /** A slot that is known to be taken: the search for the head begins here. */
+  #knownSlot = 0;
+  /** What is being put; kept as it is until its slot is taken. */
+  #pending: EncodedSegment | null = null;
+  /** More than that was waiting when it was taken. */
+  #more = false;
+  /** Archived, and not yet noted in the store. */
+  #unmarked: { pos: Position; slot: number } | null = null;
+
+  /** Until then nobody need be asked whether this process still archives. */
+  #heldUntilMs = Number.NEGATIVE_INFINITY;
+  /** The slot whose records the outbox did not go on from. */
+  #gapAfterSlot: number | null = null;
+
+  #running: Promise<void> | null = null;
+  #stopping: Promise<boolean> | null = null;
+  /** Aborted once stop has waited long enough: from then on nothing is touched. */
+  readonly #abandon = new AbortController();
+  /** Aborted to cut the wait between two looks short; then replaced. */
+  #nudge = new AbortController();
+
+  constructor(options: ArchiverOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? processClock;
+    this.#newPutId = options.newPutId ?? randomUUID;
+    this.#reader = new LogReader(options.blobs, { logId: options.logId, partitions: options.partitions });
+  }
+
+  /** Begins in the background; a second call does nothing. */
+  start(): void {
+    if (this.#running !== null) return;
+    this.#state = 'opening';
+    this.#running = this.#run();
+  }
+
+  /** Records are waiting: look now and not at the next interval. */
+  nudge(): void {
+    this.#nudge.abort();
+  }
+
+  /**
+   * Archives what is waiting and ends; gives up after `flushMs`, and then touches neither store nor log any more
+   * (a put under way may still arrive; the next opening finds it). True when nothing was left waiting.
+   */
+  stop(flushMs: number): Promise<boolean> {
+    this.#stopping ??= this.#flush(flushMs);
+    return this.#stopping;
+  }
+
+  status(): ArchiverStatus {
+    const to = this.#head?.to ?? null;
+    return {
+      partition: this.#options.partition,
+      state: this.#state,
+      slot: this.#head?.slot ?? null,
+      position: to && formatPosition(to),
+      lagMs: this.#waitingSinceMs === null ? 0 : Math.max(0, this.#clock.nowMs() - this.#waitingSinceMs),
+      error: this.#error,
+    };
+  }
+
+  async #flush(flushMs: number): Promise<boolean> {
+    const running = this.#running;
+    if (running === null) return true;
+    this.nudge();
+    const ended = new AbortController();
+    const flushed = await Promise.race([
+      running.then(() => true),
+      this.#clock.wait(flushMs, ended.signal).then(() => false),
+    ]);
+    ended.abort();
+    this.#abandon.abort();
+    this.#state = 'stopped';
+    return flushed;
+  }
+
+  /** Goes on until it is stopped and nothing is waiting, or until stop has given up. */
+  async #run(): Promise<void> {
+    while (!this.#abandon.signal.aborted) {
+      const next = await this.#tryStep();
+      if (next === 'failed') await this.#backOff();
+      else if (next === 'idle' && this.#stopping !== null) return this.#letGo();
+      else if (next !== 'go on' && this.#stopping === null) await this.#rest();
+    }
+  }
+
+  /** Lets another process begin at once and not only when the hold has run out. */
+  async #letGo(): Promise<void> {
+    const { outbox, partition, writer } = this.#options;
+    if (this.#heldUntilMs > 0)
+      await outbox.holdArchiving(partition, writer, 1).catch((error) => this.#fail(error));
+  }
+
+  /** What is to come: another step, a pause with more to do after it, a pause with nothing to do, or a back-off. */
+  async #tryStep(): Promise<'go on' | 'rest' | 'idle' | 'failed'> {
+    try {
+      return await this.#step();
+    } catch (error) {
+      this.#fail(error);
+      return 'failed';
+    }
+  }
+
+  /** One call to the store or to the log, whichever is next. */
+  async #step(): Promise<'go on' | 'rest' | 'idle'> {
+    if (this.#unmarked !== null) {
+      await this.#mark(this.#unmarked);
+      return this.#more ? 'go on' : 'rest';
+    }
+    // Who was overtaken leaves the other in peace for an interval: two that race only make each other work.
+    if (this.#head !== null && this.#pending !== null) {
+      return (await this.#put(this.#head, this.#pending)) ? 'go on' : 'rest';
+    }
+    if (this.#clock.nowMs() >= this.#heldUntilMs) return (await this.#hold()) ? 'go on' : 'idle';
+    if (this.#head !== null) return (await this.#take(this.#head)) ? 'go on' : 'idle';
+    await this.#open();
+    return 'go on';
+  }
+
+  /** Whether this process is the one to archive. Another's slots are found by opening again. */
+  async #hold(): Promise<boolean> {
+    const { outbox, partition, writer } = this.#options;
+    const askedMs = this.#clock.nowMs();
+    if (await outbox.holdArchiving(partition, writer, HOLD_MS)) {
+      this.#heldUntilMs = askedMs + HOLD_AGAIN_MS;
+      return true;
+    }
+    this.#head = null;
+    this.#succeed('standby');
+    this.#waitingSinceMs = null;
+    return false;
+  }
+
+  /** Finds where the log ends, and tells the store what of its outbox the log already has. */
+  async #open(): Promise<void> {
+    const { blobs, outbox, partition } = this.#options;
+    const archived = await outbox.archivedTo(partition);
+    const slot = await findHeadSlot(blobs, partition, Math.max(this.#knownSlot, archived?.slot ?? 0));
+    const segment = slot === 0 ? null : await this.#reader.read(partition, slot);
+    if (segment === null && slot > 0) {
+      throw new LogMismatchError(
+        `the store has archived up to slot ${slot}, and ${slotKey(partition, slot)} is not there`,
+      );
+    }
+    const to = segment?.header.to ?? null;
+    if (archived !== null && (to === null || comparePositions(to, archived.pos) < 0)) {
+      const end = to === null ? 'nothing' : formatPosition(to);
+      throw new LogMismatchError(
+        `the store has archived up to ${formatPosition(archived.pos)}, the log has ${end}`,
+      );
+    }
+    this.#knownSlot = slot;
+    this.#head = { slot, to, sha256: segment?.sha256 ?? null, epoch: (segment?.header.epoch ?? 0) + 1 };
+    if (to !== null && slot > (archived?.slot ?? 0)) this.#unmarked = { pos: to, slot };
+    this.#more = true;
+    this.#options.report({ kind: 'opened', slot, epoch: this.#head.epoch });
+  }
+
+  async #mark(upTo: { pos: Position; slot: number }): Promise<void> {
+    await this.#options.outbox.markArchived(this.#options.partition, upTo.pos, upTo.slot);
+    this.#unmarked = null;
+  }
+
+  /** Makes a segment of what waits behind the head; false when nothing does. */
+  async #take(head: Head): Promise<boolean> {
+    const { outbox, partition } = this.#options;
+    const limit = { records: SEGMENT_RECORDS_MAX, bytes: TAKE_BYTES };
+    const records = await outbox.readOutbox(partition, head.to, limit);
+    const first = records[0];
+    if (first === undefined) {
+      this.#succeed('running');
+      this.#waitingSinceMs = null;
+      return false;
+    }
+    this.#waitingSinceMs ??= this.#clock.nowMs();
+    if (!followsOn(head.to, first.pos)) {
+      this.#reopenAfterGap(head, first.pos);
+      return true;
+    }
+    const segment = await encodeSegment(this.#placeAfter(head, records.at(-1)?.pos ?? first.pos), records);
+    this.#pending = segment;
+    this.#more = segment.header.count < records.length || records.length >= SEGMENT_RECORDS_MAX;
+    return true;
+  }
+
+  #placeAfter(head: Head, last: Position): SegmentPlace {
+    const { logId, partition, partitions, writer } = this.#options;
+    return {
+      kind: 'data',
+      logId,
+      partition,
+      partitions,
+      slot: head.slot + 1,
+      epoch: head.epoch,
+      view: last.view,
+      writer,
+      putId: this.#newPutId(),
+      previous: head.sha256,
+    };
+  }
+
+  /** Another archiver may have written and trimmed; when the log has not grown, records are gone. */
+  #reopenAfterGap(head: Head, first: Position): void {
+    const known = this.#gapAfterSlot === head.slot;
+    this.#gapAfterSlot = head.slot;
+    this.#head = null;
+    if (!known) return;
+    const end = head.to === null ? 'nothing' : formatPosition(head.to);
+    throw new LogMismatchError(`the log has ${end}, the outbox goes on from ${formatPosition(first)}`);
+  }
+
+  /** True once the segment is in its slot; false when another's is. */
+  async #put(head: Head, segment: EncodedSegment): Promise<boolean> {
+    const { blobs, partition, report } = this.#options;
+    const { slot, to, putId } = segment.header;
+    const key = slotKey(partition, slot);
+    const result = await blobs.putIfAbsent(key, segment.bytes);
+    if (result === 'exists') {
+      const there = await this.#reader.read(partition, slot);
+      if (there === null)
+        throw new BlobError('unavailable', 'get', key, new Error('the slot is taken, yet empty'));
+      if (there.header.putId !== putId) {
+        this.#pending = null;
+        this.#head = null;
+        this.#knownSlot = slot;
+        report({ kind: 'overtaken', slot, writer: there.header.writer });
+        return false;
+      }
+    }
+    this.#pending = null;
+    this.#head = { slot, to, sha256: segment.sha256, epoch: head.epoch };
+    this.#knownSlot = slot;
+    if (to !== null) this.#unmarked = { pos: to, slot };
+    if (!this.#more) this.#waitingSinceMs = null;
+    this.#succeed('running');
+    report({ kind: 'archived', slot, records: segment.header.count, bytes: segment.bytes.byteLength });
+    return true;
+  }
+
+  #succeed(state: 'running' | 'standby'): void {
+    this.#failures = 0;
+    this.#error = null;
+    if (!this.#abandon.signal.aborted) this.#state = state;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#abandon.signal.aborted) return;
+    this.#failures++;
+    this.#waitingSinceMs ??= this.#clock.nowMs();
+    this.#error = error instanceof Error ? error.message : String(error);
+    this.#state = passesByItself(error) ? 'retrying' : 'refused';
+    this.#options.report({ kind: 'failed', state: this.#state, error, againInMs: this.#backOffMs() });
+  }
+
+  #backOffMs(): number {
+    if (this.#state === 'refused') return REFUSED_RETRY_MS;
+    return Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(this.#failures - 1, 10));
+  }
+
+  #backOff(): Promise<void> {
+    return this.#clock.wait(this.#backOffMs(), this.#abandon.signal);
+  }
+
+  async #rest(): Promise<void> {
+    await this.#clock.wait(this.#options.archiveIntervalMs, this.#nudge.signal);
+    this.#nudge = new AbortController();
+  }
+}

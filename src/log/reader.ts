@@ -1,0 +1,109 @@
+/** Reads the log: one segment by its slot, or all in order, each checked against its place and the one before. */
+import type { BlobStore } from '../blob/blob.js';
+import { comparePositions, formatPosition, type Position } from '../event/record.js';
+import { CorruptSegmentError, decodeSegment, type Segment } from './segment.js';
+import { firstSlotFrom, slotKey } from './slot.js';
+
+export interface LogIdentity {
+  readonly logId: string;
+  readonly partitions: number;
+}
+
+/** The log is whole but not this store's: another `logId` or another count of partitions. */
+export class ForeignLogError extends Error {
+  constructor(
+    readonly key: string,
+    reason: string,
+  ) {
+    super(`segment ${key} is of another log: ${reason}`);
+    this.name = 'ForeignLogError';
+  }
+}
+
+export class LogReader {
+  readonly #blobs: BlobStore;
+  readonly #identity: LogIdentity;
+
+  constructor(blobs: BlobStore, identity: LogIdentity) {
+    this.#blobs = blobs;
+    this.#identity = identity;
+  }
+
+  /** Null when the slot is empty. Throws BlobError, CorruptSegmentError, ForeignLogError. */
+  async read(partition: number, slot: number): Promise<Segment | null> {
+    const key = slotKey(partition, slot);
+    const bytes = await this.#blobs.get(key);
+    if (bytes === null) return null;
+    const segment = await decodeSegment(key, bytes);
+    const { header } = segment;
+    if (header.logId !== this.#identity.logId) {
+      throw new ForeignLogError(key, `its logId is ${header.logId}, not ${this.#identity.logId}`);
+    }
+    if (header.partitions !== this.#identity.partitions) {
+      throw new ForeignLogError(
+        key,
+        `it has ${header.partitions} partitions, not ${this.#identity.partitions}`,
+      );
+    }
+    if (header.slot !== slot || header.partition !== partition) {
+      throw new CorruptSegmentError(
+        key,
+        `it is slot ${header.slot} of partition ${header.partition} by its header`,
+      );
+    }
+    return segment;
+  }
+
+  /**
+   * The segments from slot `from` on, up to the first empty slot. Throws CorruptSegmentError also when a slot is
+   * missing below another, when the chain of hashes breaks, or when positions go back or leave one out.
+   */
+  async *segments(partition: number, from = 1): AsyncGenerator<Segment> {
+    let before: Segment | null = null;
+    for (let slot = from; ; slot++) {
+      const segment = await this.read(partition, slot);
+      if (segment === null) {
+        const above = await firstSlotFrom(this.#blobs, partition, slot);
+        if (above === null) return;
+        // It may have been won between the two looks; what was won is there for good.
+        if (above === slot) {
+          slot--;
+          continue;
+        }
+        throw new CorruptSegmentError(slotKey(partition, slot), `it is missing, and slot ${above} is there`);
+      }
+      checkLink(slotKey(partition, slot), before, segment);
+      yield segment;
+      before = segment;
+    }
+  }
+}
+
+function checkLink(key: string, before: Segment | null, segment: Segment): void {
+  if (before === null) {
+    if (segment.header.slot === 1 && segment.header.previous !== null) {
+      throw new CorruptSegmentError(key, 'it names one before it, and it is the first');
+    }
+    return;
+  }
+  if (segment.header.previous !== before.sha256) {
+    throw new CorruptSegmentError(
+      key,
+      `it follows a segment with SHA-256 ${segment.header.previous}, the one before it has ${before.sha256}`,
+    );
+  }
+  const { from } = segment.header;
+  const cursor = before.header.to;
+  if (from !== null && !followsOn(cursor, from)) {
+    throw new CorruptSegmentError(
+      key,
+      `it begins at ${formatPosition(from)} after ${cursor && formatPosition(cursor)}`,
+    );
+  }
+}
+
+/** Whether no record is missing between the two: the next of the same view, or one of a later view. */
+export function followsOn(cursor: Position | null, next: Position): boolean {
+  if (cursor === null) return true;
+  return cursor.view === next.view ? next.n === cursor.n + 1 : comparePositions(cursor, next) < 0;
+}

@@ -1,0 +1,90 @@
+/**
+ * A record as one line of a segment, and back: JSON that people and query engines can read, from which the very
+ * bytes of the record come back. `FORMAT.md` says what the fields are.
+ *
+ * The packed bytes of a record (head, line feed, body) become an object: the head's fields, then the body as
+ * `body` (text) or as `bodyBase64`. The head's text is spliced in as it is: it was made by JSON.stringify, so that
+ * parsing and stringifying it again gives the same text.
+ */
+import { isUtf8 } from 'node:buffer';
+import { pack, split } from '../event/packed.js';
+import { formatPosition, type LogOp, type LogRecord, parsePosition } from '../event/record.js';
+
+/** Under what name each operation carries its packed bytes, null for those that have none. */
+const PAYLOAD_FIELD: Readonly<Record<LogOp, 'request' | 'result' | null>> = {
+  typeSet: null,
+  accepted: 'request',
+  granted: null,
+  handedBack: null,
+  retried: 'result',
+  completed: 'result',
+  dead: 'result',
+  cancelRequested: null,
+  cancelled: null,
+  late: 'result',
+};
+
+/** A body whose text would grow beyond this by escapes is binary to people, whatever its bytes say. */
+const ESCAPED_GROWTH_MAX = 2;
+
+/** The record's line, without the line feed. */
+export function encodeRecord(record: LogRecord): string {
+  const { pos, at, op, ...rest } = record;
+  const head = `{"pos":"${formatPosition(pos)}","at":${at},"op":"${op}"`;
+  if (!('payload' in rest)) return head + fieldsAfter(rest);
+  const { payload, ...fields } = rest;
+  const packed = payload === null ? 'null' : encodePacked(payload);
+  return `${head}${fieldsAfter(fields).slice(0, -1)},"${PAYLOAD_FIELD[op]}":${packed}}`;
+}
+
+/** Throws when the line is none that `encodeRecord` wrote; the segment's hash is what guards against damage. */
+export function decodeRecord(line: string): LogRecord {
+  const parsed: unknown = JSON.parse(line);
+  if (!isObject(parsed)) throw new Error('a record that is no object');
+  const { pos: posText, op, ...fields } = parsed;
+  const pos = typeof posText === 'string' ? parsePosition(posText) : null;
+  if (pos === null) throw new Error(`a record without a position: ${JSON.stringify(posText)}`);
+  if (typeof op !== 'string' || !isLogOp(op))
+    throw new Error(`an operation that is not known: ${JSON.stringify(op)}`);
+  const payloadField = PAYLOAD_FIELD[op];
+  if (payloadField === null) return { pos, op, ...fields } as unknown as LogRecord;
+  const { [payloadField]: packed, ...rest } = fields;
+  const payload = packed === null ? null : decodePacked(packed);
+  return { pos, op, ...rest, payload } as unknown as LogRecord;
+}
+
+function encodePacked(packed: Uint8Array): string {
+  const { headText, body } = split(packed);
+  const comma = headText === '{}' ? '' : ',';
+  return `${headText.slice(0, -1)}${comma}${encodeBody(body)}}`;
+}
+
+function encodeBody(body: Buffer): string {
+  if (isUtf8(body)) {
+    const text = JSON.stringify(body.toString('utf8'));
+    if (text.length <= 2 + ESCAPED_GROWTH_MAX * body.byteLength) return `"body":${text}`;
+  }
+  return `"bodyBase64":"${body.toString('base64')}"`;
+}
+
+function decodePacked(packed: unknown): Buffer {
+  if (!isObject(packed)) throw new Error('a record whose packed bytes are no object');
+  const { body, bodyBase64, ...head } = packed;
+  if (typeof body === 'string') return pack(head, Buffer.from(body, 'utf8'));
+  if (typeof bodyBase64 === 'string') return pack(head, Buffer.from(bodyBase64, 'base64'));
+  throw new Error('a record whose packed bytes lack a body');
+}
+
+/** The fields as the rest of an object that has begun. */
+function fieldsAfter(fields: object): string {
+  const text = JSON.stringify(fields);
+  return text === '{}' ? '}' : `,${text.slice(1)}`;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isLogOp(op: string): op is LogOp {
+  return Object.hasOwn(PAYLOAD_FIELD, op);
+}
