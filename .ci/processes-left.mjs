@@ -23,9 +23,9 @@ function ownLine() {
   return line;
 }
 
-/** The neighbour in the pipe that shows this output is not left behind: it ends with us. */
+/** The `tail` that shows this output is not left behind: it ends with us. */
 function isNeighbour(pid, line) {
-  return line.has(parentOf(pid)) && read(pid, 'comm').trim() === 'tee';
+  return line.has(parentOf(pid)) && read(pid, 'comm').trim() === 'tail';
 }
 
 function left() {

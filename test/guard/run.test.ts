@@ -22,7 +22,7 @@ t.test('a good run counts the assertions as tap does', async (t) => {
   const { totals, report } = read(
     run(
       file(
-        '# Subtest: a\n    ok 1 - x\n    ok 2 - y\n    1..2\nok 1 - a # time=1ms\nok 2 - b # SKIP no server\n1..2',
+        '# Subtest: a\n    # posted 5, lost 0\n    ok 1 - x\n    ok 2 - y\n    1..2\nok 1 - a # time=1ms\nok 2 - b # SKIP no server\n1..2',
       ),
       'total: 3, pass: 2, fail: 0, skip: 1',
     ),
@@ -30,7 +30,15 @@ t.test('a good run counts the assertions as tap does', async (t) => {
   t.same(totals, { passed: 2, failed: 0, skipped: 1 });
   t.same(report.skips, [['dist/test/store/a.test.js', 'b', 'no server']]);
   t.match(report.files, [
-    { path: 'dist/test/store/a.test.js', ok: true, passed: 2, failed: 0, skipped: 1, durationMs: 12 },
+    {
+      path: 'dist/test/store/a.test.js',
+      ok: true,
+      passed: 2,
+      failed: 0,
+      skipped: 1,
+      durationMs: 12,
+      comments: ['posted 5, lost 0'],
+    },
   ]);
 });
 

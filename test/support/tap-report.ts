@@ -13,6 +13,8 @@ export interface FileResult {
   durationMs: number;
   /** What the file wrote to its standard output besides TAP. */
   output: string[];
+  /** What its tests want people to read, such as figures. */
+  comments: string[];
 }
 
 export interface Failure {
@@ -36,6 +38,7 @@ export interface Totals {
 
 /** A test with this title runs a contract: its adapter is what stands before the verb. */
 const CONTRACT_TITLE = /^(?<adapter>.+?) keeps? the (?:\w+ )?contract$/;
+const TAPS_OWN_COMMENT = /^\s*# (Subtest|time=|test count|failed \d+|skip:|todo:|No coverage)/;
 const OWN_TOTALS = /^# \{ total: \d+,.*\}$/;
 
 export class TapReport {
@@ -93,6 +96,7 @@ export class TapReport {
       skipped: 0,
       durationMs: 0,
       output: [],
+      comments: [],
     };
     this.files.push(file);
     this.readTest(child, file, [child.name], null);
@@ -108,6 +112,9 @@ export class TapReport {
       this.readTest(child, file, [...path, child.name], contract ?? this.contractOf(child.name, file.path));
     });
     parser.on('extra', (text: string) => file.output.push(text.trimEnd()));
+    parser.on('comment', (line: string) => {
+      if (!TAPS_OWN_COMMENT.test(line)) file.comments.push(line.trim().replace(/^# ?/, ''));
+    });
     parser.on('assert', (result: Result) => {
       if (result.skip) {
         file.skipped++;
