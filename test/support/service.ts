@@ -66,6 +66,8 @@ export class Service {
     const child = spawn(process.execPath, [...nodeOptions, MAIN], {
       env: {
         PATH: process.env['PATH'] ?? '',
+        // By which continuous integration finds processes that a test has left behind.
+        CLOCKWORK_CI_MARK: process.env['CLOCKWORK_CI_MARK'] ?? '',
         PORT: String(this.port),
         DATA_DIR: this.dataDir,
         LOG_LEVEL: 'warn',
@@ -92,7 +94,13 @@ export class Service {
     await this.#exited;
   }
 
-  /** Asks it to stop, insists when it does not, and removes its folder. Rejects when it did not stop by itself. */
+  /** Asks it to stop and insists when it does not, in which case this rejects. `restart` finds what it has kept. */
+  async pause(): Promise<void> {
+    const problem = await this.#end();
+    if (problem) throw new Error(`${problem}\n${this.output}`);
+  }
+
+  /** As `pause`, and removes its folder. */
   async stop(): Promise<void> {
     const problem = await this.#end();
     process.removeListener('exit', this.#killAtExit);

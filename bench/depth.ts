@@ -1,0 +1,242 @@
+/**
+ * What post, poll, and lease with completion cost with a thousand and with a million events stored: one call after
+ * the other, so that a median is the cost of a call and not of a crowd. On Redis also what its scripts take by its own
+ * account. Then how long a start takes and how much memory is held with that many events.
+ */
+import { Api, type Method } from '../test/support/api.js';
+import { type RedisServer, startRedisServer } from '../test/support/redis-server.js';
+import { Service } from '../test/support/service.js';
+import { report } from './measure/machine.js';
+import { cpuUs, residentMib } from './measure/process-cost.js';
+import { commandStats, resetCommandStats, usedMemoryMib } from './measure/redis-stats.js';
+import { markdownTable, percentile } from './measure/stats.js';
+
+const TYPE = 'depth';
+const BULK_ITEMS = 1_000;
+const FILLERS = 4;
+const POLLED_IDS = 10_000;
+
+export interface DepthOptions {
+  readonly depths: readonly number[];
+  /** Calls of each kind that are measured. */
+  readonly calls: number;
+}
+
+interface Cost {
+  readonly medianUs: number;
+  readonly p99Us: number;
+  readonly serviceCpuUs: number;
+  /** Of Redis by its own account, a call; null on the embedded store. */
+  readonly scriptUs: number | null;
+  readonly scriptCalls: number | null;
+}
+
+interface Result {
+  readonly store: string;
+  readonly depth: number;
+  readonly fillPerSecond: number;
+  readonly costs: Readonly<Record<string, Cost>>;
+  readonly serviceMib: number;
+  readonly redisMib: number | null;
+  readonly startMs: number;
+  readonly startAfterKillMs: number;
+  readonly restartedMib: number;
+}
+
+export async function benchDepth({ depths, calls }: DepthOptions): Promise<void> {
+  const results: Result[] = [];
+  for (const depth of depths) {
+    results.push(await measureStore('embedded', null, depth, calls));
+    const redis = await startRedisServer();
+    try {
+      results.push(await measureStore('redis', redis, depth, calls));
+    } finally {
+      await redis.stop();
+    }
+  }
+  const command = `npm run bench -- depth --depths ${depths.join(',')} --calls ${calls}`;
+  const markdown = `${command}\n\n${costTable(results)}\n\n${startTable(results)}`;
+  report('depth', markdown, { command, results });
+}
+
+async function measureStore(
+  store: string,
+  redis: RedisServer | null,
+  depth: number,
+  calls: number,
+): Promise<Result> {
+  const env = redis ? { REDIS_URL: redis.url } : { EMBEDDED_BYTES_MAX: String(16 * 2 ** 30) };
+  const service = await Service.start({ env });
+  const api = new Api(service.url, FILLERS);
+  try {
+    const { ids, perSecond } = await fill(api, depth);
+    console.error(`${store}: ${depth} events stored, ${perSecond.toFixed(0)}/s`);
+    const measured = (call: () => Promise<unknown>) => measure(service, redis, calls, call);
+    const costs = {
+      post: await measured(() => post(api)),
+      poll: await measured(() => poll(api, ids)),
+      'lease + complete': await measured(() => leaseAndComplete(api)),
+    };
+    const serviceMib = residentMib(service.pid);
+    const redisMib = redis && (await usedMemoryMib(redis.port));
+    const startMs = await timed(
+      () => service.pause(),
+      () => service.restart(),
+    );
+    const restartedMib = residentMib(service.pid);
+    const startAfterKillMs = await timed(
+      () => service.kill(),
+      () => service.restart(),
+    );
+    const memory = { serviceMib, redisMib, restartedMib };
+    return { store, depth, fillPerSecond: perSecond, costs, ...memory, startMs, startAfterKillMs };
+  } finally {
+    await api.close();
+    await service.stop();
+  }
+}
+
+async function fill(api: Api, depth: number): Promise<{ ids: string[]; perSecond: number }> {
+  const ids: string[] = [];
+  const startedAt = performance.now();
+  let left = depth;
+  const filler = async () => {
+    while (left > 0) {
+      const count = Math.min(BULK_ITEMS, left);
+      left -= count;
+      const body = Array.from({ length: count }, (_, n) => ({
+        type: TYPE,
+        body: { n, text: 'x'.repeat(64) },
+      }));
+      const reply = await expect(api, 'POST', '/v1/events', 200, { body });
+      const { results } = JSON.parse(reply) as { results: { id: string }[] };
+      if (ids.length < POLLED_IDS) ids.push(...results.map(({ id }) => id));
+    }
+  };
+  await Promise.all(Array.from({ length: FILLERS }, filler));
+  return { ids, perSecond: (1_000 * depth) / (performance.now() - startedAt) };
+}
+
+async function measure(
+  service: Service,
+  redis: RedisServer | null,
+  calls: number,
+  call: () => Promise<unknown>,
+): Promise<Cost> {
+  for (let n = 0; n < calls / 4; n += 1) await call();
+  if (redis) await resetCommandStats(redis.port);
+  const cpuBefore = cpuUs(service.pid);
+  const times: number[] = [];
+  for (let n = 0; n < calls; n += 1) {
+    const startedAt = performance.now();
+    await call();
+    times.push(1_000 * (performance.now() - startedAt));
+  }
+  const serviceCpuUs = (cpuUs(service.pid) - cpuBefore) / calls;
+  const scripts = redis && (await scriptCost(redis.port));
+  times.sort((a, b) => a - b);
+  return {
+    medianUs: percentile(times, 0.5),
+    p99Us: percentile(times, 0.99),
+    serviceCpuUs,
+    scriptUs: scripts && scripts.us / calls,
+    scriptCalls: scripts && scripts.calls / calls,
+  };
+}
+
+/** Of all scripts, the archiver's and the reaper's too. */
+async function scriptCost(port: number): Promise<{ us: number; calls: number }> {
+  const stats = await commandStats(port);
+  const scripts = ['evalsha', 'eval', 'fcall'].map((name) => stats.get(name) ?? { calls: 0, us: 0 });
+  return scripts.reduce((sum, each) => ({ us: sum.us + each.us, calls: sum.calls + each.calls }));
+}
+
+async function post(api: Api): Promise<void> {
+  await expect(api, 'POST', `/v1/types/${TYPE}/events`, 202, { body: { text: 'x'.repeat(64) } });
+}
+
+async function poll(api: Api, ids: readonly string[]): Promise<void> {
+  const id = ids[Math.floor(Math.random() * ids.length)]!;
+  await expect(api, 'GET', `/v1/events/${id}`, 200, {});
+}
+
+async function leaseAndComplete(api: Api): Promise<void> {
+  const text = await expect(api, 'POST', '/v1/leases', 200, { body: { types: [TYPE] } });
+  const [lease] = (JSON.parse(text) as { leases: { attemptId: string; token: string }[] }).leases;
+  const path = `/v1/attempts/${lease!.attemptId}/completion`;
+  await expect(api, 'PUT', path, 200, {
+    body: { outcome: 'success' },
+    headers: { 'lease-token': lease!.token },
+  });
+}
+
+async function expect(
+  api: Api,
+  method: Method,
+  path: string,
+  status: number,
+  call: { body?: unknown; headers?: Record<string, string> },
+): Promise<string> {
+  const reply = await api.call(method, path, call);
+  if (reply.status !== status) throw new Error(`${method} ${path}: ${reply.status} ${reply.text}`);
+  return reply.text;
+}
+
+async function timed(before: () => Promise<void>, action: () => Promise<void>): Promise<number> {
+  await before();
+  const startedAt = performance.now();
+  await action();
+  return performance.now() - startedAt;
+}
+
+function costTable(results: readonly Result[]): string {
+  const head = [
+    'store',
+    'call',
+    'events',
+    'median µs',
+    'p99 µs',
+    'service CPU µs',
+    'scripts µs',
+    'scripts a call',
+  ];
+  const rows = results.flatMap(({ store, depth, costs }) =>
+    Object.entries(costs).map(([call, cost]) => [
+      store,
+      call,
+      String(depth),
+      cost.medianUs.toFixed(0),
+      cost.p99Us.toFixed(0),
+      cost.serviceCpuUs.toFixed(0),
+      cost.scriptUs?.toFixed(1) ?? '–',
+      cost.scriptCalls?.toFixed(2) ?? '–',
+    ]),
+  );
+  const order = (row: readonly string[]) => `${row[0]} ${row[1]}`;
+  rows.sort((a, b) => order(a).localeCompare(order(b)));
+  return markdownTable(head, rows);
+}
+
+function startTable(results: readonly Result[]): string {
+  const head = [
+    'store',
+    'events',
+    'filled/s',
+    'RSS MiB',
+    'Redis MiB',
+    'start ms',
+    'RSS MiB',
+    'after kill -9 ms',
+  ];
+  const rows = results.map((result) => [
+    result.store,
+    String(result.depth),
+    result.fillPerSecond.toFixed(0),
+    result.serviceMib.toFixed(0),
+    result.redisMib?.toFixed(0) ?? '–',
+    result.startMs.toFixed(0),
+    result.restartedMib.toFixed(0),
+    result.startAfterKillMs.toFixed(0),
+  ]);
+  return markdownTable(head, rows);
+}

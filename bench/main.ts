@@ -1,0 +1,31 @@
+/** `npm run bench -- post | depth | loop`: which measurement, and how long. */
+import { parseArgs } from 'node:util';
+import { benchDepth } from './depth.js';
+import { benchLoop } from './loop.js';
+import { benchPost } from './post.js';
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '5' },
+    depths: { type: 'string', default: '1000,1000000' },
+    calls: { type: 'string', default: '2000' },
+    events: { type: 'string', default: '20000' },
+  },
+});
+
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
+  post: () => benchPost({ rounds: Number(values.rounds), seconds: Number(values.seconds) }),
+  depth: () => benchDepth({ depths: values.depths.split(',').map(Number), calls: Number(values.calls) }),
+  loop: () => benchLoop({ events: Number(values.events) }),
+};
+
+const wanted = positionals.length > 0 ? positionals : Object.keys(BENCHES);
+const unknown = wanted.filter((name) => !(name in BENCHES));
+if (unknown.length > 0) {
+  console.error(`${unknown.join(', ')}: not one of ${Object.keys(BENCHES).join(', ')}`);
+  process.exitCode = 1;
+} else {
+  for (const name of wanted) await BENCHES[name]!();
+}

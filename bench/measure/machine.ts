@@ -1,0 +1,38 @@
+/** What was measured where: stands at the head of every result. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, totalmem } from 'node:os';
+
+export function describeMachine(): Record<string, string> {
+  const [first] = cpus();
+  return {
+    date: new Date().toISOString(),
+    commit: output('git', ['rev-parse', '--short', 'HEAD']),
+    processors: `${cpus().length} × ${first?.model.trim() ?? 'unknown'}`,
+    memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+    node: process.version,
+    redis: /v=(\S+)/.exec(output('redis-server', ['--version']))?.[1] ?? 'none',
+    loadBefore: loadavg()
+      .map((each) => each.toFixed(2))
+      .join(' '),
+  };
+}
+
+/** Prints the Markdown and keeps the JSON beside the other results, which are not committed. */
+export function report(name: string, markdown: string, json: unknown): void {
+  const machine = describeMachine();
+  const head = Object.entries(machine).map(([key, value]) => `${key}: ${value}`);
+  console.log(`\n${head.join('; ')}\n\n${markdown}\n`);
+  mkdirSync('bench/results', { recursive: true });
+  const path = `bench/results/${name}-${machine['date']?.replaceAll(':', '')}.json`;
+  writeFileSync(path, `${JSON.stringify({ machine, ...(json as object) }, null, 2)}\n`);
+  console.log(`JSON: ${path}`);
+}
+
+function output(command: string, args: readonly string[]): string {
+  try {
+    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return 'unknown';
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Single posts beside the floor: wrk with 64 connections posts 1 KB of JSON to Fastify with an empty handler, to
+ * the service on the embedded store and to the service on Redis, in turns, each time to a fresh process. What
+ * counts is the ratio within one run; figures of different days or machines do not compare.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '../test/support/free-port.js';
+import { startRedisServer } from '../test/support/redis-server.js';
+import { Service } from '../test/support/service.js';
+import { report } from './measure/machine.js';
+import { cpuUs } from './measure/process-cost.js';
+import { markdownTable, type Spread, spreadOf, spreadText } from './measure/stats.js';
+import { type Hits, shoot } from './measure/wrk.js';
+
+const CONNECTIONS = 64;
+const BODY_BYTES = 1_024;
+const PATH = '/v1/types/order.created/events';
+
+/** Something to post to, and the processes that it costs. */
+interface Target {
+  readonly url: string;
+  readonly pids: Readonly<Record<string, number>>;
+  stop(): Promise<void>;
+}
+
+interface Run extends Hits {
+  /** Processor time of each process for one post. */
+  readonly cpuUs: Readonly<Record<string, number>>;
+}
+
+type Start = (replyBytes: number) => Promise<Target>;
+
+const TARGETS: Readonly<Record<string, Start>> = {
+  'empty Fastify handler, JSON parsed': (replyBytes) => startFloor('parsed', replyBytes),
+  'empty Fastify handler, raw bytes': (replyBytes) => startFloor('raw', replyBytes),
+  'embedded store, file log': startEmbedded,
+  'Redis (AOF everysec), file log': startOnRedis,
+};
+
+export interface PostOptions {
+  readonly rounds: number;
+  readonly seconds: number;
+}
+
+export async function benchPost({ rounds, seconds }: PostOptions): Promise<void> {
+  const body = bodyOf(BODY_BYTES);
+  const replyBytes = await sizeOfReceipt(body);
+  const runs: Record<string, Run[]> = {};
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [name, start] of Object.entries(TARGETS)) {
+      const run = await runOnce(await start(replyBytes), body, seconds);
+      runs[name] = [...(runs[name] ?? []), run];
+      console.error(`${round + 1}/${rounds} ${name}: ${run.perSecond.toFixed(0)}/s`);
+    }
+  }
+  const command = `npm run bench -- post --rounds ${rounds} --seconds ${seconds}`;
+  report('post', `${command}; reply ${replyBytes} bytes\n\n${tableOf(runs)}`, { command, replyBytes, runs });
+}
+
+async function runOnce(target: Target, body: string, seconds: number): Promise<Run> {
+  const shot = { url: target.url + PATH, body, connections: CONNECTIONS };
+  try {
+    await shoot({ ...shot, seconds: 2 });
+    const before = costs(target);
+    const hits = await shoot({ ...shot, seconds });
+    const after = costs(target);
+    const each = Object.keys(after).map((name) => [name, (after[name]! - before[name]!) / hits.requests]);
+    return { ...hits, cpuUs: Object.fromEntries(each) };
+  } finally {
+    await target.stop();
+  }
+}
+
+function costs({ pids }: Target): Record<string, number> {
+  return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuUs(pid)]));
+}
+
+function tableOf(runs: Readonly<Record<string, readonly Run[]>>): string {
+  const [parsed, raw] = Object.values(runs).map((each) => spreadOf(each.map(({ perSecond }) => perSecond)));
+  const rows = Object.entries(runs).map(([name, each]) => {
+    const perSecond = spreadOf(each.map((run) => run.perSecond));
+    return [
+      name,
+      spreadText(perSecond),
+      ratio(perSecond, parsed!),
+      ratio(perSecond, raw!),
+      cpuText(each),
+      spreadText(spreadOf(each.map((run) => run.p50Ms)), 1),
+      spreadText(spreadOf(each.map((run) => run.p99Ms)), 1),
+    ];
+  });
+  const head = ['', 'posts/s', 'of parsed', 'of raw', 'CPU µs a post', 'p50 ms', 'p99 ms'];
+  return markdownTable(head, rows);
+}
+
+function ratio(a: Spread, b: Spread): string {
+  return (a.median / b.median).toFixed(2);
+}
+
+function cpuText(runs: readonly Run[]): string {
+  const names = Object.keys(runs[0]?.cpuUs ?? {});
+  const texts = names.map((name) => `${name} ${spreadText(spreadOf(runs.map((run) => run.cpuUs[name]!)))}`);
+  return texts.join(', ');
+}
+
+function bodyOf(bytes: number): string {
+  const order = { orderId: 4711, customer: 'Ada', items: [{ sku: 'A-1', quantity: 2 }], note: '' };
+  return JSON.stringify({ ...order, note: 'n'.repeat(bytes - JSON.stringify(order).length) });
+}
+
+async function sizeOfReceipt(body: string): Promise<number> {
+  const target = await startEmbedded();
+  try {
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(target.url + PATH, { method: 'POST', headers, body });
+    if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);
+    return (await response.arrayBuffer()).byteLength;
+  } finally {
+    await target.stop();
+  }
+}
+
+async function startFloor(mode: 'parsed' | 'raw', replyBytes: number): Promise<Target> {
+  const port = await freePort();
+  const program = fileURLToPath(new URL('./floor-server.js', import.meta.url));
+  const child = spawn(process.execPath, [program, String(port), mode, String(replyBytes)], {
+    stdio: 'inherit',
+  });
+  const url = `http://127.0.0.1:${port}`;
+  while (!(await fetch(`${url}/readyz`).catch(() => null))) await delay(20);
+  const stop = async () => {
+    child.kill();
+    await once(child, 'exit');
+  };
+  return { url, pids: { service: child.pid! }, stop };
+}
+
+async function startEmbedded(): Promise<Target> {
+  const service = await Service.start({ env: { EMBEDDED_BYTES_MAX: String(8 * 2 ** 30) } });
+  return { url: service.url, pids: { service: service.pid }, stop: () => service.stop() };
+}
+
+async function startOnRedis(): Promise<Target> {
+  const redis = await startRedisServer();
+  const service = await Service.start({ env: { REDIS_URL: redis.url } });
+  const stop = async () => {
+    await service.stop();
+    await redis.stop();
+  };
+  return { url: service.url, pids: { service: service.pid, redis: redis.pid }, stop };
+}
