@@ -283,6 +283,7 @@ export const SETTINGS = {
   ),
   leaseTypesMax: fixed(100, 'count', 'Types of one call for leases.'),
   responseBytesMax: fixed(4 * MIB, 'bytes', 'Body of a response in a completion.'),
+  completionBytesMax: fixed(8 * MIB, 'bytes', 'Body of a request that completes one attempt.'),
   errorsMax: fixed(100, 'count', 'Errors in a completion.'),
   errorsBytesMax: fixed(64 * KIB, 'bytes', 'Errors in a completion together, as JSON.'),
   leaseMsMin: fixed(SECOND_MS, 'ms', 'Shortest lease.'),

@@ -6,8 +6,8 @@ import { isUtf8 } from 'node:buffer';
 import { parse as parseSafely } from 'secure-json-parse';
 import { ClockworkError } from '../errors.js';
 import type { BodyEncoding } from '../event/envelope.js';
+import { isDeep } from './json-depth.js';
 import { findJsonFault, type JsonFault } from './json-fault.js';
-import { depthOf } from './json-scan.js';
 
 const TEXT_TYPES = new Set([
   'application/x-www-form-urlencoded',
@@ -108,18 +108,6 @@ function notUtf8(body: Buffer): ClockworkError {
 function placeOf(text: string, offset: number, message: string): JsonFault {
   const before = text.slice(0, offset);
   return { offset, line: before.split('\n').length, column: offset - before.lastIndexOf('\n'), message };
-}
-
-function isDeep(text: string, jsonDepthMax: number): boolean {
-  // Hardly any body has as many brackets as would do; to count them costs less than to follow them.
-  const few = countUpTo(text, '{', jsonDepthMax) + countUpTo(text, '[', jsonDepthMax) <= jsonDepthMax;
-  return !few && depthOf(text, jsonDepthMax) > jsonDepthMax;
-}
-
-function countUpTo(text: string, char: string, max: number): number {
-  let count = 0;
-  for (let at = text.indexOf(char); at >= 0 && count <= max; at = text.indexOf(char, at + 1)) count += 1;
-  return count;
 }
 
 /** `type/subtype` in lower case. */

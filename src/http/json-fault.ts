@@ -51,12 +51,12 @@ class Finder {
       case 'first key':
       case 'key':
         if (char === '}' && this.expect === 'first key') return this.close();
-        return this.string() && this.then('colon');
+        return this.string() && this.next('colon');
       case 'colon':
-        return this.char(':') && this.then('value');
+        return this.char(':') && this.next('value');
       case 'comma or end':
         if (char === this.open.at(-1)) return this.close();
-        return this.char(',') && this.then(this.open.at(-1) === '}' ? 'key' : 'value');
+        return this.char(',') && this.next(this.open.at(-1) === '}' ? 'key' : 'value');
       case 'first element':
         if (char === ']') return this.close();
         return this.value(char);
@@ -69,16 +69,16 @@ class Finder {
     if (char === '{' || char === '[') {
       this.at += 1;
       this.open.push(char === '{' ? '}' : ']');
-      return this.then(char === '{' ? 'first key' : 'first element');
+      return this.next(char === '{' ? 'first key' : 'first element');
     }
     const taken = char === '"' ? this.string() : this.skip(NUMBER) || this.skip(WORD);
-    return taken && this.then('comma or end');
+    return taken && this.next('comma or end');
   }
 
   private close(): boolean {
     this.open.pop();
     this.at += 1;
-    return this.then('comma or end');
+    return this.next('comma or end');
   }
 
   private string(): boolean {
@@ -101,7 +101,7 @@ class Finder {
     return taken.length > 0;
   }
 
-  private then(expect: Expect): true {
+  private next(expect: Expect): true {
     this.expect = expect;
     return true;
   }

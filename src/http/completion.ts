@@ -1,0 +1,116 @@
+/** Completions: what a listener posts, checked and packed. */
+import type { Config } from '../config.js';
+import { ClockworkError } from '../errors.js';
+import type { CompleteCommand, CompleteResult, RetryWish } from '../event/command.js';
+import { sha256Hex } from '../event/envelope.js';
+import { packResult, type ResponseHead } from '../event/result.js';
+import { classifyLeniently } from './body.js';
+import { textAt } from './bulk.js';
+import { headerIn, readPostedBody, readPostedHeaders } from './posted.js';
+import type { CompletionBody } from './schemas/input.js';
+
+export interface CompletionSource {
+  readonly attemptId: string;
+  readonly token: string;
+  readonly completion: Omit<CompletionBody, 'next'>;
+  /** The JSON that the completion was parsed from. */
+  readonly text: string;
+}
+
+/**
+ * Two completions are the same when outcome, retry, response and errors are: the response's body compared byte
+ * for byte, all else as values. White space outside the body and `next` make no difference.
+ */
+export function completeCommand(source: CompletionSource, config: Config): CompleteCommand {
+  const { completion, attemptId, token } = source;
+  const errors = completion.errors ?? [];
+  checkErrors(errors, config);
+  const { response, body } = responseOf(source, config);
+  const result = packResult({ outcome: completion.outcome, response, errors }, body);
+  const retry = retryOf(completion);
+  const fingerprint = sha256Hex(Buffer.concat([Buffer.from(`${JSON.stringify(retry)}\n`), result]));
+  return { attemptId, token, outcome: completion.outcome, retry, result, fingerprint };
+}
+
+function checkErrors(errors: readonly unknown[], { errorsMax, errorsBytesMax }: Config): void {
+  if (errors.length <= errorsMax && Buffer.byteLength(JSON.stringify(errors)) <= errorsBytesMax) return;
+  throw new ClockworkError(
+    'too-many-errors',
+    `There are more than ${errorsMax} errors or more than ${errorsBytesMax} bytes of them.`,
+  );
+}
+
+function retryOf({ outcome, retry = 'never' }: Omit<CompletionBody, 'next'>): RetryWish {
+  if (outcome === 'success' && retry !== 'never') {
+    throw new ClockworkError('invalid-request', 'The field /retry goes with outcome `fail` only.', {
+      members: { pointer: '/retry' },
+    });
+  }
+  return typeof retry === 'string' ? { kind: retry } : { kind: 'after', afterMs: retry.afterMs };
+}
+
+const NO_BODY = Buffer.alloc(0);
+
+function responseOf(
+  { completion, text }: CompletionSource,
+  config: Config,
+): { response: ResponseHead | null; body: Buffer } {
+  const { response, outcome } = completion;
+  if (response === undefined) return { response: null, body: NO_BODY };
+  const status = response.status ?? (outcome === 'success' ? 200 : 500);
+  const headers = readPostedHeaders(response.headers, config);
+  const given = headerIn(headers, 'content-type');
+  if (response.body === undefined) {
+    const head = { status, headers, contentType: given, bytes: 0, bodyEncoding: 'text' } as const;
+    return { response: head, body: NO_BODY };
+  }
+  const bodyText = textAt(text, ['response', 'body']);
+  const posted = readPostedBody(response.body, bodyText, response.bodyEncoding, given, config.jsonDepthMax);
+  const { bytes, contentType } = posted;
+  if (bytes.byteLength > config.responseBytesMax) {
+    throw new ClockworkError(
+      'body-too-large',
+      `The response has more than ${config.responseBytesMax} bytes.`,
+    );
+  }
+  // Compressed bytes are no text, whatever they say that they unfold to.
+  const packed = headerIn(headers, 'content-encoding') !== null;
+  const bodyEncoding =
+    posted.bodyEncoding ??
+    (packed ? 'base64' : classifyLeniently(bytes, contentType ?? '', config.jsonDepthMax));
+  return { response: { status, headers, contentType, bytes: bytes.byteLength, bodyEncoding }, body: bytes };
+}
+
+/** Why a completion was not accepted. */
+export function completionError(
+  result: Exclude<CompleteResult, { kind: 'completed' }>,
+  attemptId: string,
+): ClockworkError {
+  const members = { attemptId };
+  switch (result.kind) {
+    case 'lease_lost':
+      return leaseLost(attemptId, 'The result is kept with the attempt, for people to see.');
+    case 'conflict':
+      return new ClockworkError(
+        'completion-conflict',
+        'The attempt was completed before, with something else.',
+        {
+          hint: 'The first completion stands.',
+          members,
+        },
+      );
+    case 'unknown':
+      return attemptNotFound(attemptId);
+  }
+}
+
+export function leaseLost(attemptId: string, hint: string): ClockworkError {
+  return new ClockworkError('lease-lost', 'The token is not that of a live lease of this attempt.', {
+    hint,
+    members: { attemptId },
+  });
+}
+
+export function attemptNotFound(attemptId: string): ClockworkError {
+  return new ClockworkError('attempt-not-found', 'No attempt has this id.', { members: { attemptId } });
+}

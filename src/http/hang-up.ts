@@ -1,0 +1,24 @@
+/** Callers that go away before they have their answer. */
+import type { FastifyReply } from 'fastify';
+
+/** Aborts when the caller hangs up while the answer is not written. */
+export function hangUpSignal(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  onHangUp(reply, () => controller.abort());
+  return controller.signal;
+}
+
+/**
+ * Calls `lost` once if the connection ends before the answer has been handed to the system, also when it already
+ * has. An answer that is lost after that only its repeat can tell.
+ */
+export function onHangUp(reply: FastifyReply, lost: () => void): void {
+  const { raw } = reply;
+  if (raw.destroyed || raw.socket?.destroyed) {
+    lost();
+    return;
+  }
+  raw.once('close', () => {
+    if (!raw.writableFinished) lost();
+  });
+}

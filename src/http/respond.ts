@@ -1,0 +1,64 @@
+/** How replies are written: JSON text made by hand, and bytes that somebody else has made. */
+import type { FastifyReply } from 'fastify';
+import { ClockworkError } from '../errors.js';
+import { partitionOfId } from '../event/id.js';
+import type { SubmitResult } from '../queue/submit.js';
+import type { Receipt } from './event-json.js';
+
+export const JSON_TYPE = 'application/json; charset=utf-8';
+
+export function sendJson(reply: FastifyReply, text: string): FastifyReply {
+  return reply.header('content-type', JSON_TYPE).send(text);
+}
+
+/** Bytes of strangers, served from the service's own origin: a browser may neither guess nor run them. */
+export function guardForeignBytes(reply: FastifyReply): FastifyReply {
+  return reply.header('x-content-type-options', 'nosniff').header('content-security-policy', 'sandbox');
+}
+
+export function locationOf(id: string): string {
+  return `/v1/events/${id}`;
+}
+
+/** The id as the store knows it; throws when no event can have it. */
+export function eventIdOf(given: string): string {
+  const id = given.toLowerCase();
+  if (partitionOfId(id) === null) throw eventNotFound(given);
+  return id;
+}
+
+export function eventNotFound(id: string): ClockworkError {
+  return new ClockworkError('event-not-found', 'No event has this id.', { members: { eventId: id } });
+}
+
+export function mustExist<Value>(value: Value | null, id: string): Value {
+  if (value === null) throw eventNotFound(id);
+  return value;
+}
+
+/** The receipt of a submission that was taken, or why it was not. */
+export function receiptOf(result: SubmitResult): Receipt | ClockworkError {
+  switch (result.kind) {
+    case 'accepted':
+    case 'duplicate':
+      return result;
+    case 'conflict':
+      return new ClockworkError('idempotency-conflict', 'The idempotency key was used for another request.', {
+        hint: 'Take a new key for a new request; send the same request again to repeat one.',
+        members: { eventId: result.id },
+      });
+    case 'too_many_types':
+      return new ClockworkError('too-many-types', 'No further type can come into being by use.', {
+        hint: 'Put what differs into the body, not into the type.',
+      });
+    case 'full':
+      return new ClockworkError('store-full', 'The store holds as many bytes as it may.', { retryAfterMs: 5_000 });
+  }
+}
+
+export function tooManyWaiters(): ClockworkError {
+  return new ClockworkError('too-many-waiters', 'More calls are waiting than may.', {
+    hint: 'Ask without waiting, or in a moment again.',
+    retryAfterMs: 1_000,
+  });
+}

@@ -1,0 +1,108 @@
+/** Attempts: what the holder of a lease does with it: extend it, complete it, hand it back. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ClockworkError } from '../../errors.js';
+import { eachItem, readItems } from '../bulk.js';
+import { attemptNotFound, completeCommand, completionError, leaseLost } from '../completion.js';
+import type { HttpContext } from '../context.js';
+import { problemOf } from '../error-reply.js';
+import { completedText, leasesText, timeText } from '../event-json.js';
+import { bodyOf, checker, readJson } from '../read-json.js';
+import { sendJson } from '../respond.js';
+import type { App } from '../routing.js';
+import * as schemas from '../schemas/attempts.js';
+import { CompletionBody, CompletionItem, ExtendBody } from '../schemas/input.js';
+import { handBackIfLost, leased } from './leases.js';
+
+const checkExtendBody = checker(ExtendBody);
+const checkCompletionBody = checker(CompletionBody);
+const checkCompletionItem = checker(CompletionItem);
+
+export function attemptRoutes(app: App, context: HttpContext): void {
+  const { queue, config } = context;
+
+  app.patch('/v1/attempts/:attemptId', { schema: schemas.extendSchema }, async (request, reply) => {
+    const { attemptId } = request.params;
+    const { value } = readJson(request, checkExtendBody, config.jsonDepthMax);
+    const token = tokenOf(request);
+    const result = await queue.extend({ attemptId, token, leaseMs: value.leaseMs });
+    if (result.kind === 'unknown') throw attemptNotFound(attemptId);
+    if (result.kind === 'lease_lost') throw leaseLost(attemptId, 'Stop working on it: another may hold it.');
+    const { expiresAt, cancelRequested } = result;
+    return sendJson(reply, `{"expiresAt":"${timeText(expiresAt)}","cancelRequested":${cancelRequested}}`);
+  });
+
+  app.put(
+    '/v1/attempts/:attemptId/completion',
+    { schema: schemas.completeSchema, bodyLimit: config.completionBytesMax },
+    (request, reply) => complete(context, request, reply, request.params.attemptId),
+  );
+
+  app.delete('/v1/attempts/:attemptId', { schema: schemas.handBackSchema }, async (request, reply) => {
+    const { attemptId } = request.params;
+    const { kind } = await queue.handBack({ attemptId, token: tokenOf(request) });
+    if (kind === 'unknown') throw attemptNotFound(attemptId);
+    if (kind === 'lease_lost') throw leaseLost(attemptId, 'There is nothing left to hand back.');
+    return reply.code(204).send();
+  });
+
+  app.post(
+    '/v1/completions',
+    { schema: schemas.completeManySchema, bodyLimit: config.bulkBytesMax },
+    (request, reply) => completeMany(context, request, reply),
+  );
+}
+
+function tokenOf(request: FastifyRequest): string {
+  const token = request.headers['lease-token'];
+  if (typeof token === 'string' && token !== '') return token;
+  throw new ClockworkError('invalid-header', 'The header Lease-Token is missing.', {
+    hint: 'It is the `token` of the lease.',
+  });
+}
+
+async function complete(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  attemptId: string,
+): Promise<FastifyReply> {
+  const { queue, config } = context;
+  const { value, text } = readJson(request, checkCompletionBody, config.jsonDepthMax);
+  const { next, ...completion } = value;
+  const token = tokenOf(request);
+  const [result] = await queue.complete([completeCommand({ attemptId, token, completion, text }, config)]);
+  if (result!.kind !== 'completed') throw completionError(result!, attemptId);
+
+  const event = completedText(result!);
+  if (next === undefined) return sendJson(reply, `{"event":${event},"next":[]}`);
+  const { max = 1, leaseMs = null, worker = null } = next;
+  const answer = leased(await queue.leaseNext({ attemptId, type: result!.type, max, leaseMs, worker }));
+  handBackIfLost(context, reply, answer, request.log);
+  return sendJson(reply, `{"event":${event},"next":${leasesText(answer.leases)}}`);
+}
+
+async function completeMany(
+  { queue, config }: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { items } = readItems(bodyOf(request), request.headers['content-type'], config);
+  const commands = eachItem(items, ({ value, text }) => {
+    const { attemptId, token, ...completion } = checkCompletionItem(value);
+    return completeCommand({ attemptId, token, completion, text }, config);
+  });
+  const sound = commands.filter((each) => !(each instanceof ClockworkError));
+  const results = sound.length === 0 ? [] : await queue.complete(sound);
+  let at = 0;
+  const texts = commands.map((command) => {
+    if (command instanceof ClockworkError) return errorText(command);
+    const result = results[at++]!;
+    if (result.kind === 'completed') return `{"event":${completedText(result)}}`;
+    return errorText(completionError(result, command.attemptId));
+  });
+  return sendJson(reply, `{"results":[${texts.join(',')}]}`);
+}
+
+function errorText(error: ClockworkError): string {
+  return `{"error":${JSON.stringify(problemOf(error))}}`;
+}

@@ -1,0 +1,94 @@
+/** The headers that say how a submitted request is to be treated, apart from what it is. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Config } from '../config.js';
+import { ClockworkError } from '../errors.js';
+import type { HeaderList } from './head.js';
+
+export interface SubmitHeaders {
+  readonly delayMs: number;
+  readonly version: string | null;
+  readonly correlationId: string | null;
+  readonly traceparent: string | null;
+  /** Sorted `name: value` of all `Event-*` headers: with the idempotency key they tell requests apart. */
+  readonly eventHeaders: readonly string[];
+}
+
+const EVENT_HEADERS = ['event-delay-ms', 'event-durability', 'event-version', 'event-correlation-id'];
+const NO_EVENT_HEADERS: readonly string[] = Object.freeze([]);
+
+export function readSubmitHeaders(
+  headers: IncomingHttpHeaders,
+  list: HeaderList,
+  config: Config,
+): SubmitHeaders {
+  const eventHeaders = eventHeadersIn(list);
+  const traceparent = traceparentOf(headers);
+  if (eventHeaders.length === 0) {
+    return { delayMs: 0, version: null, correlationId: null, traceparent, eventHeaders };
+  }
+  const durability = headers['event-durability'];
+  if (durability !== undefined && durability !== 'store') {
+    throw new ClockworkError('invalid-header', 'Event-Durability can be `store` only.', {
+      hint: 'Leave the header out: the receipt says in `durable` what is given.',
+    });
+  }
+  return {
+    delayMs: delayOf(headers['event-delay-ms'], config.delayMsMax),
+    version: keyIn('Event-Version', headers['event-version'], config.keyBytesMax),
+    correlationId: keyIn('Event-Correlation-Id', headers['event-correlation-id'], config.keyBytesMax),
+    traceparent,
+    eventHeaders,
+  };
+}
+
+function eventHeadersIn(list: HeaderList): readonly string[] {
+  let found: string[] | null = null;
+  for (const [name, value] of list) {
+    if (!name.startsWith('event-')) continue;
+    if (!EVENT_HEADERS.includes(name)) {
+      throw new ClockworkError('unsupported-header', `The header ${name} is not known here.`, {
+        hint: `Known are ${EVENT_HEADERS.join(', ')}.`,
+      });
+    }
+    found ??= [];
+    if (found.some((each) => each.startsWith(`${name}:`))) {
+      throw new ClockworkError('duplicate-header', `The header ${name} came twice.`);
+    }
+    found.push(`${name}: ${value}`);
+  }
+  return found?.sort() ?? NO_EVENT_HEADERS;
+}
+
+function delayOf(given: string | string[] | undefined, delayMsMax: number): number {
+  if (given === undefined) return 0;
+  const delayMs = /^\d{1,12}$/.test(String(given)) ? Number(given) : Number.NaN;
+  if (delayMs <= delayMsMax) return delayMs;
+  throw new ClockworkError('invalid-header', `Event-Delay-Ms must be a whole number, 0 to ${delayMsMax}.`);
+}
+
+function keyIn(name: string, value: string | string[] | undefined, bytesMax: number): string | null {
+  if (value === undefined) return null;
+  const text = String(value);
+  // One character of a header is one byte on the wire.
+  if (text.length > 0 && text.length <= bytesMax) return text;
+  throw new ClockworkError('invalid-header', `${name} must have 1 to ${bytesMax} bytes.`);
+}
+
+/**
+ * The value of `Idempotency-Key`, or null. The draft makes it a string in quotes, many send it bare: `"k"` and
+ * `k` are the same key.
+ */
+export function idempotencyKeyOf(headers: IncomingHttpHeaders, bytesMax: number): string | null {
+  const key = keyIn('Idempotency-Key', headers['idempotency-key'], bytesMax);
+  if (key === null) return null;
+  const bare = /^"([^"\\]+)"$/.exec(key)?.[1] ?? key;
+  if (bare === '""') throw new ClockworkError('invalid-header', 'Idempotency-Key must not be empty.');
+  return bare;
+}
+
+/** As W3C Trace Context says, one that is not well formed is passed over. */
+function traceparentOf(headers: IncomingHttpHeaders): string | null {
+  const traceparent = headers['traceparent'];
+  if (typeof traceparent !== 'string') return null;
+  return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/.test(traceparent) ? traceparent : null;
+}
