@@ -3,6 +3,7 @@
  * carry the code. Whatever goes wrong on the way to a handler and in it ends here, also what the framework and
  * the HTTP parser refuse.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { ClockworkError, type ErrorCode } from '../errors.js';
@@ -140,6 +141,14 @@ const PARSER_ERRORS: Readonly<Record<string, [ErrorCode, string]>> = {
   HPE_HEADER_OVERFLOW: ['headers-too-large', 'The header fields are larger than 16 KiB.'],
   ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request did not arrive in time.'],
 };
+
+/** For `checkExpectation`: Node would answer without a word. */
+export function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const error = new ClockworkError('expectation-failed', 'Only `Expect: 100-continue` is understood.');
+  const body = JSON.stringify(problemOf(error));
+  response.writeHead(STATUS[error.code], { 'content-type': 'application/problem+json', connection: 'close' });
+  response.end(body);
+}
 
 /** For `clientErrorHandler`: there is no request, so the answer is written by hand and the connection closed. */
 export function replyToClientError(error: Error & { code?: string }, socket: Socket): void {

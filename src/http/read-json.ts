@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Static, TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
+import { Convert } from 'typebox/value';
 import { ClockworkError } from '../errors.js';
 import { isJson, mediaTypeOf, type ParsedJson, parseJson } from './body.js';
 
@@ -18,6 +19,15 @@ export function checker<Schema extends TSchema>(schema: Schema): (value: unknown
   };
 }
 
+/** A check of a query: numbers come as text, so values are converted first. For the framework's validation. */
+export function checkerOfQuery(schema: TSchema): (query: unknown) => { value: unknown } | { error: Error } {
+  const validator = Compile(schema);
+  return (query) => {
+    const value = Convert(schema, query);
+    return validator.Check(value) ? { value } : { error: invalid(validator, value, 'The query') };
+  };
+}
+
 interface Fault {
   readonly keyword: string;
   readonly instancePath: string;
@@ -25,13 +35,13 @@ interface Fault {
   readonly params: unknown;
 }
 
-function invalid(validator: Validator, value: unknown): ClockworkError {
+function invalid(validator: Validator, value: unknown, whole = 'The body'): ClockworkError {
   const faults = validator.Errors(value) as readonly Fault[];
   // Of several the last is the outermost: that none of the alternatives fits, not that the first does not.
   const outermost = faults.find(({ keyword }) => keyword === 'anyOf') ?? faults.at(-1);
   const { unknownField, message } = describe(outermost);
   const pointer = `${outermost?.instancePath ?? ''}${unknownField === null ? '' : `/${unknownField}`}`;
-  const where = pointer === '' ? 'The body' : `The field ${pointer}`;
+  const where = pointer === '' ? whole : `${whole}: ${pointer}`;
   return new ClockworkError('invalid-request', `${where} ${message}.`, { members: { pointer } });
 }
 

@@ -52,7 +52,9 @@ export function receiptOf(result: SubmitResult): Receipt | ClockworkError {
         hint: 'Put what differs into the body, not into the type.',
       });
     case 'full':
-      return new ClockworkError('store-full', 'The store holds as many bytes as it may.', { retryAfterMs: 5_000 });
+      return new ClockworkError('store-full', 'The store holds as many bytes as it may.', {
+        retryAfterMs: 5_000,
+      });
   }
 }
 

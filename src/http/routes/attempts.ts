@@ -1,6 +1,7 @@
 /** Attempts: what the holder of a lease does with it: extend it, complete it, hand it back. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ClockworkError } from '../../errors.js';
+import type { CompleteCommand } from '../../event/command.js';
 import { eachItem, readItems } from '../bulk.js';
 import { attemptNotFound, completeCommand, completionError, leaseLost } from '../completion.js';
 import type { HttpContext } from '../context.js';
@@ -91,7 +92,7 @@ async function completeMany(
     const { attemptId, token, ...completion } = checkCompletionItem(value);
     return completeCommand({ attemptId, token, completion, text }, config);
   });
-  const sound = commands.filter((each) => !(each instanceof ClockworkError));
+  const sound = commands.filter((each): each is CompleteCommand => !(each instanceof ClockworkError));
   const results = sound.length === 0 ? [] : await queue.complete(sound);
   let at = 0;
   const texts = commands.map((command) => {

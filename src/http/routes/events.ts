@@ -1,4 +1,6 @@
 /** Events: how one stands, what it was, what was answered, which there are; and cancelling one. */
+
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ClockworkError } from '../../errors.js';
 import type { EventView } from '../../event/command.js';
 import { type EnvelopeHead, unpackEnvelope } from '../../event/envelope.js';
@@ -8,10 +10,16 @@ import { attemptsText, eventSummaryText, eventTag, eventText } from '../event-js
 import { hangUpSignal } from '../hang-up.js';
 import { headerIn } from '../posted.js';
 import { appliedWait, preferredWaitMs } from '../prefer.js';
-import { eventIdOf, eventNotFound, guardForeignBytes, mustExist, sendJson, tooManyWaiters } from '../respond.js';
+import {
+  eventIdOf,
+  eventNotFound,
+  guardForeignBytes,
+  mustExist,
+  sendJson,
+  tooManyWaiters,
+} from '../respond.js';
 import type { App } from '../routing.js';
 import * as schemas from '../schemas/events.js';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 
 export function eventRoutes(app: App, context: HttpContext): void {
   const { queue, config } = context;

@@ -28,16 +28,19 @@ export function gatewayRoutes(app: App, context: HttpContext): void {
     if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true });
   }
   for (const url of ['/http', '/http/*']) {
-    app.route({
-      method: GATEWAY_METHODS,
-      url,
-      schema: gatewaySchema,
-      handler: (request, reply) => pass(context, request, reply),
-    });
+    for (const method of GATEWAY_METHODS) {
+      const handler = (request: FastifyRequest, reply: FastifyReply) => pass(context, request, reply);
+      const config = { swagger: { exposeHeadRoute: method === 'HEAD' } };
+      app.route({ method, url, schema: gatewaySchema(method, url), config, exposeHeadRoute: false, handler });
+    }
   }
 }
 
-async function pass(context: HttpContext, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function pass(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   refuseUnreadBody(request);
   const target = targetBehindGateway(request.raw.url!);
   const receipt = await takeOne(context, submissionOf(context, request, GATEWAY_TYPE, target));

@@ -66,6 +66,8 @@ export function handBackIfLost(
 ): void {
   if (leases.length === 0) return;
   onHangUp(reply, () => {
-    queue.abandon(undo).catch((err: unknown) => log.warn({ err }, 'leases of a lost reply stay until they expire'));
+    queue
+      .abandon(undo)
+      .catch((err: unknown) => log.warn({ err }, 'leases of a lost reply stay until they expire'));
   });
 }

@@ -1,8 +1,9 @@
 /** Submitting: a raw request for one type, and many events in one request. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ClockworkError } from '../../errors.js';
+import type { Submission } from '../../queue/submit.js';
 import { mediaTypeOf } from '../body.js';
-import { eachItem, type ItemOrError, readItems } from '../bulk.js';
+import { eachItem, readItems } from '../bulk.js';
 import { BATCHED, binaryAttributes, STRUCTURED, submissionOfCloudEvent } from '../cloud-event.js';
 import { ANONYMOUS, type HttpContext } from '../context.js';
 import { problemOf } from '../error-reply.js';
@@ -14,7 +15,6 @@ import type { App } from '../routing.js';
 import { bulkSchema, submitSchema } from '../schemas/submit.js';
 import { bulkRequestOf, submissionOf, submissionOfItem } from '../submission.js';
 import { replyAccepted, takeOne, waitIfPreferred } from '../submitting.js';
-import type { Submission } from '../../queue/submit.js';
 
 export function submitRoutes(app: App, context: HttpContext): void {
   app.post('/v1/types/:type/events', { schema: submitSchema }, async (request, reply) => {
@@ -44,7 +44,9 @@ async function submitMany(
 
   const results = accepted.length === 0 ? [] : await context.queue.submit(accepted, ANONYMOUS);
   let at = 0;
-  const receipts = submissions.map((each) => (each instanceof ClockworkError ? each : receiptOf(results[at++]!)));
+  const receipts = submissions.map((each) =>
+    each instanceof ClockworkError ? each : receiptOf(results[at++]!),
+  );
   if (single && receipts[0] instanceof ClockworkError) throw receipts[0];
 
   const { durable } = context.queue;
@@ -72,10 +74,8 @@ function readSubmissions(
   const isCloudEvents = mediaType === STRUCTURED || mediaType === BATCHED;
   if (isCloudEvents) refuseOtherMode(mediaType, single);
   const make = isCloudEvents ? submissionOfCloudEvent : submissionOfItem;
-  return { submissions: submissionsOf(items, (item, index) => make(bulk, item, index)), single };
+  return { submissions: eachItem(items, (item, index) => make(bulk, item, index)), single };
 }
-
-const submissionsOf = eachItem<Submission>;
 
 function binarySubmission(context: HttpContext, request: FastifyRequest): Submission {
   const contentType = request.headers['content-type'] ?? null;
@@ -94,5 +94,3 @@ function refuseOtherMode(mediaType: string, single: boolean): void {
   const wanted = mediaType === STRUCTURED ? 'one JSON object' : 'a JSON array';
   throw new ClockworkError('invalid-cloudevent', `The body of ${mediaType} must be ${wanted}.`);
 }
-
-export type { ItemOrError };

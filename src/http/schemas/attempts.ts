@@ -21,7 +21,8 @@ const bodyProblems = [
 export const extendSchema = {
   operationId: 'extend',
   summary: 'Extend a lease',
-  description: 'Its end becomes now and `leaseMs`. The answer tells whether somebody asked to cancel the event.',
+  description:
+    'Its end becomes now and `leaseMs`. The answer tells whether somebody asked to cancel the event.',
   tags,
   params,
   headers,
@@ -86,16 +87,15 @@ export const handBackSchema = {
 export const completeManySchema = {
   operationId: 'completeMany',
   summary: 'Complete many attempts',
-  description: 'A JSON array or NDJSON. Each is judged by itself: one that is refused does not sink the others.',
+  description:
+    'A JSON array or NDJSON. Each is judged by itself: one that is refused does not sink the others.',
   tags,
   body: {
     content: {
       'application/json': {
         schema: Type.Array(CompletionItem, {
           maxItems: 1_000,
-          examples: [
-            [{ attemptId: EXAMPLES.attemptId, token: EXAMPLES.lease.token, outcome: 'success' }],
-          ],
+          examples: [[{ attemptId: EXAMPLES.attemptId, token: EXAMPLES.lease.token, outcome: 'success' }]],
         }),
       },
       'application/x-ndjson': { schema: Type.String({ description: 'One completion a line.' }) },

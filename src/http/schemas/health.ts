@@ -40,7 +40,10 @@ export const livezSchema = {
   description: 'Asks nothing of the store.',
   tags,
   response: {
-    200: jsonReply('It does.', Type.Object({ status: Type.Literal('ok') }, { ...strict, examples: [{ status: 'ok' }] })),
+    200: jsonReply(
+      'It does.',
+      Type.Object({ status: Type.Literal('ok') }, { ...strict, examples: [{ status: 'ok' }] }),
+    ),
     ...problems(),
   },
 };
@@ -62,5 +65,8 @@ export const openapiSchema = {
   summary: 'This contract',
   description: 'OpenAPI 3.1, as JSON.',
   tags,
-  response: { 200: jsonReply('The contract.', Type.Object({}, { additionalProperties: true })), ...problems() },
+  response: {
+    200: jsonReply('The contract.', Type.Object({}, { additionalProperties: true })),
+    ...problems(),
+  },
 };

@@ -240,7 +240,9 @@ const leaseExample = {
 const Lease = named(
   'Lease',
   {
-    attemptId: Type.String({ description: 'Names the attempt in the calls that extend, complete or end it.' }),
+    attemptId: Type.String({
+      description: 'Names the attempt in the calls that extend, complete or end it.',
+    }),
     attempt: Type.Integer({ minimum: 1, description: 'Counts the attempts, for people.' }),
     token: Type.String({ description: 'Proves that the lease is yours: the `Lease-Token` of those calls.' }),
     expiresAt: Time,
@@ -349,7 +351,7 @@ export function problems(...codes: readonly ErrorCode[]): Record<number, object>
     byStatus.set(STATUS[code], [...(byStatus.get(STATUS[code]) ?? []), code]);
   }
   const replies = [...byStatus].map(([status, those]) => {
-    const description = those.map((code) => `\`${code}\`: ${ERRORS[code]}`).join('\n\n');
+    const description = `Codes: ${those.map((code) => `\`${code}\``).join(', ')}.`;
     return [status, { description, content: { 'application/problem+json': { schema: ref('Problem') } } }];
   });
   return Object.fromEntries(replies);

@@ -4,7 +4,10 @@ import { EventItem } from './input.js';
 import { EXAMPLES, jsonReply, problems, ref } from './output.js';
 
 const Prefer = Type.Optional(
-  Type.String({ description: '`wait=N`: wait up to N s, at most 25, for the end (RFC 7240).', examples: ['wait=10'] }),
+  Type.String({
+    description: '`wait=N`: wait up to N s, at most 25, for the end (RFC 7240).',
+    examples: ['wait=10'],
+  }),
 );
 export const PreferHeaders = Type.Object({ prefer: Prefer });
 
@@ -25,7 +28,9 @@ const SubmitHeaders = Type.Object({
   'event-version': Type.Optional(
     Type.String({ maxLength: 256, description: 'Version of the payload, handed on to listeners.' }),
   ),
-  'event-correlation-id': Type.Optional(Type.String({ maxLength: 256, description: 'Handed on to listeners.' })),
+  'event-correlation-id': Type.Optional(
+    Type.String({ maxLength: 256, description: 'Handed on to listeners.' }),
+  ),
   traceparent: Type.Optional(Type.String({ description: 'W3C Trace Context, handed on to listeners.' })),
 });
 
@@ -65,7 +70,10 @@ export const submitSchema = {
   description: 'The request becomes the event: its method, target, headers (secrets redacted) and body.',
   tags: ['Clients'],
   params: Type.Object({
-    type: Type.String({ description: 'Type of the event: any Unicode, percent-encoded.', examples: ['invoice.paid'] }),
+    type: Type.String({
+      description: 'Type of the event: any Unicode, percent-encoded.',
+      examples: ['invoice.paid'],
+    }),
   }),
   headers: SubmitHeaders,
   body: anyBody,
@@ -95,9 +103,7 @@ const CloudEvent = Type.Object(
   {
     additionalProperties: true,
     title: 'CloudEvent',
-    examples: [
-      { specversion: '1.0', id: '1', source: '/shop', type: 'invoice.paid', data: { invoice: 7 } },
-    ],
+    examples: [{ specversion: '1.0', id: '1', source: '/shop', type: 'invoice.paid', data: { invoice: 7 } }],
   },
 );
 
@@ -116,7 +122,9 @@ export const bulkSchema = {
   body: {
     content: {
       'application/json': {
-        schema: Type.Union([Type.Array(EventItem, { maxItems: 1_000 }), EventItem], { examples: [itemExamples] }),
+        schema: Type.Union([Type.Array(EventItem, { maxItems: 1_000 }), EventItem], {
+          examples: [itemExamples],
+        }),
       },
       'application/x-ndjson': {
         schema: Type.String({ description: 'One event a line, each as in the JSON array.' }),
@@ -161,22 +169,36 @@ export const bulkSchema = {
   },
 };
 
-/** One operation for each method that OpenAPI can name. */
-export const gatewaySchema = {
-  summary: 'Submit a request through the gateway',
-  description:
-    'The request becomes an event of type `HTTP`, its path without `/http`. With `Prefer: wait` the reply is that of the ' +
-    'listener: status, headers and body; 204 when it succeeded and posted no response, 502 when the event failed without ' +
-    'one. Any method.',
-  tags: ['Clients'],
-  headers: SubmitHeaders,
-  response: {
-    202: accepted,
-    default: {
-      description: "With `Prefer: wait`: the listener's own response.",
-      content: { '*/*': { schema: Type.Unknown() } },
+const NAMEABLE = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']);
+const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+
+/** One operation for each method and path; methods that OpenAPI cannot name are left out of the contract. */
+export function gatewaySchema(method: string, url: string): object {
+  const words = method[0] + method.slice(1).toLowerCase();
+  const withPath = url.endsWith('*');
+  const path = Type.Object({
+    path: Type.String({ description: "The listener's own path, slashes and all." }),
+  });
+  return {
+    hide: !NAMEABLE.has(method),
+    operationId: `gateway${words}${withPath ? 'Path' : ''}`,
+    summary: `Submit a ${method} through the gateway`,
+    description:
+      'The request becomes an event of type `HTTP`, its path without `/http`. With `Prefer: wait` the reply is that of ' +
+      'the listener: status, headers and body; 204 when it succeeded and posted no response, 502 when the event failed ' +
+      'without one. Any method.',
+    tags: ['Clients'],
+    ...(withPath ? { params: path } : {}),
+    headers: SubmitHeaders,
+    ...(WITH_BODY.has(method) ? { body: anyBody } : {}),
+    response: {
+      202: accepted,
+      default: {
+        description: "With `Prefer: wait`: the listener's own response.",
+        content: { '*/*': { schema: Type.Unknown() } },
+      },
+      ...submitProblems,
+      ...problems('listener-failed'),
     },
-    ...submitProblems,
-    ...problems('listener-failed'),
-  },
-};
+  };
+}

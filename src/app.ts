@@ -1,0 +1,102 @@
+/** The HTTP service, without a port: routes and what they share. `main.ts` gives it a queue and lets it listen. */
+import cors from '@fastify/cors';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { Logger } from 'pino';
+import type { TSchema } from 'typebox';
+import type { Config } from './config.js';
+import { ClockworkError } from './errors.js';
+import type { Health, HttpContext } from './http/context.js';
+import { corsOptions } from './http/cross-origin.js';
+import { refuseExpectation, replyWithError } from './http/error-reply.js';
+import { checkHeaders, secretHeaders } from './http/head.js';
+import { describeRoutes } from './http/openapi.js';
+import { checkerOfQuery } from './http/read-json.js';
+import { attemptRoutes } from './http/routes/attempts.js';
+import { docsRoutes } from './http/routes/docs.js';
+import { eventRoutes } from './http/routes/events.js';
+import { gatewayRoutes } from './http/routes/gateway.js';
+import { healthRoutes } from './http/routes/health.js';
+import { leaseRoutes } from './http/routes/leases.js';
+import { submitRoutes } from './http/routes/submit.js';
+import type { App } from './http/routing.js';
+import { SHARED } from './http/schemas/output.js';
+import { serverOptions } from './http/server-options.js';
+import { RouteTable, replyUnmatched } from './http/unmatched.js';
+import type { Queue } from './queue/queue.js';
+
+export type { Health } from './http/context.js';
+
+export interface AppDeps {
+  readonly queue: Queue;
+  readonly config: Config;
+  readonly logger: Logger;
+  /** How store and log are, for `/readyz`. */
+  readonly health: () => Promise<Health>;
+}
+
+/** Closing it answers what is under way; stop the queue first, so that calls that wait are answered at once. */
+export async function buildApp({ queue, config, logger, health }: AppDeps): Promise<FastifyInstance> {
+  const app = fastify(
+    serverOptions(config, logger),
+  ).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
+  const context: HttpContext = { queue, config, secretHeaders: secretHeaders(config.redactHeaders), health };
+
+  readBodiesAsBytes(app);
+  answerErrors(app);
+  guardRequests(app, config);
+  app.setValidatorCompiler(({ schema, httpPart }) => validatorOf(schema as TSchema, httpPart));
+  app.setSerializerCompiler(() => JSON.stringify);
+  for (const schema of SHARED) app.addSchema(schema);
+
+  await describeRoutes(app as unknown as FastifyInstance);
+  if (config.corsOrigins.length > 0) await app.register(cors, () => corsOptions(config.corsOrigins));
+  await app.register(async (scope) => routes(scope as unknown as App, context));
+  return app as unknown as FastifyInstance;
+}
+
+function routes(app: App, context: HttpContext): void {
+  submitRoutes(app, context);
+  gatewayRoutes(app, context);
+  eventRoutes(app, context);
+  leaseRoutes(app, context);
+  attemptRoutes(app, context);
+  healthRoutes(app, context);
+  docsRoutes(app);
+}
+
+/** Bodies stay bytes: what is in them is each route's to find out, and to keep as it came. */
+function readBodiesAsBytes(app: App): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+}
+
+function answerErrors(app: App): void {
+  const table = new RouteTable();
+  app.addHook('onRoute', ({ url, method }) => table.add(url, method));
+  app.setErrorHandler((error, request, reply) => replyWithError(error, request, reply));
+  app.setNotFoundHandler((request, reply) => replyUnmatched(table, request, reply));
+  app.server.on('checkExpectation', refuseExpectation);
+}
+
+type Validate = (value: unknown) => true | { value: unknown } | { error: Error };
+
+/** The framework checks queries only; paths, headers and bodies are the routes' own to judge. */
+function validatorOf(schema: TSchema, httpPart: string | undefined): Validate {
+  return httpPart === 'querystring' ? checkerOfQuery(schema) : () => true as const;
+}
+
+function guardRequests(app: App, config: Config): void {
+  let closing = false;
+  app.addHook('preClose', async () => {
+    closing = true;
+  });
+  // Node would drop the headers beyond a count without a word; ours is checked, with an answer.
+  app.server.maxHeadersCount = 0;
+  app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) => {
+    reply.header('x-request-id', request.id);
+    if (closing)
+      done(new ClockworkError('shutting-down', 'The service is stopping.', { retryAfterMs: 1_000 }));
+    else done(checkHeaders(request.raw, config.headersMax) ?? undefined);
+  });
+}
