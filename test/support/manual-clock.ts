@@ -27,7 +27,7 @@ export class ManualClock implements Clock {
 
   wait(ms: number, cut: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      if (cut.aborted) return resolve();
+      if (cut.aborted || ms <= 0) return resolve();
       const entry: Waiting = {
         atMs: this.#nowMs + ms,
         end: () => {

@@ -1,0 +1,577 @@
+/** The archiver: when it writes, what it makes of each failure, and that it never believes what it has not seen. */
+import { setImmediate } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import type { BlobStore } from '../../src/blob/blob.js';
+import { S3BlobStore } from '../../src/blob/s3.js';
+import { formatPosition, type LogRecord } from '../../src/event/record.js';
+import { Archiver, type ArchiverOptions } from '../../src/log/archiver.js';
+import type { ArchiverEvent } from '../../src/log/archiver-status.js';
+import { LogReader } from '../../src/log/reader.js';
+import type { Segment } from '../../src/log/segment.js';
+import { slotKey } from '../../src/log/slot.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { MemoryBlobs } from '../support/memory-blobs.js';
+import { MemoryOutbox } from '../support/memory-outbox.js';
+import { acceptedRecord, acceptedRecords, LOG_ID } from '../support/records.js';
+import { TestS3Server } from '../support/s3-server.js';
+
+const INTERVAL_MS = 1_000;
+const IDENTITY = { logId: LOG_ID, partitions: 1 };
+/** Real time, only where a server keeps silent. */
+const REQUEST_TIMEOUT_MS = 100;
+const PATIENCE_MS = 20_000;
+
+process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
+process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test';
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const giveUpMs = performance.now() + PATIENCE_MS;
+  while (!condition()) {
+    if (performance.now() > giveUpMs) throw new Error(`never: ${what}`);
+    await setImmediate();
+  }
+}
+
+/** An archiver with everything around it. */
+class Bench {
+  readonly clock = new ManualClock();
+  readonly events: ArchiverEvent[] = [];
+  readonly archiver: Archiver;
+
+  constructor(
+    readonly blobs: BlobStore,
+    readonly outbox: MemoryOutbox,
+    options: Partial<ArchiverOptions> = {},
+  ) {
+    this.archiver = new Archiver({
+      ...IDENTITY,
+      blobs,
+      outbox,
+      partition: 0,
+      writer: 'a',
+      archiveIntervalMs: INTERVAL_MS,
+      clock: this.clock,
+      report: (event) => this.events.push(event),
+      ...options,
+    });
+  }
+
+  /** Until there is nothing left to do before time goes on. */
+  async rested(): Promise<this> {
+    await until('at rest', () => this.clock.waiting > 0);
+    return this;
+  }
+
+  /** Lets it go through its waits until `condition` holds. */
+  async goOnUntil(what: string, condition: () => boolean): Promise<void> {
+    await until(what, () => {
+      if (condition()) return true;
+      this.clock.advance(this.clock.nextInMs ?? 0);
+      return false;
+    });
+    await this.rested();
+  }
+
+  of<K extends ArchiverEvent['kind']>(kind: K): Extract<ArchiverEvent, { kind: K }>[] {
+    return this.events.filter((event): event is Extract<ArchiverEvent, { kind: K }> => event.kind === kind);
+  }
+}
+
+async function segmentsOf(blobs: BlobStore): Promise<Segment[]> {
+  const segments: Segment[] = [];
+  for await (const segment of new LogReader(blobs, IDENTITY).segments(0)) segments.push(segment);
+  return segments;
+}
+
+async function positionsIn(blobs: BlobStore): Promise<string[]> {
+  return (await segmentsOf(blobs)).flatMap(({ records }) =>
+    records.map((record) => formatPosition(record.pos)),
+  );
+}
+
+function positionsOf(records: readonly LogRecord[]): string[] {
+  return records.map((record) => formatPosition(record.pos));
+}
+
+/** A running archiver in memory; stopped when the test ends. */
+function start(
+  t: Test,
+  records: LogRecord[] = [],
+  options: Partial<ArchiverOptions> = {},
+  outbox = new MemoryOutbox(),
+) {
+  outbox.add(...records);
+  const blobs = new MemoryBlobs();
+  const bench = new Bench(options.blobs ?? blobs, outbox, options);
+  bench.archiver.start();
+  t.teardown(() => bench.archiver.stop(0));
+  return { bench, blobs, outbox };
+}
+
+t.test('when it writes', async (t) => {
+  await t.test(
+    'nothing while nothing waits; what waits goes at the next interval, and the outbox is trimmed',
+    async (t) => {
+      const { bench, blobs, outbox } = start(t);
+      await bench.rested();
+      for (let i = 0; i < 60; i++) {
+        bench.clock.advance(INTERVAL_MS);
+        await bench.rested();
+      }
+      t.equal(blobs.objects.size, 0, 'an idle minute');
+      const records = acceptedRecords(1, 1, 3);
+      outbox.add(...records);
+      await setImmediate();
+      t.equal(blobs.objects.size, 0, 'not before its time');
+      bench.clock.advance(INTERVAL_MS);
+      await bench.rested();
+      t.same([...blobs.objects.keys()], [slotKey(0, 1)]);
+      t.same(await positionsIn(blobs), positionsOf(records));
+      t.same(outbox.records, []);
+      t.same(outbox.archived, { pos: { view: 1, n: 3 }, slot: 1 });
+      t.match(bench.archiver.status(), { state: 'running', slot: 1, position: '1-3', lagMs: 0, error: null });
+    },
+  );
+
+  await t.test('one segment an interval, however little is in it', async (t) => {
+    const { bench, blobs, outbox } = start(t);
+    await bench.rested();
+    for (let i = 0; i < 5; i++) {
+      outbox.add(acceptedRecord({ view: 1, n: i + 1 }));
+      bench.clock.advance(INTERVAL_MS);
+      await bench.rested();
+    }
+    t.equal(blobs.objects.size, 5);
+    t.equal((await segmentsOf(blobs)).length, 5, 'a chain that a reader follows');
+  });
+
+  await t.test('at once, and again at once, while more waits than a segment holds', async (t) => {
+    const records = acceptedRecords(1, 1, 25_000);
+    const { bench, blobs, outbox } = start(t, records);
+    await bench.rested();
+    t.same(
+      bench.of('archived').map((event) => event.records),
+      [10_000, 10_000, 5_000],
+    );
+    t.equal(bench.clock.nowMs(), 0, 'without waiting');
+    t.same(outbox.records, []);
+    t.equal((await positionsIn(blobs)).length, 25_000);
+  });
+
+  await t.test('large records do not wait for the interval behind small ones', async (t) => {
+    const large = Buffer.alloc(4 << 20, 'x');
+    const records = Array.from({ length: 6 }, (_, i) =>
+      acceptedRecord({ view: 1, n: i + 1 }, i % 2 === 0 ? Buffer.from('small') : large),
+    );
+    const { bench, blobs } = start(t, records);
+    await bench.rested();
+    t.same(await positionsIn(blobs), positionsOf(records));
+    t.equal(bench.clock.nowMs(), 0);
+  });
+
+  await t.test('when it is nudged', async (t) => {
+    const { bench, blobs, outbox } = start(t);
+    await bench.rested();
+    outbox.add(acceptedRecord({ view: 1, n: 1 }));
+    bench.archiver.nudge();
+    await until('archived', () => bench.of('archived').length === 1);
+    t.equal(bench.clock.nowMs(), 0);
+    t.equal(blobs.objects.size, 1);
+  });
+
+  await t.test('records of two views go on in one chain', async (t) => {
+    const records = [...acceptedRecords(1, 1, 3), ...acceptedRecords(2, 1, 2), ...acceptedRecords(5, 1, 1)];
+    const { bench, blobs } = start(t, records);
+    await bench.rested();
+    const [segment] = await segmentsOf(blobs);
+    t.match(segment?.header, { view: 5, from: { view: 1, n: 1 }, to: { view: 5, n: 1 }, count: 6 });
+  });
+});
+
+t.test('beginning again', async (t) => {
+  await t.test('it goes on from the log’s end, one epoch up, whatever it was when it stopped', async (t) => {
+    const { bench, blobs, outbox } = start(t, acceptedRecords(1, 1, 2));
+    await bench.rested();
+    t.equal(await bench.archiver.stop(1_000), true);
+    outbox.add(...acceptedRecords(2, 1, 2));
+    const second = start(t, [], { blobs, outbox }, outbox).bench;
+    await second.rested();
+    const segments = await segmentsOf(blobs);
+    t.same(
+      segments.map(({ header }) => [header.slot, header.epoch, header.view]),
+      [
+        [1, 1, 1],
+        [2, 2, 2],
+      ],
+    );
+    t.same(await positionsIn(blobs), ['1-1', '1-2', '2-1', '2-2']);
+  });
+
+  await t.test(
+    'what was put, and not noted in the store before it died, is noted and not put again',
+    async (t) => {
+      const records = acceptedRecords(1, 1, 2);
+      const { bench, blobs, outbox } = start(t, records);
+      await bench.rested();
+      await bench.archiver.stop(1_000);
+      outbox.archived = null;
+      outbox.records = [...records, acceptedRecord({ view: 1, n: 3 })];
+      await start(t, [], { blobs, outbox }, outbox).bench.rested();
+      t.same(await positionsIn(blobs), ['1-1', '1-2', '1-3']);
+      t.same(outbox.archived, { pos: { view: 1, n: 3 }, slot: 2 });
+    },
+  );
+
+  await t.test('the end is found from far below with few looks', async (t) => {
+    const { bench, blobs, outbox } = start(t);
+    await bench.rested();
+    for (let n = 1; n <= 300; n++) {
+      outbox.add(acceptedRecord({ view: 1, n }));
+      bench.clock.advance(INTERVAL_MS);
+      await bench.rested();
+    }
+    await bench.archiver.stop(1_000);
+    outbox.archived = null;
+    let lists = 0;
+    const counting = new Proxy(blobs, {
+      get(target, name, receiver) {
+        if (name === 'list') lists++;
+        const value: unknown = Reflect.get(target, name, receiver);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const second = start(t, [], { blobs: counting, outbox }, outbox).bench;
+    await second.rested();
+    t.equal(second.archiver.status().slot, 300);
+    t.ok(lists <= 20, `${lists} lists for 300 slots`);
+  });
+});
+
+t.test('a server that misbehaves', async (t) => {
+  const server = await TestS3Server.start();
+  t.teardown(() => server.stop());
+  const blobs = new S3BlobStore({
+    bucket: 'test',
+    prefix: '',
+    endpoint: server.endpoint,
+    forcePathStyle: true,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+  });
+  t.teardown(() => blobs.close());
+  t.beforeEach(() => {
+    server.misbehave = () => null;
+    server.buckets.get('test')?.clear();
+  });
+  const records = acceptedRecords(1, 1, 3);
+
+  const troubles: [string, Parameters<TestS3Server['failNext']>[1][]][] = [
+    ['a time-out after the put was done', [{ kind: 'silence' }]],
+    ['a connection that breaks before the put is done', [{ kind: 'reset', when: 'before' }]],
+    ['a connection that breaks after the put was done', [{ kind: 'reset', when: 'after' }]],
+    ['a 409', [{ kind: 'status', status: 409, code: 'ConditionalRequestConflict' }]],
+    ['a 500 after the put was done', [{ kind: 'status', status: 500, code: 'InternalError', commit: true }]],
+    [
+      'a 503 to slow down, three times',
+      [1, 2, 3].map(() => ({ kind: 'status', status: 503, code: 'SlowDown' })),
+    ],
+    ['a 200 with an error in it', [{ kind: 'errorBody' }]],
+    ['one after another', [{ kind: 'reset', when: 'before' }, { kind: 'silence' }, { kind: 'errorBody' }]],
+  ];
+  for (const [title, faults] of troubles) {
+    await t.test(`${title}: the same segment is sent again, and is in the log once`, async (t) => {
+      server.failNext('put', ...faults);
+      const { bench, outbox } = start(t, records, { blobs });
+      await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
+      const [segment, ...others] = await segmentsOf(blobs);
+      t.same(others, []);
+      t.same(positionsOf(segment?.records ?? []), positionsOf(records));
+      t.equal(bench.of('failed').length, faults.length);
+      t.equal(bench.of('overtaken').length, 0, 'it knows its own');
+      t.same(outbox.archived, { pos: { view: 1, n: 3 }, slot: 1 });
+      t.same(outbox.records, []);
+    });
+  }
+
+  await t.test('a put that arrives long after its repeat changes nothing', async (t) => {
+    let arrive: () => void = () => undefined;
+    const late = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    server.failNext('put', { kind: 'silence', until: late });
+    const { bench, outbox } = start(t, records, { blobs });
+    await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
+    const before = server.buckets.get('test')?.get(slotKey(0, 1))?.etag;
+    arrive();
+    outbox.add(acceptedRecord({ view: 1, n: 4 }));
+    await bench.goOnUntil('archived again', () => bench.of('archived').length > 1);
+    t.equal(server.buckets.get('test')?.get(slotKey(0, 1))?.etag, before);
+    t.same(await positionsIn(blobs), ['1-1', '1-2', '1-3', '1-4']);
+  });
+
+  await t.test(
+    'a read-back that fails, is cut short or finds nothing is done again, never believed',
+    async (t) => {
+      server.failNext('put', { kind: 'silence' });
+      const answers = [{ kind: 'truncate' }, { kind: 'status', status: 500, code: 'InternalError' }] as const;
+      let reads = 0;
+      const putFault = server.misbehave;
+      server.misbehave = (call) => (call.operation === 'get' ? (answers[reads++] ?? null) : putFault(call));
+      const { bench } = start(t, records, { blobs });
+      await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
+      t.equal(reads, 3);
+      t.same(await positionsIn(blobs), ['1-1', '1-2', '1-3']);
+    },
+  );
+
+  await t.test(
+    'while it is away everything stays in the outbox, tries come ever slower, and it heals by itself',
+    async (t) => {
+      server.misbehave = () => ({ kind: 'status', status: 503, code: 'SlowDown' });
+      const { bench, outbox } = start(t, records, { blobs });
+      await bench.goOnUntil('ten failures', () => bench.of('failed').length >= 10);
+      const pauses = bench.of('failed').map((event) => event.againInMs);
+      t.same(pauses.slice(0, 8), [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+      t.same(outbox.records, records);
+      t.match(bench.archiver.status(), { state: 'retrying', error: /SlowDown/ });
+      t.ok(bench.archiver.status().lagMs > 10_000, 'and the lag grows');
+      server.misbehave = () => null;
+      await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
+      t.match(bench.archiver.status(), { state: 'running', lagMs: 0, error: null });
+      t.same(outbox.records, []);
+    },
+  );
+
+  await t.test(
+    'refused: it says so, keeps the outbox, tries slowly, and goes on when it is let',
+    async (t) => {
+      server.misbehave = (call) =>
+        call.operation === 'put' ? { kind: 'status', status: 403, code: 'AccessDenied' } : null;
+      const { bench, outbox } = start(t, records, { blobs });
+      await bench.rested();
+      t.match(bench.archiver.status(), {
+        state: 'refused',
+        error: /put log\/0\/0+1\.ndjson\.gz: AccessDenied/,
+      });
+      t.same(
+        bench.of('failed').map((event) => event.againInMs),
+        [15_000],
+      );
+      t.same(outbox.records, records);
+      server.misbehave = () => null;
+      await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
+      t.equal(bench.archiver.status().state, 'running');
+      t.same(outbox.records, []);
+    },
+  );
+
+  await t.test(
+    'stop does not wait for ever on a server that keeps silent, and says that something is left',
+    async (t) => {
+      const { bench, outbox } = start(t, [], { blobs });
+      await bench.rested();
+      server.misbehave = () => ({ kind: 'silence', until: new Promise(() => undefined) });
+      outbox.add(...records);
+      const stopped = bench.archiver.stop(5_000);
+      await until('tried', () => bench.of('failed').length > 0);
+      bench.clock.advance(5_000);
+      t.equal(await stopped, false);
+      t.equal(bench.archiver.status().state, 'stopped');
+      t.equal(bench.clock.waiting, 0);
+      t.same(outbox.records, records);
+      t.equal(outbox.archived, null);
+    },
+  );
+});
+
+t.test('two archivers', async (t) => {
+  await t.test('on one outbox neither double nor lose a record, and the slower finds its way', async (t) => {
+    const outbox = new MemoryOutbox();
+    outbox.add(...acceptedRecords(1, 1, 5));
+    const { bench: a, blobs } = start(t, [], { writer: 'a' }, outbox);
+    await a.rested();
+    const { bench: b } = start(t, [], { writer: 'b', blobs }, outbox);
+    await b.rested();
+    for (let n = 6; n < 60; n++) {
+      outbox.add(acceptedRecord({ view: 1, n }));
+      a.clock.advance(INTERVAL_MS);
+      b.clock.advance(INTERVAL_MS);
+      await Promise.all([a.rested(), b.rested()]);
+    }
+    t.same(await positionsIn(blobs), positionsOf(acceptedRecords(1, 1, 59)));
+    t.ok(a.of('overtaken').length + b.of('overtaken').length > 0, 'they did race');
+    t.same(outbox.records, []);
+  });
+
+  await t.test(
+    'with one that holds the archiving the other stands by, and takes over when it may',
+    async (t) => {
+      const outbox = new MemoryOutbox();
+      outbox.holder = 'a';
+      const { bench: a, blobs } = start(t, [], { writer: 'a' }, outbox);
+      const { bench: b } = start(t, [], { writer: 'b', blobs }, outbox);
+      await Promise.all([a.rested(), b.rested()]);
+      outbox.add(...acceptedRecords(1, 1, 2));
+      b.clock.advance(INTERVAL_MS);
+      await b.rested();
+      t.equal(b.archiver.status().state, 'standby');
+      t.equal(blobs.objects.size, 0);
+      a.clock.advance(INTERVAL_MS);
+      await a.rested();
+      t.equal(blobs.objects.size, 1);
+      t.equal(await a.archiver.stop(1_000), true);
+      t.same(outbox.holds.at(-1), { holder: 'a', ms: 1 }, 'who stops lets go');
+      outbox.holder = 'b';
+      outbox.add(acceptedRecord({ view: 1, n: 3 }));
+      b.clock.advance(INTERVAL_MS);
+      await b.rested();
+      t.equal(b.archiver.status().state, 'running');
+      t.same(await positionsIn(blobs), ['1-1', '1-2', '1-3']);
+    },
+  );
+
+  await t.test('the hold is said again well before it ends, and not with every segment', async (t) => {
+    const outbox = new MemoryOutbox();
+    const { bench } = start(t, [], {}, outbox);
+    await bench.rested();
+    for (let i = 0; i < 30; i++) {
+      bench.clock.advance(INTERVAL_MS);
+      await bench.rested();
+    }
+    t.equal(outbox.holds.length, 7, 'in thirty seconds');
+    t.ok(outbox.holds.every(({ ms }) => ms === 15_000));
+  });
+});
+
+t.test('what does not fit is refused, by name, and nothing is written', async (t) => {
+  const written = async (t: Test) => {
+    const { bench, blobs, outbox } = start(t, acceptedRecords(1, 1, 3));
+    await bench.rested();
+    await bench.archiver.stop(1_000);
+    return { blobs, outbox };
+  };
+
+  const cases: [string, Partial<ArchiverOptions>, RegExp][] = [
+    ['a log of another logId', { logId: 'other' }, /of another log: its logId is/],
+    ['a log with another count of partitions', { partitions: 4 }, /has 1 partitions, not 4/],
+  ];
+  for (const [title, options, error] of cases) {
+    await t.test(title, async (t) => {
+      const { blobs } = await written(t);
+      const { bench, outbox } = start(t, acceptedRecords(1, 4, 1), { blobs, ...options });
+      await bench.rested();
+      t.match(bench.archiver.status(), { state: 'refused', error });
+      t.equal(blobs.objects.size, 1);
+      t.equal(outbox.archived, null);
+    });
+  }
+
+  await t.test('a log that lacks what the store has archived', async (t) => {
+    const { outbox } = await written(t);
+    outbox.add(acceptedRecord({ view: 1, n: 4 }));
+    const { bench, blobs } = start(t, [], {}, outbox);
+    await bench.rested();
+    t.match(bench.archiver.status(), {
+      state: 'refused',
+      error: /archived up to slot 1, and log\/0\/.* is not there/,
+    });
+    t.equal(blobs.objects.size, 0);
+  });
+
+  await t.test('a log that ends before what the store has archived', async (t) => {
+    const { blobs, outbox } = await written(t);
+    outbox.archived = { pos: { view: 1, n: 9 }, slot: 1 };
+    const { bench } = start(t, [acceptedRecord({ view: 1, n: 10 })], { blobs }, outbox);
+    await bench.rested();
+    t.match(bench.archiver.status(), { state: 'refused', error: /archived up to 1-9, the log has 1-3/ });
+    t.equal(blobs.objects.size, 1);
+  });
+
+  await t.test('an outbox that leaves records out', async (t) => {
+    const { blobs, outbox } = await written(t);
+    const { bench } = start(t, [acceptedRecord({ view: 1, n: 6 })], { blobs }, outbox);
+    await bench.rested();
+    t.match(bench.archiver.status(), {
+      state: 'refused',
+      error: /the log has 1-3, the outbox goes on from 1-6/,
+    });
+    t.equal(blobs.objects.size, 1);
+    outbox.records = acceptedRecords(1, 4, 3);
+    await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
+    t.same(
+      await positionsIn(blobs),
+      positionsOf(acceptedRecords(1, 1, 6)),
+      'and goes on once they are there',
+    );
+  });
+
+  await t.test('a damaged segment at the log’s end', async (t) => {
+    const { blobs, outbox } = await written(t);
+    blobs.objects.set(slotKey(0, 1), Buffer.from('not gzip'));
+    const { bench } = start(t, [acceptedRecord({ view: 1, n: 4 })], { blobs }, outbox);
+    await bench.rested();
+    t.match(bench.archiver.status(), {
+      state: 'refused',
+      error: /segment log\/0\/0+1\.ndjson\.gz is corrupt/,
+    });
+    t.equal(blobs.objects.size, 1);
+  });
+});
+
+t.test(
+  'a store that is away for a moment is asked again, and what is archived is noted once it is back',
+  async (t) => {
+    const { bench, blobs, outbox } = start(t);
+    await bench.rested();
+    outbox.add(...acceptedRecords(1, 1, 2));
+    outbox.failures = 3;
+    await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
+    t.equal(bench.of('failed').length, 3);
+    t.same(await positionsIn(blobs), ['1-1', '1-2']);
+    t.same(outbox.records, []);
+  },
+);
+
+t.test('stop', async (t) => {
+  await t.test('archives what waits and then ends; a second call is the same', async (t) => {
+    const { bench, blobs, outbox } = start(t);
+    await bench.rested();
+    outbox.add(...acceptedRecords(1, 1, 3));
+    const stopped = bench.archiver.stop(1_000);
+    t.equal(bench.archiver.stop(5), stopped);
+    t.equal(await stopped, true);
+    t.same(await positionsIn(blobs), ['1-1', '1-2', '1-3']);
+    t.same(outbox.records, []);
+    t.equal(bench.archiver.status().state, 'stopped');
+    t.equal(bench.clock.waiting, 0, 'no timer is left');
+  });
+
+  await t.test('of one that was never started, or started twice, is no trouble', async (t) => {
+    const idle = new Bench(new MemoryBlobs(), new MemoryOutbox());
+    t.equal(await idle.archiver.stop(1_000), true);
+    const twice = new Bench(new MemoryBlobs(), new MemoryOutbox());
+    twice.archiver.start();
+    twice.archiver.start();
+    await twice.rested();
+    t.equal(twice.clock.waiting, 1);
+    t.equal(await twice.archiver.stop(1_000), true);
+  });
+
+  await t.test('with the process’s own clock leaves no timer behind', async (t) => {
+    const outbox = new MemoryOutbox();
+    const archiver = new Archiver({
+      ...IDENTITY,
+      blobs: new MemoryBlobs(),
+      outbox,
+      partition: 0,
+      writer: 'a',
+      archiveIntervalMs: 60_000,
+      report: () => undefined,
+    });
+    archiver.start();
+    await until('looked', () => outbox.reads > 0);
+    outbox.add(acceptedRecord({ view: 1, n: 1 }));
+    t.equal(await archiver.stop(60_000), true);
+    t.same(outbox.records, []);
+    t.same(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length, 0);
+  });
+});
