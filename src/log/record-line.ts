@@ -24,6 +24,9 @@ const PAYLOAD_FIELD: Readonly<Record<LogOp, 'request' | 'result' | null>> = {
   late: 'result',
 };
 
+/** Every operation that a line can have. */
+export const LOG_OPS = Object.keys(PAYLOAD_FIELD) as readonly LogOp[];
+
 /** A body whose text would grow beyond this by escapes is binary to people, whatever its bytes say. */
 const ESCAPED_GROWTH_MAX = 2;
 
