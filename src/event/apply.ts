@@ -20,7 +20,6 @@ import type {
   TypeSet,
   Volatile,
 } from './record.js';
-import { comparePositions } from './record.js';
 import { enqueue, setLease } from './schedule.js';
 import {
   ATTEMPTS_KEPT_MAX,
@@ -141,6 +140,7 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
   };
   event.deliveries.push(delivery);
   state.events.set(record.id, event);
+  state.history.push(event);
   state.bytes += EVENT_OVERHEAD_BYTES + record.payload.byteLength;
   if (record.idempotency) rememberKey(state, record);
   enqueue(state, delivery, record.at);
@@ -259,8 +259,7 @@ function applyLate(state: PartitionState, record: Late): void {
 
 function applyArchived(state: PartitionState, record: Extract<Volatile, { op: 'archived' }>): void {
   state.archived = { pos: record.pos, slot: record.slot };
-  const kept = state.outbox.findIndex((each) => comparePositions(each.pos, record.pos) > 0);
-  state.outbox = kept < 0 ? [] : state.outbox.slice(kept);
+  state.outbox.trim(record.pos);
 }
 
 function endAttempt(

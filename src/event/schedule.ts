@@ -66,6 +66,21 @@ export function setLease(state: PartitionState, delivery: Delivery, expiresAt: n
   if (state.leased.size > 2 * state.leasedCount + 1_024) state.leased.retain(leaseEntryHolds);
 }
 
+/**
+ * Drops what is stale in every index. A fold of many records takes nothing out of the ready queues, and the first
+ * lease after it would have to walk past all that.
+ */
+export function tidy(state: PartitionState): void {
+  state.delayed.retain(({ at, delivery }) => isWaiting(delivery, 'delayed') && delivery.dueAt === at);
+  state.leased.retain(leaseEntryHolds);
+  for (const type of state.types.values()) {
+    for (const heap of type.ready) {
+      const seen = new Set<Delivery>();
+      heap.retain((delivery) => isWaiting(delivery, 'ready') && seen.size < seen.add(delivery).size);
+    }
+  }
+}
+
 export function leaseEntryHolds(entry: { at: number; delivery: Delivery }): boolean {
   return entry.delivery.state === 'leased' && entry.delivery.expiresAt === entry.at;
 }

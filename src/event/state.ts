@@ -7,7 +7,8 @@
  */
 import { Heap } from './heap.js';
 import type { Policy } from './policy.js';
-import type { LogRecord, Outcome, Position, Reason } from './record.js';
+import { Outbox } from './outbox.js';
+import type { Outcome, Position, Reason } from './record.js';
 
 export type Status = 'pending' | 'in_process' | 'complete';
 
@@ -115,7 +116,7 @@ export interface Limits {
   /** Longest lease; one that ends later than this from now was granted before the clock stepped back. */
   readonly leaseMsMax: number;
   readonly typesMax: number;
-  /** Events are refused when the partition holds this many bytes. */
+  /** Events are refused when the partition holds this many bytes, records not yet archived included. */
   readonly bytesMax: number;
 }
 
@@ -135,14 +136,16 @@ export interface PartitionState {
   /** No lease ends later. Further away than any lease may last, it shows that the clock has stepped back. */
   leasedUntil: number;
   readonly events: Map<string, EventState>;
+  /** The same in the order of acceptance, which is the order of `sequence`. */
+  readonly history: EventState[];
   readonly types: Map<string, TypeState>;
   readonly typesByOrdinal: TypeState[];
   /** By the end of their life, which whole days of keys share, then by scope. */
   readonly idempotency: Map<number, Map<string, IdempotencyEntry>>;
   readonly calls: Map<string, LeaseCall>;
   readonly callsDue: Heap<{ readonly at: number; readonly call: string }>;
-  /** Records not yet archived, oldest first. */
-  outbox: LogRecord[];
+  /** Records not yet archived. */
+  readonly outbox: Outbox;
   archived: { pos: Position; slot: number } | null;
   readonly delayed: Heap<Entry>;
   readonly leased: Heap<Entry>;
@@ -165,12 +168,13 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
     bytes: 0,
     leasedUntil: 0,
     events: new Map(),
+    history: [],
     types: new Map(),
     typesByOrdinal: [],
     idempotency: new Map(),
     calls: new Map(),
     callsDue: new Heap((a, b) => a.at < b.at),
-    outbox: [],
+    outbox: new Outbox(),
     archived: null,
     delayed: entryHeap(),
     leased: entryHeap(),

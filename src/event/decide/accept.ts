@@ -18,7 +18,8 @@ export function decideAccept(
       return refuse({ kind: 'conflict', id: first.id });
     if (first) return refuse({ kind: 'duplicate', id: first.id, createdAt: first.createdAt });
   }
-  if (state.bytes + command.envelope.byteLength > state.limits.bytesMax) return refuse({ kind: 'full' });
+  const bytes = state.bytes + state.outbox.overheadBytes + command.envelope.byteLength;
+  if (bytes > state.limits.bytesMax) return refuse({ kind: 'full' });
 
   const recorder = new Recorder(state, now);
   if (!state.types.has(type)) {
