@@ -6,8 +6,8 @@
  * entry says. They follow from the rest of the state, so nothing of them is recorded.
  */
 import { Heap } from './heap.js';
-import type { Policy } from './policy.js';
 import { Outbox } from './outbox.js';
+import type { Policy } from './policy.js';
 import type { Outcome, Position, Reason } from './record.js';
 
 export type Status = 'pending' | 'in_process' | 'complete';

@@ -2,7 +2,7 @@
 import type { Test } from 'tap';
 import type { StoreHarness } from '../store.js';
 import { leased } from './lease.js';
-import { HOUR, MINUTE, NOON, resultOf, SECOND, scene } from './scene.js';
+import { MINUTE, NOON, resultOf, SECOND, scene } from './scene.js';
 
 export async function handBackContract(t: Test, harness: StoreHarness): Promise<void> {
   await t.test('what is handed back is leasable at once and not counted as an attempt', async (t) => {
@@ -97,17 +97,18 @@ export async function handBackContract(t: Test, harness: StoreHarness): Promise<
 
   await t.test('abandoned are only those leases of the answer that still live', async (t) => {
     const s = await scene(t, harness);
-    await s.acceptMany('mail', 3);
-    const { leases, claim } = leased(await s.tryLease('mail', { max: 3, call: 'c', leaseMs: MINUTE }));
+    const ids = await s.acceptMany('mail', 4);
+    const { leases, claim } = leased(await s.tryLease('mail', { max: 4, call: 'c' }));
     await s.complete(leases[0]!);
-    const { attemptId, token } = leases[1]!;
-    await s.store.extend({ attemptId, token, leaseMs: HOUR });
-    await s.pass(MINUTE);
-    const forged = { attemptId: leases[2]!.attemptId, token: 'wrong' };
-    const { handedBack } = await s.store.abandon({ call: 'c', claim, leases: [...leases, forged] });
+    await s.store.handBack(leases[1]!);
+    const forged = { attemptId: leases[3]!.attemptId, token: 'wrong' };
+    const { handedBack } = await s.store.abandon({
+      call: 'c',
+      claim,
+      leases: [leases[0]!, leases[1]!, leases[2]!, forged],
+    });
     t.equal(handedBack, 1);
-    await s.expire();
-    t.match(await s.leaseAll('mail'), [{ attempt: 1 }]);
+    t.match(await s.leaseAll('mail'), [{ event: { id: ids[1] } }, { event: { id: ids[2] } }]);
   });
 
   await t.test('to abandon a call that never was hands nothing back', async (t) => {

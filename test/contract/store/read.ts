@@ -189,7 +189,7 @@ export async function readContract(t: Test, harness: StoreHarness): Promise<void
     const s = await scene(t, harness);
     await s.accept('mail');
     for (const cursor of ['', 'nonsense', '-1', '{}', '\u0000', '1e9', '🕰️']) {
-      t.same(await s.store.list({ ...EVERYTHING, cursor }), { kind: 'bad_cursor' }, JSON.stringify(cursor));
+      t.same(await s.store.list({ ...EVERYTHING, cursor }), { kind: 'bad_cursor' });
     }
   });
 

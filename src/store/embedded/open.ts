@@ -1,0 +1,126 @@
+/** Opens a data folder: makes it when it is new, recovers it when it is not, and gets its journal ready to go on. */
+import { apply } from '../../event/apply.js';
+import type { Policy } from '../../event/policy.js';
+import type { Limits, PartitionState } from '../../event/state.js';
+import { removeCovered } from './compact.js';
+import { Compactor } from './compactor.js';
+import type { Files } from './files.js';
+import {
+  type Contents,
+  FolderError,
+  journalPath,
+  newLogId,
+  readContents,
+  readIdentity,
+  writeIdentity,
+} from './folder.js';
+import { Journal } from './journal.js';
+import {
+  clear,
+  createJournalFile,
+  FILE_HEADER_BYTES,
+  type JournalEnd,
+  newJournalHeader,
+} from './journal-file.js';
+import { keepInMemory } from './payload.js';
+import { type Folded, fold } from './recover.js';
+
+export interface FolderOptions {
+  readonly dir: string;
+  readonly files: Files;
+  readonly policy: Policy;
+  readonly limits: Limits;
+  readonly now: () => number;
+  /** Size of a journal file. */
+  readonly journalFileBytes: number;
+  /** Closed journals are folded into a snapshot when they weigh as much as the last one, and this. */
+  readonly compactBytesMin: number;
+}
+
+export interface OpenedFolder {
+  readonly logId: string;
+  readonly state: PartitionState;
+  readonly journal: Journal;
+  readonly compactor: Compactor;
+}
+
+/** The folder is locked already. Throws FolderError when it cannot be trusted. */
+export async function openFolder(options: FolderOptions): Promise<OpenedFolder> {
+  const { dir, files, policy, limits } = options;
+  const found = readContents(dir);
+  for (const path of found.unfinished) await files.remove(path);
+  const logId = readIdentity(dir) ?? (await foundStore(options, found));
+  const { journals, snapshots } = readContents(dir);
+  const snapshot = snapshots.at(-1) ?? null;
+  if (snapshot !== null) await removeCovered(files, dir, snapshot);
+  const upTo = checkRun(dir, journals, snapshot);
+
+  const memory = keepInMemory();
+  const folded = fold({ dir, logId, policy, limits, snapshot, upTo, toTheEnd: true, keep: () => memory });
+  const { state, end } = folded;
+  const compactor = makeCompactor(options, logId, { ...folded, snapshot });
+  const journal = await continueJournal(options, end, compactor);
+  // Every start takes a view of its own, so that no position is ever given twice, whatever a crash has cut off.
+  const isFirst = snapshot === null && end.header.number === 1 && end.sequence === 1;
+  const opened = { op: 'opened', view: isFirst ? state.view : state.view + 1 } as const;
+  apply(state, opened);
+  journal.append(opened);
+  await journal.tail();
+  compactor.runIfDue();
+  return { logId, state, journal, compactor };
+}
+
+/** Founds a store in a folder that holds none; returns its new log id. */
+async function foundStore({ dir, files, journalFileBytes }: FolderOptions, found: Contents): Promise<string> {
+  const { journals, snapshots } = found;
+  // A crash in the middle of this leaves the first journal and nothing else.
+  if (snapshots.length > 0 || journals.some((number) => number !== 1)) {
+    throw new FolderError(dir, 'holds journals or snapshots but no store.json, which tells whose they are');
+  }
+  const logId = newLogId();
+  const header = newJournalHeader(1, journalFileBytes, logId);
+  const path = journalPath(dir, 1);
+  await files.close(await createJournalFile(files, `${path}.tmp`, header));
+  await files.rename(`${path}.tmp`, path);
+  await files.syncFolder(dir);
+  await writeIdentity(files, dir, logId);
+  return logId;
+}
+
+/** The journals that are needed are all there; returns the number of the last. */
+function checkRun(dir: string, journals: readonly number[], snapshot: number | null): number {
+  const first = snapshot ?? 1;
+  const needed = journals.filter((number) => number >= first);
+  for (let k = 0; k < Math.max(1, needed.length); k += 1) {
+    if (needed[k] !== first + k) throw new FolderError(journalPath(dir, first + k), 'is missing');
+  }
+  return needed.at(-1)!;
+}
+
+function makeCompactor(
+  options: FolderOptions,
+  logId: string,
+  folded: Folded & { snapshot: number | null },
+): Compactor {
+  const { dir, policy, limits, now, compactBytesMin } = options;
+  return new Compactor(
+    { job: { dir, logId, policy, limits }, now, bytesMin: compactBytesMin },
+    { number: folded.snapshot, bytes: folded.snapshotBytes },
+    { upTo: folded.end.header.number - 1, bytes: folded.journalBytes },
+  );
+}
+
+async function continueJournal(
+  { dir, files, journalFileBytes }: FolderOptions,
+  end: JournalEnd,
+  compactor: Compactor,
+): Promise<Journal> {
+  const fd = await files.open(journalPath(dir, end.header.number), 'r+');
+  if (end.torn) {
+    await clear(files, fd, end.offset, end.header.bytes);
+    await files.sync(fd);
+  }
+  const onRolled = (closed: JournalEnd['header']) => compactor.add(closed.number, closed.bytes);
+  const fileBytes = Math.max(journalFileBytes, 2 * FILE_HEADER_BYTES);
+  return new Journal({ dir, files, fileBytes, onRolled }, end, fd);
+}

@@ -1,0 +1,282 @@
+/**
+ * A snapshot: everything that a partition's state holds, as a file of frames. The first tells which journal comes
+ * next, the last how many frames there are; in between come types, events (each with its bytes in one piece),
+ * idempotency keys, lease calls and the outbox, whose records share their bytes with the events.
+ */
+import type { LogRecord, Position } from '../../event/record.js';
+import { setLease } from '../../event/schedule.js';
+import {
+  type Attempt,
+  type Delivery,
+  EVENT_OVERHEAD_BYTES,
+  type EventState,
+  findAttempt,
+  type PartitionState,
+  readyHeap,
+} from '../../event/state.js';
+import { payloadOf } from './record-frame.js';
+
+export const SNAPSHOT_FORMAT = 1;
+
+export interface SnapshotHead {
+  readonly part: 'head';
+  readonly format: number;
+  readonly logId: string;
+  /** The journal that goes on from here, and the number of its first group. */
+  readonly journal: number;
+  readonly group: number;
+  readonly view: number;
+  readonly n: number;
+  readonly sequence: number;
+  readonly archived: { readonly pos: Position; readonly slot: number } | null;
+}
+
+interface TypePart {
+  readonly part: 'type';
+  readonly name: string;
+  readonly ordinal: number;
+  readonly version: number;
+}
+
+type AttemptPart = Omit<Attempt, 'result' | 'late'> & {
+  readonly resultBytes: number | null;
+  readonly late: { readonly at: number; readonly fingerprint: string; readonly bytes: number } | null;
+};
+
+type DeliveryPart = Omit<Delivery, 'event' | 'attempts'> & { readonly attempts: readonly AttemptPart[] };
+
+/** Its payload: the envelope, then of each attempt of each delivery the result and the late result. */
+interface EventPart extends Omit<EventState, 'type' | 'envelope' | 'result' | 'deliveries'> {
+  readonly part: 'event';
+  readonly type: number;
+  readonly envelopeBytes: number;
+  /** Whose result is the event's: delivery and attempt by place. */
+  readonly resultOf: readonly [number, number] | null;
+  readonly deliveries: readonly DeliveryPart[];
+}
+
+interface KeysPart {
+  readonly part: 'keys';
+  readonly expiresAt: number;
+  readonly keys: readonly (readonly [scope: string, id: string, fingerprint: string, createdAt: number])[];
+}
+
+interface CallPart {
+  readonly part: 'call';
+  readonly call: string;
+  readonly claim: number;
+  readonly expiresAt: number;
+  readonly grants: readonly (readonly [id: string, listener: number, grant: number])[];
+}
+
+/** Its payload is the frame's own, unless an event has the same bytes. */
+interface RecordPart {
+  readonly part: 'record';
+  readonly record: Omit<LogRecord, 'payload'>;
+  readonly shared: 'envelope' | 'result' | 'late' | null;
+}
+
+interface EndPart {
+  readonly part: 'end';
+  readonly frames: number;
+}
+
+export type SnapshotPart = SnapshotHead | TypePart | EventPart | KeysPart | CallPart | RecordPart | EndPart;
+
+export interface EncodedPart {
+  readonly part: SnapshotPart;
+  /** To be joined to the frame's payload. */
+  readonly payload: readonly Uint8Array[] | null;
+}
+
+const KEYS_A_FRAME = 1_000;
+
+export type Origin = Pick<SnapshotHead, 'logId' | 'journal' | 'group'>;
+
+/** All parts of the snapshot of `state`, one after the other. */
+export function* encodeState(state: PartitionState, origin: Origin): IterableIterator<EncodedPart> {
+  let frames = 0;
+  for (const encoded of partsOf(state, origin)) {
+    frames += 1;
+    yield encoded;
+  }
+  yield { part: { part: 'end', frames }, payload: null };
+}
+
+function* partsOf(state: PartitionState, origin: Origin): IterableIterator<EncodedPart> {
+  const { view, n, sequence, archived } = state;
+  const format = SNAPSHOT_FORMAT;
+  yield { part: { part: 'head', format, ...origin, view, n, sequence, archived }, payload: null };
+  for (const { name, ordinal, version } of state.typesByOrdinal) {
+    yield { part: { part: 'type', name, ordinal, version }, payload: null };
+  }
+  for (const event of state.history) yield encodeEvent(event);
+  yield* encodeKeys(state);
+  for (const [call, { claim, expiresAt, grants }] of state.calls) {
+    const parts = grants.map(({ delivery, grant }) => [delivery.event.id, delivery.listener, grant] as const);
+    yield { part: { part: 'call', call, claim, expiresAt, grants: parts }, payload: null };
+  }
+  for (const record of state.outbox) yield encodeOutboxRecord(state, record);
+}
+
+function encodeEvent(event: EventState): EncodedPart {
+  const { type, envelope, result, deliveries, ...rest } = event;
+  const payload = [envelope];
+  let resultOf: readonly [number, number] | null = null;
+  const parts = deliveries.map((delivery, d): DeliveryPart => {
+    const { event: _, attempts, ...fields } = delivery;
+    const attemptParts = attempts.map((attempt, a): AttemptPart => {
+      const { result: own, late, ...kept } = attempt;
+      if (own) payload.push(own);
+      if (own && own === result) resultOf = [d, a];
+      if (late) payload.push(late.payload);
+      return {
+        ...kept,
+        resultBytes: own ? own.byteLength : null,
+        late: late && { at: late.at, fingerprint: late.fingerprint, bytes: late.payload.byteLength },
+      };
+    });
+    return { ...fields, attempts: attemptParts };
+  });
+  const envelopeBytes = envelope.byteLength;
+  return {
+    part: { part: 'event', ...rest, type: type.ordinal, envelopeBytes, resultOf, deliveries: parts },
+    payload,
+  };
+}
+
+function* encodeKeys(state: PartitionState): IterableIterator<EncodedPart> {
+  for (const [expiresAt, entries] of state.idempotency) {
+    let keys: [string, string, string, number][] = [];
+    for (const [scope, { id, fingerprint, createdAt }] of entries) {
+      keys.push([scope, id, fingerprint, createdAt]);
+      if (keys.length < KEYS_A_FRAME) continue;
+      yield { part: { part: 'keys', expiresAt, keys }, payload: null };
+      keys = [];
+    }
+    if (keys.length > 0) yield { part: { part: 'keys', expiresAt, keys }, payload: null };
+  }
+}
+
+function encodeOutboxRecord(state: PartitionState, record: LogRecord): EncodedPart {
+  const { payload, ...rest } = { payload: null, ...record };
+  const shared = payload && sharedOf(state, record);
+  const own = payload && !shared ? [payload] : null;
+  return {
+    part: { part: 'record', record: rest as RecordPart['record'], shared: shared || null },
+    payload: own,
+  };
+}
+
+/** Which bytes of its event are those of `record`; null when the event has forgotten them. */
+function sharedOf(state: PartitionState, record: LogRecord): RecordPart['shared'] {
+  for (const kind of ['envelope', 'result', 'late'] as const) {
+    if (bytesOfEvent(state, record, kind) === payloadOf(record)) return kind;
+  }
+  return null;
+}
+
+function bytesOfEvent(
+  state: PartitionState,
+  record: Omit<LogRecord, 'payload'>,
+  kind: 'envelope' | 'result' | 'late',
+): Uint8Array | null {
+  const { id, listener, grant } = record as { id?: string; listener?: number; grant?: number };
+  const event = id === undefined ? undefined : state.events.get(id);
+  if (!event) return null;
+  if (kind === 'envelope') return event.envelope;
+  const delivery = listener === undefined ? undefined : event.deliveries[listener];
+  const attempt = delivery && grant !== undefined ? findAttempt(delivery, grant) : null;
+  return (kind === 'result' ? attempt?.result : attempt?.late?.payload) ?? null;
+}
+
+/** Puts `part` into `state`, which begins empty and gets the parts in their order. */
+export function decodePart(state: PartitionState, part: SnapshotPart, payload: Uint8Array | null): void {
+  switch (part.part) {
+    case 'head':
+      state.view = part.view;
+      state.n = part.n;
+      state.sequence = part.sequence;
+      state.archived = part.archived;
+      return;
+    case 'type': {
+      const { name, ordinal, version } = part;
+      const type = { name, ordinal, version, ready: [readyHeap()] };
+      state.types.set(name, type);
+      state.typesByOrdinal[ordinal] = type;
+      return;
+    }
+    case 'event':
+      return decodeEvent(state, part, payload!);
+    case 'keys':
+      return decodeKeys(state, part);
+    case 'call':
+      return decodeCall(state, part);
+    case 'record': {
+      const bytes = part.shared ? bytesOfEvent(state, part.record, part.shared) : payload;
+      const record = CARRIES_PAYLOAD.has(part.record.op) ? { ...part.record, payload: bytes } : part.record;
+      state.outbox.push(record as LogRecord);
+      return;
+    }
+    case 'end':
+      return;
+  }
+}
+
+const CARRIES_PAYLOAD: ReadonlySet<string> = new Set(['accepted', 'retried', 'completed', 'dead', 'late']);
+
+function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array): void {
+  const { part: _, type: ordinal, envelopeBytes, resultOf, deliveries, ...rest } = part;
+  const type = state.typesByOrdinal[ordinal];
+  if (!type) throw new Error(`event before its type: ${part.id}`);
+  let at = 0;
+  const next = (bytes: number) => {
+    at += bytes;
+    return payload.subarray(at - bytes, at);
+  };
+  const event: EventState = { ...rest, type, envelope: next(envelopeBytes), result: null, deliveries: [] };
+  for (const { attempts, ...fields } of deliveries) {
+    const delivery: Delivery = { event, ...fields, attempts: [] };
+    for (const { resultBytes, late, ...kept } of attempts) {
+      const result = resultBytes === null ? null : next(resultBytes);
+      const lateResult = late && { at: late.at, fingerprint: late.fingerprint, payload: next(late.bytes) };
+      delivery.attempts.push({ ...kept, result, late: lateResult });
+    }
+    event.deliveries.push(delivery);
+    schedule(state, delivery);
+  }
+  if (resultOf) event.result = event.deliveries[resultOf[0]]!.attempts[resultOf[1]]!.result;
+  state.events.set(event.id, event);
+  state.history.push(event);
+  state.bytes += EVENT_OVERHEAD_BYTES + payload.byteLength;
+}
+
+/** The entry that the delivery has in an index. */
+function schedule(state: PartitionState, delivery: Delivery): void {
+  if (delivery.state === 'leased') {
+    state.leasedCount += 1;
+    setLease(state, delivery, delivery.expiresAt);
+  } else if (delivery.state === 'waiting' && delivery.place === 'delayed') {
+    state.delayed.push({ at: delivery.dueAt, delivery });
+  } else if (delivery.state === 'waiting') {
+    delivery.event.type.ready[delivery.listener]!.push(delivery);
+  }
+}
+
+function decodeKeys(state: PartitionState, { expiresAt, keys }: KeysPart): void {
+  let entries = state.idempotency.get(expiresAt);
+  if (!entries) {
+    entries = new Map();
+    state.idempotency.set(expiresAt, entries);
+  }
+  for (const [scope, id, fingerprint, createdAt] of keys) entries.set(scope, { id, fingerprint, createdAt });
+}
+
+function decodeCall(state: PartitionState, { call, claim, expiresAt, grants }: CallPart): void {
+  const found = grants.flatMap(([id, listener, grant]) => {
+    const delivery = state.events.get(id)?.deliveries[listener];
+    return delivery ? [{ delivery, grant }] : [];
+  });
+  state.calls.set(call, { claim, expiresAt, grants: found });
+  state.callsDue.push({ at: expiresAt, call });
+}

@@ -1,0 +1,64 @@
+/** Who is to be woken, as it follows from records; told once a turn of the event loop. */
+
+import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
+import type { StoreRecord } from '../../event/record.js';
+import type { Delivery, PartitionState } from '../../event/state.js';
+import type { Wake } from '../store.js';
+
+export class Wakes {
+  readonly #heard = new Set<{ wake: (wake: Wake) => void }>();
+  readonly #ready = new Map<string, number>();
+  readonly #changed = new Set<string>();
+  #timer: NodeJS.Immediate | null = null;
+
+  constructor(private readonly state: PartitionState) {}
+
+  on(wake: (wake: Wake) => void): () => void {
+    const entry = { wake };
+    this.#heard.add(entry);
+    return () => this.#heard.delete(entry);
+  }
+
+  /** `record` has been applied. */
+  note(record: StoreRecord): void {
+    if (this.#heard.size === 0 || !('id' in record) || record.op === 'extended') return;
+    this.#changed.add(record.id);
+    if (becameReady(record)) this.#addReady(this.state.events.get(record.id)!.type.name);
+    this.#schedule();
+  }
+
+  notePromoted(deliveries: readonly Delivery[]): void {
+    if (this.#heard.size === 0 || deliveries.length === 0) return;
+    for (const { event } of deliveries) this.#addReady(event.type.name);
+    this.#schedule();
+  }
+
+  stop(): void {
+    if (this.#timer) clearImmediate(this.#timer);
+    this.#timer = null;
+    this.#heard.clear();
+  }
+
+  #addReady(type: string): void {
+    this.#ready.set(type, (this.#ready.get(type) ?? 0) + 1);
+  }
+
+  #schedule(): void {
+    // Before the journal's own end of the turn, so that a woken lease comes in time for the same group.
+    this.#timer ??= setImmediate(() => this.#tell());
+  }
+
+  #tell(): void {
+    this.#timer = null;
+    const ready = Array.from(this.#ready, ([type, count]) => ({ type, listener: DEFAULT_LISTENER, count }));
+    const wake: Wake = { ready, changed: [...this.#changed] };
+    this.#ready.clear();
+    this.#changed.clear();
+    for (const each of [...this.#heard]) each.wake(wake);
+  }
+}
+
+function becameReady(record: StoreRecord): boolean {
+  if (record.op === 'handedBack') return true;
+  return (record.op === 'accepted' || record.op === 'retried') && record.dueAt <= record.at;
+}
