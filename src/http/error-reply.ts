@@ -69,7 +69,7 @@ export function problemOf(error: ClockworkError): Problem {
     detail,
     code,
   };
-  return hint === null ? { ...base, ...members } : { ...base, hint, ...members };
+  return hint === null ? { ...members, ...base } : { ...members, ...base, hint };
 }
 
 function titleOf(code: ErrorCode): string {

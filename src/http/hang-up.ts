@@ -18,7 +18,11 @@ export function onHangUp(reply: FastifyReply, lost: () => void): void {
     lost();
     return;
   }
+  let written = false;
+  raw.once('finish', () => {
+    written = true;
+  });
   raw.once('close', () => {
-    if (!raw.writableFinished) lost();
+    if (!written) lost();
   });
 }

@@ -106,7 +106,7 @@ function sendResponse(event: EventView, reply: FastifyReply): FastifyReply {
   if (event.status !== 'complete') {
     throw new ClockworkError('event-not-complete', 'The event is not complete.', {
       hint: 'Ask for the event with `Prefer: wait=25`, which answers when it is.',
-      members: { ...members, status: event.status },
+      members: { ...members, eventStatus: event.status },
     });
   }
   const result = event.result && unpackResult(event.result);

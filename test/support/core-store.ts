@@ -1,0 +1,195 @@
+/** A store that is the core alone, in memory, on a clock that tests may set: for tests of what stands above it. */
+
+import { apply } from '../../src/event/apply.js';
+import type {
+  AbandonCommand,
+  AbandonResult,
+  AcceptCommand,
+  AcceptResult,
+  AttemptView,
+  CancelResult,
+  CompleteCommand,
+  CompleteResult,
+  EventView,
+  ExpireResult,
+  ExtendCommand,
+  ExtendResult,
+  HandBackCommand,
+  HandBackResult,
+  LeaseCommand,
+  LeaseResult,
+  ListQuery,
+  ListResult,
+} from '../../src/event/command.js';
+import { decideAccept } from '../../src/event/decide/accept.js';
+import { decideCancel } from '../../src/event/decide/cancel.js';
+import { decideComplete } from '../../src/event/decide/complete.js';
+import type { Decision } from '../../src/event/decide/decision.js';
+import { decideExpire } from '../../src/event/decide/expire.js';
+import { decideExtend } from '../../src/event/decide/extend.js';
+import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
+import { decideLease } from '../../src/event/decide/lease.js';
+import { split } from '../../src/event/packed.js';
+import type { Policy } from '../../src/event/policy.js';
+import type { LogRecord } from '../../src/event/record.js';
+import { promoteDue } from '../../src/event/schedule.js';
+import { type EventState, emptyState, type Limits } from '../../src/event/state.js';
+import { attemptsOf, viewOf } from '../../src/event/view.js';
+import {
+  type Store,
+  StoreError,
+  type StoreFailure,
+  type StoreHealth,
+  type Wake,
+} from '../../src/store/store.js';
+
+const POLICY: Policy = {
+  attemptsMax: 5,
+  leaseMs: 30_000,
+  backoffFirstMs: 500,
+  backoffFactor: 2,
+  backoffMsMax: 60_000,
+  backoffJitter: 0.2,
+};
+const LIMITS: Limits = { leaseMsMax: 12 * 3_600_000, typesMax: 10_000, bytesMax: 256 * 1024 * 1024 };
+
+export class CoreStore implements Store {
+  readonly logId = 'core';
+  readonly partitions = 1;
+  /** What the clock shows; null: the real one. */
+  now: number | null = null;
+  /** While set, every method fails like this. */
+  failure: StoreFailure | null = null;
+  readonly #state;
+  readonly #listeners = new Set<(wake: Wake) => void>();
+
+  constructor(settings: { policy?: Partial<Policy>; limits?: Partial<Limits> } = {}) {
+    this.#state = emptyState({ ...POLICY, ...settings.policy }, { ...LIMITS, ...settings.limits });
+  }
+
+  async accept(commands: readonly AcceptCommand[]): Promise<AcceptResult[]> {
+    return commands.map((command) => this.#run((now) => decideAccept(this.#state, command, now)));
+  }
+
+  async lease(command: LeaseCommand): Promise<LeaseResult> {
+    return this.#run((now) => {
+      promoteDue(this.#state, now, 1_000);
+      return decideLease(this.#state, command, now);
+    });
+  }
+
+  async extend(command: ExtendCommand): Promise<ExtendResult> {
+    return this.#run((now) => decideExtend(this.#state, command, now));
+  }
+
+  async complete(commands: readonly CompleteCommand[]): Promise<CompleteResult[]> {
+    return commands.map((command) => this.#run((now) => decideComplete(this.#state, command, now)));
+  }
+
+  async handBack(command: HandBackCommand): Promise<HandBackResult> {
+    return this.#run((now) => decideHandBack(this.#state, command, now));
+  }
+
+  async abandon(command: AbandonCommand): Promise<AbandonResult> {
+    return this.#run((now) => decideAbandon(this.#state, command, now));
+  }
+
+  async cancel(id: string): Promise<CancelResult> {
+    return this.#run((now) => decideCancel(this.#state, id, now));
+  }
+
+  async expire(_partition: number, limit: number): Promise<ExpireResult> {
+    return this.#run((now) => decideExpire(this.#state, limit, now));
+  }
+
+  async promote(_partition: number, limit: number): Promise<number> {
+    return promoteDue(this.#state, this.#clock(), limit).length;
+  }
+
+  async read(id: string): Promise<EventView | null> {
+    const event = this.#event(id);
+    return event && viewOf(event);
+  }
+
+  async readRequest(id: string): Promise<Uint8Array | null> {
+    return this.#event(id)?.envelope ?? null;
+  }
+
+  async readAttempts(id: string): Promise<AttemptView[] | null> {
+    const event = this.#event(id);
+    return event && attemptsOf(event);
+  }
+
+  async list({ type, status, outcome, cursor, limit }: ListQuery): Promise<ListResult> {
+    this.#mayFail();
+    if (cursor !== null && !this.#state.events.has(cursor)) return { kind: 'bad_cursor' };
+    const wanted = ({ id, ...event }: EventState) =>
+      (cursor === null || id < cursor) &&
+      (type === null || event.type.name === type) &&
+      (status === null || event.status === status) &&
+      (outcome === null || event.outcome === outcome);
+    const found = [...this.#state.events.values()].filter(wanted).sort((a, b) => (a.id < b.id ? 1 : -1));
+    const events = found.slice(0, limit).map(viewOf);
+    return { kind: 'page', events, cursor: found.length > limit ? events.at(-1)!.id : null };
+  }
+
+  onWake(wake: (wake: Wake) => void): () => void {
+    this.#listeners.add(wake);
+    return () => this.#listeners.delete(wake);
+  }
+
+  async health(): Promise<StoreHealth> {
+    return { kind: 'core', ready: this.failure === null, notes: [], durable: 'memory' };
+  }
+
+  async readOutbox(): Promise<LogRecord[]> {
+    return [];
+  }
+
+  async markArchived(): Promise<void> {}
+
+  async archivedTo(): Promise<null> {
+    return null;
+  }
+
+  async holdArchiving(): Promise<boolean> {
+    return false;
+  }
+
+  async close(): Promise<void> {}
+
+  /** The body that is kept for an event. */
+  bodyOf(id: string): Buffer {
+    return split(this.#event(id)!.envelope).body;
+  }
+
+  #event(id: string): EventState | null {
+    this.#mayFail();
+    return this.#state.events.get(id) ?? null;
+  }
+
+  #clock(): number {
+    return this.now ?? Date.now();
+  }
+
+  #mayFail(): void {
+    if (this.failure !== null) throw new StoreError(this.failure, 'test', new Error('as the test wants it'));
+  }
+
+  #run<Result>(decide: (now: number) => Decision<Result>): Result {
+    this.#mayFail();
+    const { records, result } = decide(this.#clock());
+    for (const record of records) apply(this.#state, record);
+    const ids = new Set(records.flatMap((record) => ('id' in record ? [record.id] : [])));
+    if (ids.size > 0) this.#wake([...ids]);
+    return result;
+  }
+
+  #wake(changed: string[]): void {
+    const ready = changed.map((id) => {
+      const type = this.#state.events.get(id)!.type.name;
+      return { type, listener: 'default', count: 1 };
+    });
+    for (const wake of this.#listeners) wake({ ready, changed });
+  }
+}
