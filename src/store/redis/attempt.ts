@@ -1,0 +1,93 @@
+/** Extend, complete and hand back: the operations on an attempt, the first two in batches. */
+import { type AttemptRef, parseAttemptId } from '../../event/attempt-id.js';
+import type {
+  CompleteCommand,
+  CompleteResult,
+  ExtendCommand,
+  ExtendResult,
+  HandBackCommand,
+  HandBackResult,
+} from '../../event/command.js';
+import { partitionOfId } from '../../event/id.js';
+import { asBuffer } from '../../event/packed.js';
+import type { Argument } from './connection.js';
+import { type Partition, QueueKeys } from './partition.js';
+import { outcomeCode, outcomeOf, reasonOf, statusOf } from './state-codec.js';
+
+/** A command with what its attempt's id names. */
+export interface OnAttempt<Command> {
+  readonly command: Command;
+  readonly attempt: AttemptRef;
+  readonly partition: number;
+}
+
+/** Null: no attempt can have that id. */
+export function onAttempt<Command extends { readonly attemptId: string }>(
+  command: Command,
+): OnAttempt<Command> | null {
+  const attempt = parseAttemptId(command.attemptId);
+  const partition = attempt && partitionOfId(attempt.id);
+  return attempt && partition !== null ? { command, attempt, partition } : null;
+}
+
+export async function extendBatch(
+  partition: Partition,
+  items: readonly OnAttempt<ExtendCommand>[],
+): Promise<ExtendResult[]> {
+  const args: Argument[] = [...partition.head];
+  for (const { command, attempt } of items) args.push(...place(attempt), command.token, command.leaseMs);
+  return ((await partition.run('extend', args)) as unknown[]).map((answer): ExtendResult => {
+    const [code, expiresAt, cancelRequested] = answer as [number, number, number];
+    if (code === 2) return { kind: 'unknown' };
+    if (code === 1) return { kind: 'lease_lost' };
+    return { kind: 'extended', expiresAt, cancelRequested: cancelRequested === 1 };
+  });
+}
+
+export async function completeBatch(
+  partition: Partition,
+  items: readonly OnAttempt<CompleteCommand>[],
+): Promise<CompleteResult[]> {
+  const queues = new QueueKeys();
+  const args: Argument[] = [];
+  for (const { command, attempt } of items) {
+    const queue = queues.placeOf(partition.keys.again(attempt.typeOrdinal, attempt.listener));
+    const { token, outcome, retry, fingerprint, result } = command;
+    args.push(...place(attempt), queue, token, outcomeCode(outcome), retry.kind);
+    args.push(retry.kind === 'after' ? retry.afterMs : 0, fingerprint, asBuffer(result));
+  }
+  const answers = (await partition.change('complete', args, queues.list)) as number[][];
+  const completed = items.filter((_item, index) => answers[index]![0] === 0);
+  await partition.learnNames(completed.map(({ attempt }) => attempt.typeOrdinal));
+  return answers.map((answer, index) => completeResult(partition, items[index]!.attempt, answer));
+}
+
+function completeResult(partition: Partition, attempt: AttemptRef, answer: number[]): CompleteResult {
+  const [code, status = 0, outcome = 0, reason = 0, retryAt = 0] = answer;
+  if (code === 1) return { kind: 'lease_lost' };
+  if (code === 2) return { kind: 'conflict' };
+  if (code === 3) return { kind: 'unknown' };
+  return {
+    kind: 'completed',
+    id: attempt.id,
+    type: partition.nameOf(attempt.typeOrdinal),
+    status: statusOf(status),
+    outcome: outcomeOf(outcome),
+    reason: reasonOf(reason),
+    retryAt: retryAt || null,
+  };
+}
+
+export async function handBack(
+  partition: Partition,
+  { command, attempt }: OnAttempt<HandBackCommand>,
+): Promise<HandBackResult> {
+  const queue = partition.keys.again(attempt.typeOrdinal, attempt.listener);
+  const [code] = await partition.change('hand-back', [...place(attempt), command.token], [queue]);
+  if (code === 2) return { kind: 'unknown' };
+  return { kind: code === 1 ? 'lease_lost' : 'handed_back' };
+}
+
+function place({ id, typeOrdinal, listener, grant }: AttemptRef): Argument[] {
+  return [id, typeOrdinal, listener, grant];
+}

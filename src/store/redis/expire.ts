@@ -1,0 +1,60 @@
+/**
+ * Expire and promote: what time alone brings about. Which deliveries it concerns is looked at first, so that the queues
+ * they go to can be named to the script that moves them; that script looks again.
+ */
+import type { ExpireResult } from '../../event/command.js';
+import type { Argument } from './connection.js';
+import { type Partition, QueueKeys } from './partition.js';
+
+/** Deliveries that one script moves at most, so that none keeps the others waiting for long. */
+const BATCH_MAX = 500;
+
+export async function expire(partition: Partition, limit: number, leaseMsMax: number): Promise<ExpireResult> {
+  const wanted = Math.min(limit, BATCH_MAX);
+  const members = (await partition.run('expire-peek', [leaseMsMax, wanted])) as Buffer[];
+  if (members.length === 0) return { expired: 0, more: false };
+  const queues = new QueueKeys();
+  const args: Argument[] = [];
+  for (const { id, typeOrdinal, listener } of members.map(deliveryOf)) {
+    args.push(id, listener, queues.placeOf(partition.keys.again(typeOrdinal, listener)));
+  }
+  const [expired] = await partition.change('expire', args, queues.list);
+  return { expired: expired as number, more: members.length === wanted };
+}
+
+export async function promote(partition: Partition, limit: number): Promise<number> {
+  let promoted = 0;
+  while (promoted < limit) {
+    const wanted = Math.min(limit - promoted, BATCH_MAX);
+    const { found, moved } = await promoteSome(partition, wanted);
+    promoted += moved;
+    if (found < wanted) break;
+  }
+  return promoted;
+}
+
+/** Promotes all that is due; resolves to the time up to which nothing is due any more. */
+export async function promoteAll(partition: Partition): Promise<number> {
+  for (;;) {
+    const { found, now } = await promoteSome(partition, BATCH_MAX);
+    if (found < BATCH_MAX) return now;
+  }
+}
+
+async function promoteSome(partition: Partition, limit: number) {
+  const [now, ...members] = (await partition.run('promote-peek', [limit])) as [number, ...Buffer[]];
+  if (members.length === 0) return { now, found: 0, moved: 0 };
+  const queues = new QueueKeys();
+  const args: Argument[] = [];
+  for (const { id, typeOrdinal, listener } of members.map(deliveryOf)) {
+    args.push(id, typeOrdinal, listener, queues.placeOf(partition.keys.again(typeOrdinal, listener)));
+  }
+  const [moved] = await partition.change('promote', args, queues.list);
+  return { now, found: members.length, moved: moved as number };
+}
+
+/** A member of the sets `leasedUntil` and `delayed`. */
+function deliveryOf(member: Buffer) {
+  const [id = '', typeOrdinal, listener] = member.toString().split('.');
+  return { id, typeOrdinal: Number(typeOrdinal), listener: Number(listener) };
+}

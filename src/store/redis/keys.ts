@@ -1,0 +1,69 @@
+/**
+ * The keys of a partition, in one place. All carry its hash tag, so they share a slot of a cluster; names of types and
+ * callers' keys never become part of one.
+ */
+import { createHash } from 'node:crypto';
+
+/** The constant keys, by the names that scripts declare, see scripts.ts. */
+export const KEY_NAMES = [
+  /** Hash: log id, partitions, gate, view, n, sequence, what is archived, days of the scopes. */
+  'meta',
+  /** Hash: id → state, see state-codec.ts. */
+  'events',
+  /** Hash: id → packed envelope. */
+  'envelopes',
+  /** Hash: `id.listener.grant` → packed result, with `.late` behind it for a late one. */
+  'results',
+  /** Hash: name → ordinal. */
+  'types',
+  /** List: names by ordinal. */
+  'typeNames',
+  /** List: ids in the order of acceptance; the last one is that of the partition's sequence. */
+  'ids',
+  /** Sorted set: `id.ordinal.listener` → when the lease ends. */
+  'leasedUntil',
+  /** Sorted set: `id.ordinal.listener` → when it may be leased. */
+  'delayed',
+  /** Stream: records not yet archived, under their positions. */
+  'outbox',
+  /** List: attempts beyond those that are kept, whose bodies go once the outbox is archived. */
+  'forgotten',
+  /** String: who archives the partition for now. */
+  'archiving',
+  /** Hashes that take turns by day: scope of an idempotency key → its first event. */
+  'scopes0',
+  'scopes1',
+  'scopes2',
+] as const;
+
+export type KeyName = (typeof KEY_NAMES)[number];
+
+export class Keys {
+  readonly #tag: string;
+  /** Where scripts tell all processes what changed. */
+  readonly wakeChannel: string;
+
+  constructor(prefix: string, partition: number) {
+    this.#tag = `{${prefix}:${partition}}`;
+    this.wakeChannel = `${this.#tag}:wake`;
+  }
+
+  constant(name: KeyName): string {
+    return `${this.#tag}:${name}`;
+  }
+
+  /** List: deliveries of a type's listener that have not been leased yet, in the order of acceptance. */
+  fresh(typeOrdinal: number, listener: number): string {
+    return `${this.#tag}:fresh:${typeOrdinal}.${listener}`;
+  }
+
+  /** Sorted set by sequence: those that came back, or whose delay is over. */
+  again(typeOrdinal: number, listener: number): string {
+    return `${this.#tag}:again:${typeOrdinal}.${listener}`;
+  }
+
+  /** String: what a lease call was given. */
+  call(call: string): string {
+    return `${this.#tag}:call:${createHash('sha1').update(call).digest('base64url')}`;
+  }
+}

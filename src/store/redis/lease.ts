@@ -1,0 +1,91 @@
+/** Lease and abandon: what a lease call takes and what goes back when its answer could not be delivered. */
+import { formatAttemptId, parseAttemptId } from '../../event/attempt-id.js';
+import type { AbandonCommand, AbandonResult, Lease, LeaseCommand, LeaseResult } from '../../event/command.js';
+import { StoreError } from '../store.js';
+import type { Argument } from './connection.js';
+import { promoteAll } from './expire.js';
+import { type Partition, QueueKeys } from './partition.js';
+
+/** What a script can give back in one reply; the service's own limit is no higher. */
+const LEASES_MAX = 500;
+const FIELDS = 11;
+/** A script that asks for something to be done first asks once or twice. So many times mean that something is wrong. */
+const ROUNDS_MAX = 1_000;
+
+export async function lease(
+  partition: Partition,
+  command: LeaseCommand,
+  defaultLeaseMs: number,
+): Promise<LeaseResult> {
+  let promotedTo: number | null = null;
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const known = command.types.flatMap((type) => partition.ordinalOf(type) ?? []);
+    const unknown = command.types.filter((type) => partition.ordinalOf(type) === null);
+    const max = Math.min(command.max, LEASES_MAX);
+    const args: Argument[] = [...partition.head, command.call, max, command.bytesMax];
+    args.push(command.leaseMs ?? defaultLeaseMs);
+    args.push(command.worker === null ? 0 : 1, command.worker ?? '', promotedTo ?? '');
+    args.push(unknown.length, ...unknown, ...known, ...command.tokens.slice(0, max));
+    const { keys } = partition;
+    const more = [
+      keys.call(command.call),
+      ...known.flatMap((type) => [keys.fresh(type, 0), keys.again(type, 0)]),
+    ];
+    const [answer, ...rest] = (await partition.run('lease', args, more)) as [Buffer, ...unknown[]];
+    switch (answer.toString()) {
+      case 'leased':
+        return leased(partition, rest);
+      case 'promote':
+        promotedTo = await promoteAll(partition);
+        break;
+      case 'types':
+        await partition.learnTypes();
+        break;
+      case 'again':
+        break;
+      default:
+        throw new Error(`lease.lua answered ${answer}`);
+    }
+  }
+  throw new StoreError('unavailable', 'lease', 'the queues do not come to rest');
+}
+
+async function leased(partition: Partition, reply: unknown[]): Promise<LeaseResult> {
+  const [message, claim, ...fields] = reply as [Buffer, number, ...unknown[]];
+  partition.heard(message);
+  const leases: Lease[] = [];
+  for (let at = 0; at < fields.length; at += FIELDS)
+    leases.push(leaseOf(partition, fields.slice(at, at + FIELDS)));
+  return { kind: 'leased', leases, claim };
+}
+
+function leaseOf(partition: Partition, fields: unknown[]): Lease {
+  const [idBytes, type, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope] =
+    fields as [Buffer, number, number, number, number, Buffer, number, number, number, number, Buffer];
+  const id = idBytes.toString();
+  return {
+    attemptId: formatAttemptId(id, type, listener, grant),
+    attempt,
+    token: token.toString(),
+    expiresAt,
+    position: { view, n },
+    event: { id, type: partition.nameOf(type), createdAt, envelope },
+  };
+}
+
+/** All leases of the command are of this partition. */
+export async function abandon(partition: Partition, command: AbandonCommand): Promise<AbandonResult> {
+  const queues = new QueueKeys();
+  const args: Argument[] = [command.claim];
+  for (const { attemptId, token } of command.leases) {
+    const attempt = parseAttemptId(attemptId);
+    if (!attempt) continue;
+    const queue = queues.placeOf(partition.keys.again(attempt.typeOrdinal, attempt.listener));
+    args.push(attempt.id, attempt.typeOrdinal, attempt.listener, attempt.grant, queue, token);
+  }
+  const [handedBack] = await partition.change('abandon', args, [
+    partition.keys.call(command.call),
+    ...queues.list,
+  ]);
+  return { handedBack: handedBack as number };
+}

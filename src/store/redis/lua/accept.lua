@@ -1,0 +1,177 @@
+#!lua
+-- Accept: requests become events. All items are decided first, and an item sees those before it; then all is written.
+-- Not allow-oom: a full Redis refuses it before it has begun.
+--
+-- KEYS     the constant ones below, then the queues `fresh` of the items' types
+-- ARGV     1–7 head, 8 most types, 9 whether new events are refused as `full` (1 or 0); then for each item: id, type,
+--          its ordinal, whether that is a guess (1: the type is not known to the caller), which of the queues, delay in
+--          ms, scope and fingerprint of the idempotency key (no fingerprint: no key), envelope
+-- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, {2, id}
+--          conflict, {3} full, {4} too many types. It stops short of an item whose ordinal was guessed wrong.
+--@keys meta events envelopes types typeNames ids delayed outbox scopes0 scopes1 scopes2
+--@include gate
+--@include head
+--@include record
+--@include wake
+local TYPES_MAX = tonumber(ARGV[8])
+local FULL = ARGV[9] == '1'
+local FIELDS = 9
+local DAY_MS = 86400000
+local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
+
+-- Each item as a table; everything that is stored about its id or its scope is fetched at once.
+local items, ids, scopes = {}, {}, {}
+for first = 10, #ARGV, FIELDS do
+  local item = {
+    id = ARGV[first],
+    type = ARGV[first + 1],
+    ordinal = tonumber(ARGV[first + 2]),
+    guess = ARGV[first + 3] == '1',
+    queue = tonumber(ARGV[first + 4]),
+    delayMs = tonumber(ARGV[first + 5]),
+    scope = ARGV[first + 7] ~= '' and ARGV[first + 6],
+    fingerprint = ARGV[first + 7],
+    envelope = ARGV[first + 8],
+  }
+  items[#items + 1] = item
+  ids[#ids + 1] = item.id
+  if item.scope then
+    scopes[#scopes + 1] = item.scope
+  end
+end
+
+-- What is known by id (when it was created) and by scope, stored or decided in this call.
+local createdAt, firsts = {}, {}
+for index, packed in ipairs(redis.call('HMGET', EVENTS, unpack(ids))) do
+  if packed then
+    createdAt[ids[index]] = cjson.decode(packed)[6]
+  end
+end
+if #scopes > 0 then
+  for slot = 0, 2 do
+    for index, packed in ipairs(redis.call('HMGET', SCOPES[slot], unpack(scopes))) do
+      if packed then
+        local id, at, fingerprint = string.match(packed, '^(%S+) (%d+) (.*)$')
+        local first = { id = id, createdAt = tonumber(at), fingerprint = fingerprint }
+        local other = firsts[scopes[index]]
+        -- A key lives to the end of the UTC day after the one it was first used in.
+        local alive = (math.floor(first.createdAt / DAY_MS) + 2) * DAY_MS > now
+        if alive and (not other or first.createdAt < other.createdAt) then
+          firsts[scopes[index]] = first
+        end
+      end
+    end
+  end
+end
+
+-- Decides one item. Gives its answer, or nil when the ordinal is not the type's.
+local typeCount = redis.call('LLEN', TYPE_NAMES)
+local newTypes, newTypeNames = {}, {}
+local accepted = {}
+
+local function decide(item)
+  if createdAt[item.id] then
+    return { 0, item.id, createdAt[item.id] }
+  end
+  local first = item.scope and firsts[item.scope]
+  if first and first.fingerprint ~= item.fingerprint then
+    return { 2, first.id }
+  end
+  if first then
+    return { 1, first.id, first.createdAt }
+  end
+  if FULL then
+    return { 3 }
+  end
+  if item.guess then
+    local ordinal = newTypes[item.type] or tonumber(redis.call('HGET', TYPES, item.type) or nil)
+    if ordinal and ordinal ~= item.ordinal then
+      return nil
+    end
+    if not ordinal then
+      if typeCount >= TYPES_MAX then
+        return { 4 }
+      end
+      if typeCount ~= item.ordinal then
+        return nil
+      end
+      newTypes[item.type] = typeCount
+      newTypeNames[#newTypeNames + 1] = item.type
+      typeCount = typeCount + 1
+      item.declares = true
+    end
+  end
+  createdAt[item.id] = now
+  if item.scope then
+    firsts[item.scope] = { id = item.id, createdAt = now, fingerprint = item.fingerprint }
+  end
+  accepted[#accepted + 1] = item
+  return { 0, item.id, now }
+end
+
+local answers = {}
+for _, item in ipairs(items) do
+  local answer = decide(item)
+  if not answer then
+    break
+  end
+  answers[#answers + 1] = answer
+end
+
+-- Writes what was accepted.
+local states, envelopes, order, remembered, fresh = {}, {}, {}, {}, {}
+for _, item in ipairs(accepted) do
+  local ordinal, dueAt = item.ordinal, now + item.delayMs
+  if item.declares then
+    record('T', now, item.type, ordinal)
+  end
+  if item.scope then
+    record('A', now, item.id, ordinal, dueAt, item.scope, item.fingerprint)
+    remembered[#remembered + 1] = item.scope
+    remembered[#remembered + 1] = item.id .. ' ' .. now .. ' ' .. item.fingerprint
+  else
+    record('A', now, item.id, ordinal, dueAt)
+  end
+  sequence = sequence + 1
+  order[#order + 1] = item.id
+  states[#states + 1] = item.id
+  states[#states + 1] = cjson.encode({ 0, ordinal, sequence, view, n, now })
+  envelopes[#envelopes + 1] = item.id
+  envelopes[#envelopes + 1] = item.envelope
+  if dueAt > now then
+    redis.call('ZADD', DELAYED, dueAt, item.id .. '.' .. ordinal .. '.0')
+  else
+    fresh[item.queue] = fresh[item.queue] or {}
+    table.insert(fresh[item.queue], item.id)
+    wakeQueue(ordinal, 0)
+  end
+end
+
+if #accepted > 0 then
+  for _, name in ipairs(newTypeNames) do
+    redis.call('HSET', TYPES, name, newTypes[name])
+    redis.call('RPUSH', TYPE_NAMES, name)
+  end
+  redis.call('HSET', EVENTS, unpack(states))
+  redis.call('HSET', ENVELOPES, unpack(envelopes))
+  redis.call('RPUSH', IDS, unpack(order))
+  for queue, queued in pairs(fresh) do
+    redis.call('RPUSH', KEYS[CONSTANT_KEYS + queue], unpack(queued))
+  end
+  redis.call('HSET', META, 'sequence', sequence)
+end
+
+-- Three hashes take turns by day; by the time that one's turn comes again its keys are long over.
+if #remembered > 0 then
+  local day = math.floor(now / DAY_MS)
+  local slot = day % 3
+  local label = tonumber(redis.call('HGET', META, 'day' .. slot) or 0)
+  if label < day then
+    redis.call('UNLINK', SCOPES[slot])
+    redis.call('HSET', META, 'day' .. slot, day)
+  end
+  redis.call('HSET', SCOPES[slot], unpack(remembered))
+end
+
+noteRecords()
+return { wakeAll(), unpack(answers) }

@@ -1,0 +1,51 @@
+#!lua flags=allow-oom
+-- Cancel: an event that nobody works on ends at once; a listener that holds it is asked. Its entry in a ready queue
+-- stays behind, for a lease to pass over: so no queue need be known.
+--
+-- KEYS     below
+-- ARGV     1–7 head, 8 id
+-- RETURNS  whom it wakes, then 0 cancelled, 1 requested, 2 complete, 3 unknown
+--@keys meta events leasedUntil delayed outbox
+--@include gate
+--@include head
+--@include record
+--@include wake
+--@include state
+--@include attempt
+local id = ARGV[8]
+local state = loadState(id)
+if not state then
+  return { '', 3 }
+end
+if state[STATUS] == COMPLETE then
+  -- A cancel whose answer was lost is asked again.
+  return { '', state[REASON] == BY_CANCEL and 0 or 2 }
+end
+local overdue, held = {}, 0
+for index, delivery in ipairs(state[DELIVERIES]) do
+  if delivery[STATE] == LEASED and leaseExpired(delivery) then
+    overdue[#overdue + 1] = index
+  elseif delivery[STATE] == LEASED then
+    held = held + 1
+  end
+end
+if held > 0 then
+  if state[CANCEL_REQUESTED] == 0 then
+    record('Q', now, id)
+    state[CANCEL_REQUESTED] = 1
+    state[VERSION] = state[VERSION] + 1
+    saveState(id, state)
+    wakeEvent(id)
+    noteRecords()
+  end
+  return { wakeAll(), 1 }
+end
+for _, index in ipairs(overdue) do
+  expireLease(id, state, index - 1, state[DELIVERIES][index], nil, true)
+end
+if state[STATUS] ~= COMPLETE then
+  cancelEvent(id, state)
+end
+saveState(id, state)
+noteRecords()
+return { wakeAll(), state[REASON] == BY_CANCEL and 0 or 2 }

@@ -1,0 +1,41 @@
+#!lua flags=allow-oom
+-- Extend: the holder of a lease moves its end to now + duration. No record: an end may be forgotten.
+--
+-- KEYS     below
+-- ARGV     1–7 head; then for each item: id, ordinal, listener, grant, token, ms
+-- RETURNS  for each item: {0, expiresAt, cancelRequested} extended, {1} lease lost, {2} unknown
+--@keys meta events leasedUntil delayed outbox
+--@include gate
+--@include head
+--@include record
+--@include wake
+--@include state
+--@include attempt
+local FIELDS = 6
+
+local function extend(id, ordinal, listener, grant, token, leaseMs)
+  local state, delivery, attempt = findAttempt(id, ordinal, listener, grant)
+  if not state then
+    return { 2 }
+  end
+  if not holdsLease(delivery, attempt, token) then
+    return { 1 }
+  end
+  delivery[EXPIRES_AT] = now + leaseMs
+  saveState(id, state)
+  redis.call('ZADD', LEASED_UNTIL, delivery[EXPIRES_AT], memberOf(id, state, listener))
+  return { 0, delivery[EXPIRES_AT], state[CANCEL_REQUESTED] }
+end
+
+local answers = {}
+for first = FIRST, #ARGV, FIELDS do
+  answers[#answers + 1] = extend(
+    ARGV[first],
+    tonumber(ARGV[first + 1]),
+    tonumber(ARGV[first + 2]),
+    tonumber(ARGV[first + 3]),
+    ARGV[first + 4],
+    tonumber(ARGV[first + 5])
+  )
+end
+return answers

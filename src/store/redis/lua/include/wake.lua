@@ -1,0 +1,32 @@
+-- Collects whom this script wakes and tells all processes in one message: the process that caused it, the queues that
+-- have something to lease (type.listener.count), the events that changed. The message is also returned, so that the
+-- process that caused it need not wait for its own words. Nothing is sent when nothing changed.
+--
+-- Needs head and META.
+local queuesReady, queuesReadyOrder, eventsChanged = {}, {}, {}
+
+local function wakeQueue(typeOrdinal, listener)
+  local queue = typeOrdinal .. '.' .. listener
+  if not queuesReady[queue] then
+    queuesReady[queue] = 0
+    queuesReadyOrder[#queuesReadyOrder + 1] = queue
+  end
+  queuesReady[queue] = queuesReady[queue] + 1
+end
+
+local function wakeEvent(id)
+  eventsChanged[#eventsChanged + 1] = id
+end
+
+local function wakeAll()
+  if #queuesReadyOrder == 0 and #eventsChanged == 0 then
+    return ''
+  end
+  local queues = {}
+  for _, queue in ipairs(queuesReadyOrder) do
+    queues[#queues + 1] = queue .. '.' .. queuesReady[queue]
+  end
+  local message = table.concat({ INSTANCE, table.concat(queues, ','), table.concat(eventsChanged, ',') }, ' ')
+  redis.call('PUBLISH', string.gsub(META, 'meta$', 'wake'), message)
+  return message
+end

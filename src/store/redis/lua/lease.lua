@@ -1,0 +1,210 @@
+#!lua flags=allow-oom
+-- Lease: of the eligible deliveries of the types asked for, the oldest go to the caller. Of each type the heads of two
+-- queues are merged by sequence: `fresh` (a list: deliveries in the order of acceptance) and `again` (a sorted set:
+-- those that came back or whose delay is over). An entry whose delivery no longer waits is passed over and dropped.
+--
+-- KEYS     the constant ones below, the call, then for each type `fresh` and `again`
+-- ARGV     1–7 head, 8 name of the call, 9 most leases, 10 most bytes of envelopes, 11 ms of the lease, 12 whether
+--          there is a worker's name (1 or 0), 13 that name, 14 up to when the caller has promoted, or nothing, 15 how
+--          many names follow of types that the caller does not know, those names, the ordinals of the types it knows,
+--          and after them the tokens
+-- RETURNS  {'promote'}: there are due deliveries, promote them first; {'types'}: one of the names is a type, learn it
+--          first; {'again'}: only dead entries so far, ask again; or {'leased', whom it wakes, the claim, then for each lease id,
+--          ordinal, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope}
+--@keys meta events envelopes types leasedUntil delayed outbox forgotten
+--@include gate
+--@include head
+--@include record
+--@include wake
+--@include state
+--@include attempt
+local CALL_KEY = KEYS[CONSTANT_KEYS + 1]
+local CALL = ARGV[8]
+local MAX = tonumber(ARGV[9])
+local BYTES_MAX = tonumber(ARGV[10])
+local LEASE_MS = tonumber(ARGV[11])
+local WORKER = ARGV[12] == '1' and ARGV[13]
+local PROMOTED_TO = tonumber(ARGV[14]) or now
+local UNKNOWN = tonumber(ARGV[15])
+local TYPE_COUNT = (#KEYS - CONSTANT_KEYS - 1) / 2
+local FIRST_ORDINAL = 16 + UNKNOWN
+local FIRST_TOKEN = FIRST_ORDINAL + TYPE_COUNT
+local ATTEMPTS_KEPT_MAX = 100
+local DEAD_ENTRIES_MAX = 1000
+local CHUNK_MAX = 100
+-- A call is remembered a little longer than its own time says, which alone decides.
+local CALL_GRACE_MS = 5000
+
+for index = 1, UNKNOWN do
+  if redis.call('HEXISTS', TYPES, ARGV[15 + index]) == 1 then
+    return { 'types' }
+  end
+end
+local due = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
+if due and tonumber(due) <= math.min(now, PROMOTED_TO) then
+  return { 'promote' }
+end
+
+local reply = {}
+
+local function give(id, state, listener, delivery, attempt, envelope)
+  local size = #reply
+  reply[size + 1] = id
+  reply[size + 2] = state[TYPE]
+  reply[size + 3] = listener
+  reply[size + 4] = attempt[GRANT]
+  reply[size + 5] = attempt[COUNT]
+  reply[size + 6] = attempt[TOKEN]
+  reply[size + 7] = delivery[EXPIRES_AT]
+  reply[size + 8] = state[VIEW]
+  reply[size + 9] = state[N]
+  reply[size + 10] = state[CREATED_AT]
+  reply[size + 11] = envelope
+end
+
+-- A call is remembered as its claim, when it is forgotten, and id, listener and grant of each lease.
+local known = redis.call('GET', CALL_KEY)
+known = known and cjson.decode(known)
+if known and known[2] <= now then
+  known = false
+end
+for first = 3, known and #known or 0, 3 do
+  local id, listener, grant = known[first], known[first + 1], known[first + 2]
+  local state = loadState(id)
+  local delivery = state and state[DELIVERIES][listener + 1]
+  if delivery and delivery[STATE] == LEASED and delivery[GRANTS] == grant and not leaseExpired(delivery) then
+    give(id, state, listener, delivery, delivery[#delivery], redis.call('HGET', ENVELOPES, id))
+  end
+end
+if #reply > 0 then
+  known[1] = known[1] + 1
+  redis.call('SET', CALL_KEY, cjson.encode(known), 'KEEPTTL')
+  return { 'leased', '', known[1], unpack(reply) }
+end
+
+-- The queues, each with what has been fetched of it and how much of it has been passed: taken or found dead.
+local queues = {}
+for index = 1, TYPE_COUNT do
+  local fresh = CONSTANT_KEYS + 2 * index
+  queues[#queues + 1] = { key = KEYS[fresh], fresh = true, passed = 0, fetched = 0, ids = {}, states = {} }
+  queues[#queues + 1] = { key = KEYS[fresh + 1], fresh = false, passed = 0, fetched = 0, ids = {}, states = {} }
+end
+local taken, dead = {}, 0
+
+local function fetch(queue)
+  local wanted = queue.ended and 0 or math.min(math.max(MAX - #taken, dead), CHUNK_MAX)
+  local command = queue.fresh and 'LRANGE' or 'ZRANGE'
+  queue.ids = wanted > 0 and redis.call(command, queue.key, queue.fetched, queue.fetched + wanted - 1) or {}
+  queue.ended = #queue.ids < wanted or wanted == 0
+  queue.fetched = queue.fetched + #queue.ids
+  queue.at = 1
+  if #queue.ids > 0 then
+    queue.states = redis.call('HMGET', EVENTS, unpack(queue.ids))
+  end
+end
+
+-- The queue's first living entry as queue.id and queue.state; nothing when there is none.
+local function look(queue)
+  while not queue.state and dead < DEAD_ENTRIES_MAX do
+    if not queue.ids[queue.at] then
+      fetch(queue)
+      if #queue.ids == 0 then
+        return
+      end
+    end
+    local packed = queue.states[queue.at]
+    local state = packed and unpackState(packed)
+    if state and state[DELIVERIES][1][STATE] == WAITING then
+      queue.id = queue.ids[queue.at]
+      queue.state = state
+    else
+      queue.passed = queue.passed + 1
+      queue.at = queue.at + 1
+      dead = dead + 1
+    end
+  end
+end
+
+local bytes = 0
+while #taken < MAX do
+  local oldest
+  for _, queue in ipairs(queues) do
+    look(queue)
+    if queue.state and (not oldest or queue.state[SEQUENCE] < oldest.state[SEQUENCE]) then
+      oldest = queue
+    end
+  end
+  if not oldest or dead >= DEAD_ENTRIES_MAX then
+    break
+  end
+  local envelope = redis.call('HGET', ENVELOPES, oldest.id)
+  bytes = bytes + #envelope
+  if #taken > 0 and bytes > BYTES_MAX then
+    break
+  end
+  taken[#taken + 1] = { id = oldest.id, state = oldest.state, envelope = envelope }
+  oldest.state = nil
+  oldest.passed = oldest.passed + 1
+  oldest.at = oldest.at + 1
+end
+
+-- From here on things are written.
+for _, queue in ipairs(queues) do
+  if queue.passed > 0 and queue.fresh then
+    redis.call('LTRIM', queue.key, queue.passed, -1)
+  elseif queue.passed > 0 then
+    redis.call('ZREMRANGEBYRANK', queue.key, 0, queue.passed - 1)
+  end
+end
+if #taken == 0 and dead >= DEAD_ENTRIES_MAX then
+  return { 'again' }
+end
+
+-- The oldest attempt makes room. Its bodies may still be wanted by the outbox: they go once that is archived.
+local function forgetOldest(id, listener, delivery)
+  local oldest = table.remove(delivery, ATTEMPTS)
+  if oldest[FINGERPRINT] or oldest[LATE_AT] ~= 0 then
+    redis.call('RPUSH', FORGOTTEN, cjson.encode({ view, n, id .. '.' .. listener .. '.' .. oldest[GRANT] }))
+  end
+end
+
+local claim = (known and known[1] or 0) + 1
+local expiresAt = now + LEASE_MS
+local remembered = { claim, expiresAt }
+local states, ends = {}, {}
+for index, each in ipairs(taken) do
+  local id, state, listener = each.id, each.state, 0
+  local delivery = state[DELIVERIES][1]
+  delivery[STATE] = LEASED
+  delivery[EXPIRES_AT] = expiresAt
+  delivery[GRANTS] = delivery[GRANTS] + 1
+  delivery[ATTEMPT] = delivery[ATTEMPT] + 1
+  local token = ARGV[FIRST_TOKEN + index - 1]
+  local attempt = { delivery[GRANTS], delivery[ATTEMPT], token, now, WORKER, 0, LIVE, 0, 0, 0, false, 0 }
+  delivery[#delivery + 1] = attempt
+  if #delivery - ATTEMPTS + 1 > ATTEMPTS_KEPT_MAX then
+    forgetOldest(id, listener, delivery)
+  end
+  if state[STATUS] == PENDING then
+    state[STATUS] = IN_PROCESS
+    state[STARTED_AT] = now
+  end
+  state[VERSION] = state[VERSION] + 1
+  record('G', now, id, listener, delivery[GRANTS], delivery[ATTEMPT], token, WORKER, expiresAt, CALL, claim)
+  states[#states + 1] = id
+  states[#states + 1] = cjson.encode(state)
+  ends[#ends + 1] = expiresAt
+  ends[#ends + 1] = memberOf(id, state, listener)
+  remembered[#remembered + 1] = id
+  remembered[#remembered + 1] = listener
+  remembered[#remembered + 1] = delivery[GRANTS]
+  wakeEvent(id)
+  give(id, state, listener, delivery, attempt, each.envelope)
+end
+if #taken > 0 then
+  redis.call('HSET', EVENTS, unpack(states))
+  redis.call('ZADD', LEASED_UNTIL, unpack(ends))
+  redis.call('SET', CALL_KEY, cjson.encode(remembered), 'PX', LEASE_MS + CALL_GRACE_MS)
+end
+noteRecords()
+return { 'leased', wakeAll(), claim, unpack(reply) }

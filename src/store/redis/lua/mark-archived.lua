@@ -1,0 +1,32 @@
+#!lua flags=allow-oom
+-- Everything up to a position is in a segment: notes it and trims the outbox. Never goes back.
+--
+-- KEYS     below
+-- ARGV     1 view, 2 n, 3 slot
+-- RETURNS  1 when it was news
+--@keys meta outbox results forgotten
+--@include gate
+local archivedView, archivedN = tonumber(ARGV[1]), tonumber(ARGV[2])
+local function isArchived(someView, someN)
+  return someView < archivedView or (someView == archivedView and someN <= archivedN)
+end
+
+local noted = redis.call('HMGET', META, 'archivedView', 'archivedN')
+if noted[1] and not isArchived(tonumber(noted[1]), tonumber(noted[2])) then
+  return 0
+end
+redis.call('HSET', META, 'archivedView', ARGV[1], 'archivedN', ARGV[2], 'archivedSlot', ARGV[3])
+redis.call('XTRIM', OUTBOX, 'MINID', ARGV[1] .. '-' .. string.format('%.0f', archivedN + 1))
+
+-- Bodies of attempts that were forgotten and that the outbox has no use for any more.
+local oldest = redis.call('LINDEX', FORGOTTEN, 0)
+while oldest do
+  local entry = cjson.decode(oldest)
+  if not isArchived(entry[1], entry[2]) then
+    break
+  end
+  redis.call('HDEL', RESULTS, entry[3], entry[3] .. '.late')
+  redis.call('LPOP', FORGOTTEN)
+  oldest = redis.call('LINDEX', FORGOTTEN, 0)
+end
+return 1

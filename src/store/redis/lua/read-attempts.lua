@@ -1,0 +1,25 @@
+#!lua flags=no-writes
+-- The attempts of an event, with their bodies.
+--
+-- KEYS     below
+-- ARGV     1 id
+-- RETURNS  nothing when the event is not known; else its state, then for each attempt of each delivery its result and
+--          its late result, or nothing for what there is not
+--@keys meta events results
+--@include gate
+--@include state
+local id = ARGV[1]
+local packed = redis.call('HGET', EVENTS, id)
+if not packed then
+  return false
+end
+local answer = { packed }
+for listener, delivery in ipairs(unpackState(packed)[DELIVERIES]) do
+  for place = ATTEMPTS, #delivery do
+    local attempt = delivery[place]
+    local field = id .. '.' .. (listener - 1) .. '.' .. attempt[GRANT]
+    answer[#answer + 1] = attempt[FINGERPRINT] and redis.call('HGET', RESULTS, field)
+    answer[#answer + 1] = attempt[LATE_AT] ~= 0 and redis.call('HGET', RESULTS, field .. '.late')
+  end
+end
+return answer

@@ -1,0 +1,133 @@
+/** Reads the records that lua/include/record.lua writes: JSON arrays that begin with a letter for the operation. */
+import { idempotencyExpiresAt } from '../../event/idempotency.js';
+import { type LogRecord, type Outcome, parsePosition } from '../../event/record.js';
+import { outcomeOf, reasonOf } from './state-codec.js';
+
+export type Entry =
+  | readonly ['T', at: number, type: string, ordinal: number]
+  | readonly [
+      'A',
+      at: number,
+      id: string,
+      ordinal: number,
+      dueAt: number,
+      scope?: string,
+      fingerprint?: string,
+    ]
+  | readonly [
+      'G',
+      at: number,
+      id: string,
+      listener: number,
+      grant: number,
+      attempt: number,
+      token: string,
+      worker: string | false,
+      expiresAt: number,
+      call: string,
+      claim: number,
+    ]
+  | readonly ['H', at: number, id: string, listener: number, grant: number]
+  | readonly [
+      'R',
+      at: number,
+      id: string,
+      listener: number,
+      grant: number,
+      why: number,
+      dueAt: number,
+      fingerprint: string | false,
+    ]
+  | readonly [
+      'C',
+      at: number,
+      id: string,
+      listener: number,
+      grant: number,
+      outcome: number,
+      reason: number,
+      fingerprint: string,
+    ]
+  | readonly [
+      'D',
+      at: number,
+      id: string,
+      listener: number,
+      grant: number,
+      why: number,
+      fingerprint: string | false,
+    ]
+  | readonly ['L', at: number, id: string, listener: number, grant: number, fingerprint: string]
+  | readonly ['Q' | 'X', at: number, id: string];
+
+const WHY = ['expired', 'failed'] as const;
+
+export function parseEntry(text: string): Entry {
+  return JSON.parse(text) as Entry;
+}
+
+/** `typeName` gives the name of a type's ordinal. */
+export function readRecord(
+  position: string,
+  entry: Entry,
+  body: Buffer | null,
+  typeName: (ordinal: number) => string,
+): LogRecord {
+  const pos = parsePosition(position);
+  if (!pos) throw new Error(`not a position: ${position}`);
+  const at = entry[1];
+  switch (entry[0]) {
+    case 'T':
+      return { op: 'typeSet', pos, at, type: entry[2], ordinal: entry[3], version: 0 };
+    case 'A': {
+      const [, , id, ordinal, dueAt, scope, fingerprint] = entry;
+      const claim =
+        scope === undefined || fingerprint === undefined
+          ? null
+          : { scope, fingerprint, expiresAt: idempotencyExpiresAt(at) };
+      const type = typeName(ordinal);
+      return { op: 'accepted', pos, at, id, type, dueAt, idempotency: claim, payload: need(body, position) };
+    }
+    case 'G': {
+      const [, , id, listener, grant, attempt, token, worker, expiresAt, call, claim] = entry;
+      const lease = { token, worker: worker === false ? null : worker, expiresAt, call, claim };
+      return { op: 'granted', pos, at, id, listener, grant, attempt, ...lease };
+    }
+    case 'H':
+      return { op: 'handedBack', pos, at, id: entry[2], listener: entry[3], grant: entry[4] };
+    case 'R': {
+      const [, , id, listener, grant, why, dueAt, print] = entry;
+      const ended = { why: WHY[why]!, dueAt, ...completion(print, body, position) };
+      return { op: 'retried', pos, at, id, listener, grant, ...ended };
+    }
+    case 'C': {
+      const [, , id, listener, grant, outcome, reason, fingerprint] = entry;
+      const said = { outcome: outcomeOf(outcome) as Outcome, reason: reasonOf(reason), fingerprint };
+      return { op: 'completed', pos, at, id, listener, grant, ...said, payload: need(body, position) };
+    }
+    case 'D': {
+      const [, , id, listener, grant, why, print] = entry;
+      const ended = { why: WHY[why]!, ...completion(print, body, position) };
+      return { op: 'dead', pos, at, id, listener, grant, ...ended };
+    }
+    case 'L': {
+      const [, , id, listener, grant, fingerprint] = entry;
+      return { op: 'late', pos, at, id, listener, grant, fingerprint, payload: need(body, position) };
+    }
+    case 'Q':
+      return { op: 'cancelRequested', pos, at, id: entry[2] };
+    case 'X':
+      return { op: 'cancelled', pos, at, id: entry[2] };
+  }
+}
+
+function completion(print: string | false, body: Buffer | null, position: string) {
+  if (print === false) return { fingerprint: null, payload: null };
+  return { fingerprint: print, payload: need(body, position) };
+}
+
+/** A record without its body must not reach the log, where it would stand for ever. */
+function need(body: Buffer | null, position: string): Buffer {
+  if (body === null) throw new Error(`the body of record ${position} is gone`);
+  return body;
+}

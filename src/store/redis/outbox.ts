@@ -1,0 +1,76 @@
+/** The outbox: records not yet archived, with their bodies, and what is archived. */
+import type { LogRecord, Position } from '../../event/record.js';
+import { formatPosition } from '../../event/record.js';
+import { type Entry, parseEntry, readRecord } from './outbox-codec.js';
+import type { Partition } from './partition.js';
+
+/** What one script reads at most, so that it does not keep the others waiting for long. */
+const CHUNK_RECORDS = 500;
+const CHUNK_BYTES = 1 << 20;
+
+interface Found {
+  readonly position: string;
+  readonly entry: Entry;
+  readonly body: Buffer | null;
+  readonly bytes: number;
+}
+
+export async function readOutbox(
+  partition: Partition,
+  after: Position | null,
+  limit: { readonly records: number; readonly bytes: number },
+): Promise<LogRecord[]> {
+  const found: Found[] = [];
+  let bytes = 0;
+  let from = after ? `(${formatPosition(after)}` : '-';
+  for (;;) {
+    const wanted = Math.min(limit.records - found.length, CHUNK_RECORDS);
+    const bytesLeft = limit.bytes - bytes;
+    if (wanted <= 0 || (found.length > 0 && bytesLeft <= 0)) break;
+    const whole = bytesLeft <= CHUNK_BYTES;
+    const atLeastOne = found.length === 0 || !whole ? 1 : 0;
+    const chunk = await readChunk(partition, from, wanted, whole ? bytesLeft : CHUNK_BYTES, atLeastOne);
+    found.push(...chunk);
+    bytes += chunk.reduce((sum, each) => sum + each.bytes, 0);
+    const last = chunk.at(-1);
+    // Short: it is the end, or there is no room for more.
+    if (!last || (chunk.length < wanted && whole)) break;
+    from = `(${last.position}`;
+  }
+  await partition.learnNames(found.flatMap(({ entry }) => (entry[0] === 'A' ? [entry[3]] : [])));
+  return found.map(({ position, entry, body }) =>
+    readRecord(position, entry, body, (ordinal) => partition.nameOf(ordinal)),
+  );
+}
+
+async function readChunk(
+  partition: Partition,
+  from: string,
+  records: number,
+  bytes: number,
+  atLeastOne: 0 | 1,
+): Promise<Found[]> {
+  const reply = (await partition.run('read-outbox', [from, records, bytes, atLeastOne])) as (Buffer | null)[];
+  const found: Found[] = [];
+  for (let at = 0; at < reply.length; at += 3) {
+    const text = reply[at + 1]!;
+    const body = reply[at + 2] ?? null;
+    const weight = text.byteLength + (body?.byteLength ?? 0);
+    found.push({ position: reply[at]!.toString(), entry: parseEntry(text.toString()), body, bytes: weight });
+  }
+  return found;
+}
+
+export async function markArchived(partition: Partition, pos: Position, slot: number): Promise<void> {
+  await partition.run('mark-archived', [pos.view, pos.n, slot]);
+}
+
+export async function archivedTo(partition: Partition): Promise<{ pos: Position; slot: number } | null> {
+  const [view, n, slot] = (await partition.run('archived-to', [])) as (Buffer | null)[];
+  if (!view || !n || !slot) return null;
+  return { pos: { view: Number(view), n: Number(n) }, slot: Number(slot) };
+}
+
+export async function holdArchiving(partition: Partition, holder: string, ms: number): Promise<boolean> {
+  return (await partition.run('hold-archiving', [holder, ms])) === 1;
+}

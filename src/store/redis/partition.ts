@@ -1,0 +1,109 @@
+/** One partition as the adapter sees it: its keys, its scripts, and the ordinals of its types. */
+import type { Argument, Connection } from './connection.js';
+import type { Keys } from './keys.js';
+import type { Scripts } from './scripts.js';
+
+export interface Changing {
+  readonly head: readonly Argument[];
+  readonly woken: (partition: Partition, message: string) => void;
+}
+
+export class Partition {
+  /** Names by ordinal. Ordinals are never reused, so what was learnt stays true. */
+  readonly #names: string[] = [];
+  readonly #ordinals = new Map<string, number>();
+  #learning: Promise<void> | null = null;
+
+  constructor(
+    readonly number: number,
+    readonly keys: Keys,
+    private readonly connection: Connection,
+    private readonly scripts: Scripts,
+    private readonly changing: Changing,
+  ) {}
+
+  /** Runs the script of that name; `more` keys come after the constant ones that it declares. */
+  run(name: string, args: readonly Argument[], more: readonly string[] = []): Promise<unknown> {
+    const script = this.scripts.get(name);
+    if (!script) throw new Error(`no script ${name}`);
+    const keys = script.keys.map((key) => this.keys.constant(key)).concat(more);
+    return this.connection.run(script, keys, args);
+  }
+
+  /**
+   * Runs a script that changes something: it is told the head first, see lua/include/head.lua, and its reply begins with
+   * whom it wakes. Resolves to the rest of the reply.
+   */
+  async change(name: string, args: readonly Argument[], more: readonly string[] = []): Promise<unknown[]> {
+    const reply = (await this.run(name, [...this.changing.head, ...args], more)) as unknown[];
+    const [message, ...rest] = reply;
+    this.heard(message as Buffer);
+    return rest;
+  }
+
+  /** Wakes who waits for what a script says that it changed. */
+  heard(message: Buffer): void {
+    if (message.length > 0) this.changing.woken(this, message.toString());
+  }
+
+  /** What scripts that change something are told first. */
+  get head(): readonly Argument[] {
+    return this.changing.head;
+  }
+
+  /** How many types are known here; the ordinal that the next new one will probably get. */
+  get typesKnown(): number {
+    return this.#names.length;
+  }
+
+  ordinalOf(type: string): number | null {
+    return this.#ordinals.get(type) ?? null;
+  }
+
+  /** Learns the types that have come since. */
+  learnTypes(): Promise<void> {
+    this.#learning ??= this.#learn().finally(() => {
+      this.#learning = null;
+    });
+    return this.#learning;
+  }
+
+  async #learn(): Promise<void> {
+    const names = (await this.run('types', [this.#names.length])) as Buffer[];
+    for (const name of names) {
+      this.#ordinals.set(name.toString(), this.#names.length);
+      this.#names.push(name.toString());
+    }
+  }
+
+  /** Makes sure that all of `ordinals`, which the store has named, have a name here too. */
+  async learnNames(ordinals: Iterable<number>): Promise<void> {
+    for (const ordinal of ordinals) {
+      // What was under way may have been asked for before the type came.
+      for (let k = 0; k < 2 && ordinal >= this.#names.length; k += 1) await this.learnTypes();
+    }
+  }
+
+  /** After `learnNames`. */
+  nameOf(ordinal: number): string {
+    const name = this.#names[ordinal];
+    if (name === undefined) throw new Error(`partition ${this.number} has no type ${ordinal}`);
+    return name;
+  }
+}
+
+/** Names each queue once and gives its place, counted from 1, as scripts are told it. */
+export class QueueKeys {
+  readonly #places = new Map<string, number>();
+
+  placeOf(key: string): number {
+    const known = this.#places.get(key);
+    if (known !== undefined) return known;
+    this.#places.set(key, this.#places.size + 1);
+    return this.#places.size;
+  }
+
+  get list(): string[] {
+    return [...this.#places.keys()];
+  }
+}

@@ -1,0 +1,369 @@
+/**
+ * The store on Redis 7 or newer, or Valkey: each transition is one Lua script on the keys of one partition. What the
+ * scripts mean is what `decide` and `apply` in event/ mean; README.md beside this file says how it is done.
+ */
+import { randomUUID } from 'node:crypto';
+import type {
+  AbandonCommand,
+  AbandonResult,
+  AcceptCommand,
+  AcceptResult,
+  AttemptView,
+  CancelResult,
+  CompleteCommand,
+  CompleteResult,
+  EventView,
+  ExpireResult,
+  ExtendCommand,
+  ExtendResult,
+  HandBackCommand,
+  HandBackResult,
+  LeaseCommand,
+  LeaseResult,
+  ListQuery,
+  ListResult,
+} from '../../event/command.js';
+import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
+import { partitionOfId } from '../../event/id.js';
+import type { Policy } from '../../event/policy.js';
+import type { LogRecord, Position } from '../../event/record.js';
+import type { Limits } from '../../event/state.js';
+import { partitionOfType, type Store, StoreError, type StoreHealth, type Wake } from '../store.js';
+import { acceptBatch } from './accept.js';
+import { describeAddress, parseAddress } from './address.js';
+import { completeBatch, extendBatch, handBack, type OnAttempt, onAttempt } from './attempt.js';
+import { Coalescer } from './coalescer.js';
+import { Connection, type Logger } from './connection.js';
+import { expire, promote } from './expire.js';
+import { FullGauge } from './full-gauge.js';
+import { Keys } from './keys.js';
+import { abandon, lease } from './lease.js';
+import { list } from './list.js';
+import { archivedTo, holdArchiving, markArchived, readOutbox } from './outbox.js';
+import { Partition } from './partition.js';
+import { readAttempts, readBatch, readRequest } from './read.js';
+import { loadScripts, type Scripts } from './scripts.js';
+import { readServerFacts, type ServerFacts } from './server-facts.js';
+import { Wakes } from './wakes.js';
+
+export interface RedisStoreOptions {
+  /** See address.ts. */
+  readonly url: string;
+  /** What every key begins with. */
+  readonly prefix: string;
+  /** Kept in Redis at the first start; another number later is refused. */
+  readonly partitions: number;
+  readonly policy: Policy;
+  /** Of these, `bytesMax` is the embedded store's; Redis has its `maxmemory`. */
+  readonly limits: Limits;
+  readonly logger?: Logger;
+  /** Ends waiting for a Redis that is not up. */
+  readonly signal?: AbortSignal;
+  /** Other scripts than the folder's; for tests. */
+  readonly scripts?: Scripts;
+}
+
+/** What one script call takes at most. */
+const BATCH = { itemsMax: 256, bytesMax: 1 << 20 };
+const CANCEL_RESULTS = ['cancelled', 'requested', 'complete', 'unknown'] as const;
+
+interface Lane {
+  readonly partition: Partition;
+  readonly accept: Coalescer<AcceptCommand, AcceptResult>;
+  readonly extend: Coalescer<OnAttempt<ExtendCommand>, ExtendResult>;
+  readonly complete: Coalescer<OnAttempt<CompleteCommand>, CompleteResult>;
+  readonly read: Coalescer<string, EventView | null>;
+}
+
+export class RedisStore implements Store {
+  readonly #lanes: readonly Lane[];
+
+  /** Resolves when Redis is up and fits: it is waited for. Rejects when it does not fit, with what to change. */
+  static async open(options: RedisStoreOptions): Promise<RedisStore> {
+    const address = parseAddress(options.url);
+    const connection = new Connection(address, options.logger ?? null);
+    const instance = randomUUID();
+    const wakes = new Wakes(instance);
+    try {
+      const partitions = makePartitions(options, connection, instance, wakes);
+      const where = describeAddress(address);
+      const { logId, facts } = await untilUp(options, where, connection, () =>
+        setUp(options, connection, partitions),
+      );
+      const byChannel = new Map(partitions.map((partition) => [partition.keys.wakeChannel, partition]));
+      await connection.subscribe([...byChannel.keys()], (channel, message) => {
+        const partition = byChannel.get(channel);
+        if (partition) wakes.foreign(partition, message);
+      });
+      return new RedisStore(logId, options, connection, wakes, partitions, facts);
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  readonly #full: FullGauge;
+
+  private constructor(
+    readonly logId: string,
+    private readonly options: RedisStoreOptions,
+    private readonly connection: Connection,
+    private readonly wakes: Wakes,
+    partitions: readonly Partition[],
+    private facts: ServerFacts,
+  ) {
+    this.#full = new FullGauge(connection);
+    this.#lanes = partitions.map((partition) => this.#laneOf(partition));
+    // Behind the same address there may be another server now, or one with other settings.
+    connection.onReady(() => void this.#lookAgain());
+  }
+
+  get partitions(): number {
+    return this.#lanes.length;
+  }
+
+  async accept(commands: readonly AcceptCommand[]): Promise<AcceptResult[]> {
+    return Promise.all(commands.map((command) => this.#laneOfType(command.type).accept.submit(command)));
+  }
+
+  async lease(command: LeaseCommand): Promise<LeaseResult> {
+    const { listener, types } = command;
+    if (listener !== DEFAULT_LISTENER) return { kind: 'not_subscribed', listener };
+    const { partition } = this.#laneOfType(types[0]!);
+    return lease(partition, command, this.options.policy.leaseMs);
+  }
+
+  async extend(command: ExtendCommand): Promise<ExtendResult> {
+    const item = onAttempt(command);
+    const lane = item && this.#lanes[item.partition];
+    return lane ? lane.extend.submit(item) : { kind: 'unknown' };
+  }
+
+  async complete(commands: readonly CompleteCommand[]): Promise<CompleteResult[]> {
+    return Promise.all(
+      commands.map(async (command): Promise<CompleteResult> => {
+        const item = onAttempt(command);
+        const lane = item && this.#lanes[item.partition];
+        return lane ? lane.complete.submit(item) : { kind: 'unknown' };
+      }),
+    );
+  }
+
+  async handBack(command: HandBackCommand): Promise<HandBackResult> {
+    const item = onAttempt(command);
+    const lane = item && this.#lanes[item.partition];
+    return lane ? handBack(lane.partition, item) : { kind: 'unknown' };
+  }
+
+  async abandon(command: AbandonCommand): Promise<AbandonResult> {
+    // The leases of one call are of one partition.
+    const item = command.leases[0] ? onAttempt(command.leases[0]) : null;
+    const lane = item && this.#lanes[item.partition];
+    return lane ? abandon(lane.partition, command) : { handedBack: 0 };
+  }
+
+  async cancel(id: string): Promise<CancelResult> {
+    const partition = this.#partitionOf(id);
+    if (!partition) return { kind: 'unknown' };
+    const [code] = await partition.change('cancel', [id]);
+    return { kind: CANCEL_RESULTS[code as 0 | 1 | 2 | 3] };
+  }
+
+  async expire(partition: number, limit: number): Promise<ExpireResult> {
+    return expire(this.#partition(partition), limit, this.options.limits.leaseMsMax);
+  }
+
+  async promote(partition: number, limit: number): Promise<number> {
+    return promote(this.#partition(partition), limit);
+  }
+
+  async read(id: string): Promise<EventView | null> {
+    const partition = partitionOfId(id);
+    const lane = partition === null ? undefined : this.#lanes[partition];
+    return lane ? lane.read.submit(id) : null;
+  }
+
+  async readRequest(id: string): Promise<Uint8Array | null> {
+    const partition = this.#partitionOf(id);
+    return partition && readRequest(partition, id);
+  }
+
+  async readAttempts(id: string): Promise<AttemptView[] | null> {
+    const partition = this.#partitionOf(id);
+    return partition && readAttempts(partition, id);
+  }
+
+  async list(query: ListQuery): Promise<ListResult> {
+    return list(
+      this.#lanes.map((lane) => lane.partition),
+      query,
+    );
+  }
+
+  async readOutbox(
+    partition: number,
+    after: Position | null,
+    limit: { records: number; bytes: number },
+  ): Promise<LogRecord[]> {
+    return readOutbox(this.#partition(partition), after, limit);
+  }
+
+  async markArchived(partition: number, pos: Position, slot: number): Promise<void> {
+    return markArchived(this.#partition(partition), pos, slot);
+  }
+
+  async archivedTo(partition: number): Promise<{ pos: Position; slot: number } | null> {
+    return archivedTo(this.#partition(partition));
+  }
+
+  async holdArchiving(partition: number, holder: string, ms: number): Promise<boolean> {
+    return holdArchiving(this.#partition(partition), holder, ms);
+  }
+
+  onWake(wake: (wake: Wake) => void): () => void {
+    return this.wakes.listen(wake);
+  }
+
+  async health(): Promise<StoreHealth> {
+    const { durable, notes } = this.facts;
+    const about = { kind: 'redis', durable };
+    if (!this.connection.ready)
+      return { ...about, ready: false, notes: ['Redis is out of reach.', ...notes] };
+    try {
+      await Promise.all(this.#lanes.map(({ partition }) => partition.learnTypes()));
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      return { ...about, ready: false, notes: [error.message, ...notes] };
+    }
+    const full = this.#full.isFull ? ['Redis is nearly full: new events are refused.'] : [];
+    return { ...about, ready: true, notes: [...full, ...notes] };
+  }
+
+  async close(): Promise<void> {
+    this.#full.stop();
+    await this.connection.close();
+  }
+
+  #laneOf(partition: Partition): Lane {
+    const accepting = {
+      typesMax: this.options.limits.typesMax,
+      isFull: () => this.#full.isFull,
+      onFull: () => this.#full.hitTheLimit(),
+    };
+    return {
+      partition,
+      accept: new Coalescer({
+        ...BATCH,
+        bytesOf: ({ envelope }) => envelope.byteLength,
+        run: (commands) => acceptBatch(partition, commands, accepting),
+      }),
+      extend: new Coalescer({ ...BATCH, bytesOf: () => 0, run: (items) => extendBatch(partition, items) }),
+      complete: new Coalescer({
+        ...BATCH,
+        bytesOf: ({ command }) => command.result.byteLength,
+        run: (items) => completeBatch(partition, items),
+      }),
+      read: new Coalescer({ ...BATCH, bytesOf: () => 0, run: (ids) => readBatch(partition, ids) }),
+    };
+  }
+
+  #laneOfType(type: string): Lane {
+    return this.#lanes[partitionOfType(type, this.#lanes.length)]!;
+  }
+
+  /** Null: no id of ours. */
+  #partitionOf(id: string): Partition | null {
+    const number = partitionOfId(id);
+    return (number === null ? undefined : this.#lanes[number]?.partition) ?? null;
+  }
+
+  #partition(number: number): Partition {
+    const lane = this.#lanes[number];
+    if (!lane) throw new Error(`there is no partition ${number}`);
+    return lane.partition;
+  }
+
+  async #lookAgain(): Promise<void> {
+    try {
+      this.facts = await readServerFacts(this.connection);
+    } catch {
+      // The connection broke again, and will be ready again: that calls this again.
+    }
+  }
+}
+
+function makePartitions(
+  options: RedisStoreOptions,
+  connection: Connection,
+  instance: string,
+  wakes: Wakes,
+): Partition[] {
+  const { prefix, partitions, policy, limits } = options;
+  const { attemptsMax, backoffFirstMs, backoffFactor, backoffMsMax, backoffJitter } = policy;
+  const head = [
+    instance,
+    limits.leaseMsMax,
+    attemptsMax,
+    backoffFirstMs,
+    backoffFactor,
+    backoffMsMax,
+    backoffJitter,
+  ];
+  const scripts = options.scripts ?? loadScripts();
+  const woken = (partition: Partition, message: string) => wakes.own(partition, message);
+  return Array.from(
+    { length: partitions },
+    (_, number) => new Partition(number, new Keys(prefix, number), connection, scripts, { head, woken }),
+  );
+}
+
+/** What Redis is or holds does not fit; waiting would not help. */
+class Misfit extends Error {}
+
+async function setUp(
+  options: RedisStoreOptions,
+  connection: Connection,
+  partitions: readonly Partition[],
+): Promise<{ logId: string; facts: ServerFacts }> {
+  const facts = await readServerFacts(connection);
+  if (facts.refusal !== null) throw new Misfit(facts.refusal);
+  let logId: string | null = null;
+  for (const partition of partitions) {
+    const reply = await partition.run('open', [logId ?? randomUUID(), options.partitions]);
+    const [itsLogId = '', itsPartitions = ''] = (reply as Buffer[]).map(String);
+    if (Number(itsPartitions) !== options.partitions) {
+      throw new Misfit(
+        `Redis keeps ${itsPartitions} partitions under the prefix ${options.prefix}, PARTITIONS says ${options.partitions}: set it to ${itsPartitions}, or choose another REDIS_PREFIX to begin anew`,
+      );
+    }
+    logId ??= itsLogId;
+    if (itsLogId !== logId)
+      throw new Misfit(`partition ${partition.number} belongs to the log ${itsLogId}, not ${logId}`);
+  }
+  await Promise.all(partitions.map((partition) => partition.learnTypes()));
+  return { logId: logId!, facts };
+}
+
+const WAIT_MS = 500;
+
+async function untilUp<T>(
+  options: RedisStoreOptions,
+  where: string,
+  connection: Connection,
+  start: () => Promise<T>,
+): Promise<T> {
+  for (let said = ''; ; ) {
+    await connection.untilReady(WAIT_MS);
+    try {
+      return await start();
+    } catch (error) {
+      if (error instanceof Misfit || options.signal?.aborted) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      if (reason !== said)
+        options.logger?.warn({ redis: where, reason }, 'Redis is not ready, waiting for it');
+      said = reason;
+    }
+    // It may be there and still loading, or refuse for a while.
+    if (connection.ready) await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
+  }
+}

@@ -1,0 +1,126 @@
+/** Reads what the scripts keep about an event: the arrays whose places lua/include/state.lua names. */
+import { formatAttemptId } from '../../event/attempt-id.js';
+import type { AttemptView, EventView } from '../../event/command.js';
+import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
+import type { Outcome, Reason } from '../../event/record.js';
+import type { AttemptEnd, Status } from '../../event/state.js';
+
+const STATUSES: readonly Status[] = ['pending', 'in_process', 'complete'];
+const OUTCOMES: readonly (Outcome | null)[] = [null, 'success', 'fail'];
+const REASONS: readonly (Reason | null)[] = [
+  null,
+  'listener',
+  'attempts_exhausted',
+  'deadline',
+  'cancelled',
+  'unmatched',
+];
+const ENDS: readonly (AttemptEnd | null)[] = [null, 'completed', 'retried', 'dead', 'expired', 'handed_back'];
+
+export const statusOf = (code: number): Status => known(STATUSES[code], 'status', code);
+export const outcomeOf = (code: number): Outcome | null => known(OUTCOMES[code], 'outcome', code);
+export const reasonOf = (code: number): Reason | null => known(REASONS[code], 'reason', code);
+export const outcomeCode = (outcome: Outcome): number => OUTCOMES.indexOf(outcome);
+
+type PackedAttempt = readonly [
+  grant: number,
+  attempt: number,
+  token: string,
+  grantedAt: number,
+  worker: string | false,
+  endedAt: number,
+  end: number,
+  outcome: number,
+  reason: number,
+  retryAt: number,
+  fingerprint: string | false,
+  lateAt: number,
+];
+
+type PackedDelivery = readonly [
+  state: number,
+  expiresAt: number,
+  grants: number,
+  attempt: number,
+  ...attempts: PackedAttempt[],
+];
+
+type PackedState = readonly [
+  result: number,
+  type: number,
+  sequence: number,
+  view: number,
+  n: number,
+  createdAt: number,
+  version?: number,
+  status?: number,
+  startedAt?: number,
+  completedAt?: number,
+  outcome?: number,
+  reason?: number,
+  cancelRequested?: number,
+  deliveries?: readonly PackedDelivery[],
+];
+
+export interface EventFacts extends Omit<EventView, 'type' | 'result'> {
+  readonly typeOrdinal: number;
+  readonly sequence: number;
+}
+
+export function readState(id: string, packed: Buffer): EventFacts {
+  const state = parse(packed);
+  const [, typeOrdinal, sequence, view, n, createdAt, version = 1, status = 0] = state;
+  const [startedAt = 0, completedAt = 0, outcome = 0, reason = 0, cancelRequested = 0] = state.slice(
+    8,
+  ) as number[];
+  return {
+    id,
+    typeOrdinal,
+    sequence,
+    status: statusOf(status),
+    outcome: outcomeOf(outcome),
+    reason: reasonOf(reason),
+    createdAt,
+    startedAt: startedAt || null,
+    completedAt: completedAt || null,
+    cancelRequested: cancelRequested === 1,
+    attempts: state[13]?.[0]?.[3] ?? 0,
+    version,
+    position: { view, n },
+  };
+}
+
+/** `bodies` holds for each attempt its result and its late result, null for what there is not. */
+export function readAttempts(id: string, packed: Buffer, bodies: readonly (Buffer | null)[]): AttemptView[] {
+  const state = parse(packed);
+  const views: AttemptView[] = [];
+  for (const [listener, [, expiresAt, , , ...attempts]] of (state[13] ?? []).entries()) {
+    for (const packedAttempt of attempts) {
+      const [grant, attempt, , grantedAt, worker, endedAt, end, , , , , lateAt] = packedAttempt;
+      const [result, late] = [bodies[2 * views.length] ?? null, bodies[2 * views.length + 1] ?? null];
+      views.push({
+        attemptId: formatAttemptId(id, state[1], listener, grant),
+        listener: DEFAULT_LISTENER,
+        attempt,
+        worker: worker === false ? null : worker,
+        grantedAt,
+        expiresAt: end === 0 ? expiresAt : null,
+        endedAt: endedAt || null,
+        end: known(ENDS[end], 'end of an attempt', end),
+        result,
+        late: late && { at: lateAt, result: late },
+      });
+    }
+  }
+  return views;
+}
+
+function parse(packed: Buffer): PackedState {
+  return JSON.parse(packed.toString()) as PackedState;
+}
+
+/** A code that this program does not know was written by a newer one: better to stop than to guess. */
+function known<T>(value: T | undefined, what: string, code: number): T {
+  if (value === undefined) throw new Error(`unknown ${what}: ${code}`);
+  return value;
+}

@@ -1,0 +1,76 @@
+/**
+ * Wakes: what scripts say that they changed, told to who waits in this process. Changes made here come with the reply of
+ * the script; those of other processes over a subscription.
+ */
+import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
+import type { Wake } from '../store.js';
+import type { Partition } from './partition.js';
+
+export class Wakes {
+  readonly #listeners = new Set<(wake: Wake) => void>();
+
+  /** `instance` is how this process names itself to scripts. */
+  constructor(private readonly instance: string) {}
+
+  listen(wake: (wake: Wake) => void): () => void {
+    // Each call is a listener of its own, even with the same function.
+    const listener = (what: Wake) => wake(what);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** What a script of this process changed. */
+  own(partition: Partition, message: string): void {
+    this.#tell(partition, message);
+  }
+
+  /** What came over the subscription; one's own words have been heard already. */
+  foreign(partition: Partition, message: string): void {
+    if (!message.startsWith(`${this.instance} `)) this.#tell(partition, message);
+  }
+
+  #tell(partition: Partition, message: string): void {
+    if (this.#listeners.size === 0) return;
+    const { queues, changed } = parseMessage(message);
+    if (queues.every(({ type }) => type < partition.typesKnown)) {
+      this.#emit(partition, queues, changed);
+      return;
+    }
+    const names = partition.learnNames(queues.map(({ type }) => type));
+    // A wake is a hint: when the names cannot be had, a slow poll stands behind it.
+    names.then(
+      () => this.#emit(partition, queues, changed),
+      () => this.#emit(partition, [], changed),
+    );
+  }
+
+  #emit(partition: Partition, queues: readonly Queue[], changed: readonly string[]): void {
+    const ready = queues.map(({ type, count }) => ({
+      type: partition.nameOf(type),
+      listener: DEFAULT_LISTENER,
+      count,
+    }));
+    for (const listener of this.#listeners) listener({ ready, changed });
+  }
+}
+
+interface Queue {
+  readonly type: number;
+  readonly count: number;
+}
+
+/** See lua/include/wake.lua. */
+function parseMessage(message: string): { queues: Queue[]; changed: string[] } {
+  const [, queues = '', changed = ''] = message.split(' ');
+  return {
+    queues: wordsOf(queues).map((queue) => {
+      const [type, , count] = queue.split('.').map(Number);
+      return { type: type!, count: count! };
+    }),
+    changed: wordsOf(changed),
+  };
+}
+
+function wordsOf(text: string): string[] {
+  return text === '' ? [] : text.split(',');
+}

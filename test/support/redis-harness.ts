@@ -1,0 +1,68 @@
+/** Redis stores on a clock that tests set: the scripts' own clock is replaced by one that reads a key. */
+import { Redis } from 'ioredis';
+import { RedisStore } from '../../src/store/redis/redis-store.js';
+import { type Edit, loadScripts } from '../../src/store/redis/scripts.js';
+import type { OpenedStore, StoreHarness, StoreOptions } from '../contract/store.js';
+
+const TEST_CLOCK = `
+local function clock()
+  return tonumber(redis.call('GET', string.match(META, '^{(.*):%d+}') .. ':clock'))
+end
+`;
+
+export interface RedisHarnessOptions {
+  readonly partitions: number;
+  /** Changes the text of a script, to see the tests notice it. */
+  readonly edit?: Edit;
+}
+
+export class RedisHarness implements StoreHarness {
+  readonly name = 'redis';
+  readonly redis: Redis;
+  #opened = 0;
+
+  constructor(
+    readonly url: string,
+    private readonly options: RedisHarnessOptions,
+  ) {
+    this.redis = new Redis(url);
+  }
+
+  /** Each store has a prefix of its own, and its keys go when it is closed. */
+  async open({ policy, limits, startsAt }: StoreOptions): Promise<OpenedStore & { readonly prefix: string }> {
+    this.#opened += 1;
+    const { redis, url, options } = this;
+    const prefix = `test ${process.pid}-${this.#opened}`;
+    const edit = options.edit ?? ((_file, text) => text);
+    const scripts = loadScripts((file, text) => (file === 'include/clock' ? TEST_CLOCK : edit(file, text)));
+    const clock = { set: async (ms: number) => void (await redis.set(`${prefix}:clock`, ms)) };
+    await clock.set(startsAt);
+    const openStore = () =>
+      RedisStore.open({ url, prefix, partitions: options.partitions, policy, limits, scripts });
+    let store = await openStore();
+    return {
+      prefix,
+      store,
+      clock,
+      async reopen() {
+        await store.close();
+        store = await openStore();
+        return store;
+      },
+      async close() {
+        await store.close();
+        await unlinkAll(redis, prefix);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.redis.quit();
+  }
+}
+
+async function unlinkAll(redis: Redis, prefix: string): Promise<void> {
+  for await (const keys of redis.scanStream({ match: `*${prefix}:*`, count: 1_000 })) {
+    if ((keys as string[]).length > 0) await redis.unlink(...(keys as string[]));
+  }
+}
