@@ -347,6 +347,9 @@ function refuseContradictions(config: Config): void {
         'loopback (HOST=127.0.0.1), or say that everybody may (ALLOW_ANONYMOUS=true).',
     );
   }
+  if (config.partitions > 1 && config.redisUrl === null) {
+    throw new ConfigError('PARTITIONS', 'PARTITIONS must be 1 with the embedded store; more need REDIS_URL.');
+  }
   if (config.backoffMsMax < config.backoffFirstMs) {
     throw new ConfigError('BACKOFF_MS_MAX', 'BACKOFF_MS_MAX must not be less than BACKOFF_FIRST_MS.');
   }

@@ -1,0 +1,154 @@
+/**
+ * The service: reads the environment, opens the store and the log, listens, and ends in order on a signal. The only
+ * place that names concrete adapters.
+ */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import closeWithGrace from 'close-with-grace';
+import type { FastifyInstance } from 'fastify';
+import { type Logger, pino } from 'pino';
+import { buildApp } from './app.js';
+import type { BlobStore } from './blob/blob.js';
+import { FileBlobStore } from './blob/file.js';
+import { S3BlobStore } from './blob/s3.js';
+import { type Config, ConfigError, describeConfig, readConfig } from './config.js';
+import type { Policy } from './event/policy.js';
+import type { Limits } from './event/state.js';
+import { Archiving } from './maintenance/archiving.js';
+import { Reaper } from './maintenance/reaper.js';
+import { Queue } from './queue/queue.js';
+import { EmbeddedStore } from './store/embedded/embedded.js';
+import type { Store } from './store/store.js';
+
+const REAPER = { intervalMs: 250, batch: 500 };
+/** How often calls that wait look without a hint: hints get lost only with a connection. */
+const SLOW_LOOK_MS = 5_000;
+const S3_REQUEST_TIMEOUT_MS = 10_000;
+const PROBE_AGAIN_MS = 5_000;
+const ARCHIVE_FLUSH_MS = 5_000;
+/** All of stopping; then the process ends whatever is still under way. */
+const STOP_MS_MAX = 20_000;
+
+await main();
+
+async function main(): Promise<void> {
+  const config = readConfigOrExit();
+  const logger = pino({ level: config.logLevel, base: null });
+  logger.info({ config: describeConfig(config) }, 'starting');
+  const stopping = new AbortController();
+  const stops: (() => Promise<unknown>)[] = [];
+  closeWithGrace({ delay: STOP_MS_MAX, logger }, async ({ err, signal }) => {
+    if (err) logger.fatal({ err }, 'a fault ends the service');
+    else logger.info({ signal }, 'stopping');
+    stopping.abort();
+    // The last to be opened is the first to be closed.
+    for (const stop of stops.reverse()) await stop();
+    logger.info('stopped');
+  });
+  try {
+    await start(config, logger, stopping.signal, stops);
+  } catch (error) {
+    if (stopping.signal.aborted) return;
+    logger.fatal({ err: error }, error instanceof Error ? error.message : 'could not start');
+    for (const stop of stops.reverse()) await stop();
+    process.exit(1);
+  }
+}
+
+async function start(
+  config: Config,
+  logger: Logger,
+  signal: AbortSignal,
+  stops: (() => Promise<unknown>)[],
+): Promise<void> {
+  const store = await openStore(config, logger, signal);
+  stops.push(() => store.close());
+  const blobs = openBlobs(config);
+  stops.push(() => blobs.close());
+
+  const writer = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const archiving = new Archiving(
+    store,
+    blobs,
+    {
+      writer,
+      archiveIntervalMs: config.archiveIntervalMs,
+      probeAgainMs: PROBE_AGAIN_MS,
+      flushMs: ARCHIVE_FLUSH_MS,
+    },
+    logger,
+  );
+  archiving.start();
+  stops.push(() => archiving.stop());
+
+  const reaper = new Reaper(store, REAPER, logger);
+  reaper.start();
+  stops.push(() => reaper.stop());
+
+  const queue = new Queue(store, {
+    leaseReplyBytesMax: config.leaseBytesMax,
+    waitersMax: config.waitersMax,
+    slowLookMs: SLOW_LOOK_MS,
+  });
+  const app = await buildApp({
+    queue,
+    config,
+    logger,
+    health: async () => ({ store: await queue.health(), log: logHealth(config, blobs, archiving) }),
+  });
+  stops.push(() => closeApp(app, queue));
+  await queue.health();
+  await app.listen({ host: config.host, port: config.port });
+}
+
+/** Calls that wait are answered first, else the server would wait for them. */
+async function closeApp(app: FastifyInstance, queue: Queue): Promise<void> {
+  queue.stop();
+  await app.close();
+}
+
+function readConfigOrExit(): Config {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}
+
+async function openStore(config: Config, logger: Logger, signal: AbortSignal): Promise<Store> {
+  const policy: Policy = config;
+  const limits: Limits = {
+    leaseMsMax: config.leaseMsMax,
+    typesMax: config.typesMax,
+    bytesMax: config.embeddedBytesMax,
+  };
+  if (config.redisUrl === null) {
+    return EmbeddedStore.open({ dir: join(config.dataDir, 'store'), policy, limits });
+  }
+  signal.throwIfAborted();
+  logger.debug('redis');
+  throw new ConfigError('REDIS_URL', 'REDIS_URL is not served by this build yet.');
+}
+
+function openBlobs(config: Config): BlobStore {
+  if (config.s3Bucket === null) return new FileBlobStore(join(config.dataDir, 'log'));
+  return new S3BlobStore({
+    bucket: config.s3Bucket,
+    prefix: config.s3Prefix,
+    forcePathStyle: config.s3ForcePathStyle,
+    requestTimeoutMs: S3_REQUEST_TIMEOUT_MS,
+    ...(config.s3Endpoint === null ? {} : { endpoint: config.s3Endpoint }),
+  });
+}
+
+function logHealth(config: Config, blobs: BlobStore, archiving: Archiving) {
+  const notes = archiving.notes();
+  const ready = notes.length === 0;
+  if (config.redisUrl !== null && config.s3Bucket === null) {
+    notes.push('the log is in files of this host: run one instance only, or set S3_BUCKET');
+  }
+  return { description: blobs.description, ready, notes };
+}
