@@ -19,6 +19,7 @@ import { Archiving } from './maintenance/archiving.js';
 import { Reaper } from './maintenance/reaper.js';
 import { Queue } from './queue/queue.js';
 import { EmbeddedStore } from './store/embedded/embedded.js';
+import { RedisStore } from './store/redis/redis-store.js';
 import type { Store } from './store/store.js';
 
 const REAPER = { intervalMs: 250, batch: 500 };
@@ -128,9 +129,8 @@ async function openStore(config: Config, logger: Logger, signal: AbortSignal): P
   if (config.redisUrl === null) {
     return EmbeddedStore.open({ dir: join(config.dataDir, 'store'), policy, limits });
   }
-  signal.throwIfAborted();
-  logger.debug('redis');
-  throw new ConfigError('REDIS_URL', 'REDIS_URL is not served by this build yet.');
+  const { redisUrl: url, redisPrefix: prefix, partitions } = config;
+  return RedisStore.open({ url, prefix, partitions, policy, limits, logger, signal });
 }
 
 function openBlobs(config: Config): BlobStore {
