@@ -14,7 +14,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { BlobError, type BlobStore } from '../blob/blob.js';
-import { comparePositions, formatPosition, type Position } from '../event/record.js';
+import { formatPosition, type Position } from '../event/record.js';
 import type { Outbox } from '../store/store.js';
 import {
   type ArchiverEvent,
@@ -24,10 +24,11 @@ import {
   passesByItself,
 } from './archiver-status.js';
 import { type Clock, processClock } from './clock.js';
+import { type Archived, type Head, openLog } from './opening.js';
 import { followsOn, LogReader } from './reader.js';
 import { type EncodedSegment, encodeSegment, SEGMENT_RAW_BYTES_MAX, SEGMENT_RECORDS_MAX } from './segment.js';
 import type { SegmentPlace } from './segment-header.js';
-import { findHeadSlot, slotKey } from './slot.js';
+import { slotKey } from './slot.js';
 
 export interface ArchiverOptions {
   readonly blobs: BlobStore;
@@ -42,15 +43,6 @@ export interface ArchiverOptions {
   readonly report: (event: ArchiverEvent) => void;
   readonly clock?: Clock;
   readonly newPutId?: () => string;
-}
-
-/** Where the log ends, as this archiver knows it. */
-interface Head {
-  readonly slot: number;
-  readonly sha256: string | null;
-  readonly to: Position | null;
-  /** Of this archiver: one above that of the segment it found. */
-  readonly epoch: number;
 }
 
 const RETRY_MS_MIN = 100;
@@ -83,7 +75,7 @@ export class Archiver {
   /** More than that was waiting when it was taken. */
   #more = false;
   /** Archived, and not yet noted in the store. */
-  #unmarked: { pos: Position; slot: number } | null = null;
+  #unmarked: Archived | null = null;
 
   /** Until then nobody need be asked whether this process still archives. */
   #heldUntilMs = Number.NEGATIVE_INFINITY;
@@ -209,32 +201,20 @@ export class Archiver {
     return false;
   }
 
-  /** Finds where the log ends, and tells the store what of its outbox the log already has. */
+  /** Finds where the log ends; the store is then told what of its outbox the log has without its knowing. */
   async #open(): Promise<void> {
-    const { blobs, outbox, partition } = this.#options;
+    const { blobs, outbox, partition, report } = this.#options;
     const archived = await outbox.archivedTo(partition);
-    const slot = await findHeadSlot(blobs, partition, Math.max(this.#knownSlot, archived?.slot ?? 0));
-    const segment = slot === 0 ? null : await this.#reader.read(partition, slot);
-    if (segment === null && slot > 0) {
-      throw new LogMismatchError(
-        `the store has archived up to slot ${slot}, and ${slotKey(partition, slot)} is not there`,
-      );
-    }
-    const to = segment?.header.to ?? null;
-    if (archived !== null && (to === null || comparePositions(to, archived.pos) < 0)) {
-      const end = to === null ? 'nothing' : formatPosition(to);
-      throw new LogMismatchError(
-        `the store has archived up to ${formatPosition(archived.pos)}, the log has ${end}`,
-      );
-    }
-    this.#knownSlot = slot;
-    this.#head = { slot, to, sha256: segment?.sha256 ?? null, epoch: (segment?.header.epoch ?? 0) + 1 };
-    if (to !== null && slot > (archived?.slot ?? 0)) this.#unmarked = { pos: to, slot };
+    const head = await openLog(blobs, this.#reader, partition, archived, this.#knownSlot);
+    this.#head = head;
+    this.#knownSlot = head.slot;
+    if (head.to !== null && head.slot > (archived?.slot ?? 0))
+      this.#unmarked = { pos: head.to, slot: head.slot };
     this.#more = true;
-    this.#options.report({ kind: 'opened', slot, epoch: this.#head.epoch });
+    report({ kind: 'opened', slot: head.slot, epoch: head.epoch });
   }
 
-  async #mark(upTo: { pos: Position; slot: number }): Promise<void> {
+  async #mark(upTo: Archived): Promise<void> {
     await this.#options.outbox.markArchived(this.#options.partition, upTo.pos, upTo.slot);
     this.#unmarked = null;
   }

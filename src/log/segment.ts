@@ -27,7 +27,7 @@ export const SEGMENT_BYTES_MAX = 8 * 1024 * 1024;
 const INFLATED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Lines are made and read in runs of this size, with the event loop let go between them. */
-const RUN_BYTES = 256 * 1024;
+const RUN_BYTES = 64 * 1024;
 
 export interface EncodedSegment {
   readonly header: SegmentHeader;

@@ -1,4 +1,5 @@
 /** The file adapter: the contract, and what only files can do wrong. */
+import { spawn } from 'node:child_process';
 import { chmod, link, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,8 +112,49 @@ t.test('files', async (t) => {
     t.equal(await blobs.putIfAbsent('y', Buffer.from('z')), 'exists');
   });
 
+  await t.test(
+    'killed in the middle of puts: what was created is there, and what is there is whole',
+    async (t) => {
+      const folder = join(root, 'killed');
+      const blobs = new FileBlobStore(folder);
+      let created = 0;
+      for (let run = 0; run < 3; run++) {
+        const keys = await putUntilKilled(folder, run);
+        created += keys.length;
+        for (const key of keys) t.equal((await blobs.get(key))?.byteLength, BODY_BYTES, key);
+      }
+      const listed = await blobs.list('', { limit: 1000 });
+      t.ok(listed.length >= created && created >= 30, `${created} created, ${listed.length} there`);
+      t.ok(listed.every((info) => info.bytes === BODY_BYTES));
+    },
+  );
+
   await t.test('it says where it is', (t) => {
     t.equal(new FileBlobStore('/srv/log/').description, 'file:/srv/log');
     t.end();
   });
 });
+
+const BODY_BYTES = 300_000;
+
+/** Another process puts objects as fast as it can and names each that was created; it is killed after ten. */
+async function putUntilKilled(folder: string, run: number): Promise<string[]> {
+  const adapter = new URL('../../src/blob/file.js', import.meta.url).href;
+  const script = `
+    const { FileBlobStore } = await import(${JSON.stringify(adapter)});
+    const blobs = new FileBlobStore(${JSON.stringify(folder)});
+    const put = async (key) => {
+      if ((await blobs.putIfAbsent(key, Buffer.alloc(${BODY_BYTES}, 'x'))) === 'created') console.log(key);
+    };
+    for (let i = 0; i < 1000; i += 4) await Promise.all([0, 1, 2, 3].map((j) => put('run-${run}/' + (i + j))));
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  for await (const chunk of child.stdout) {
+    text += chunk;
+    if (text.split('\n').length > 10) child.kill('SIGKILL');
+  }
+  return text.split('\n').slice(0, -1);
+}
