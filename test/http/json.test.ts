@@ -1,3 +1,4 @@
+/** JSON bodies are looked at and kept as they came: what is refused is refused with its place. */
 import fc from 'fast-check';
 import t from 'tap';
 import { ClockworkError } from '../../src/errors.js';

@@ -1,118 +1,35 @@
 /** The archiver: when it writes, what it makes of each failure, and that it never believes what it has not seen. */
 import { setImmediate } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import type { BlobStore } from '../../src/blob/blob.js';
 import { S3BlobStore } from '../../src/blob/s3.js';
-import { formatPosition, type LogRecord } from '../../src/event/record.js';
 import { Archiver, type ArchiverOptions } from '../../src/log/archiver.js';
-import type { ArchiverEvent } from '../../src/log/archiver-status.js';
-import { LogReader } from '../../src/log/reader.js';
-import type { Segment } from '../../src/log/segment.js';
 import { slotKey } from '../../src/log/slot.js';
-import { ManualClock } from '../support/manual-clock.js';
+import {
+  Bench,
+  IDENTITY,
+  INTERVAL_MS,
+  positionsIn,
+  positionsOf,
+  segmentsOf,
+  startArchiver,
+  until,
+} from '../support/archiver-bench.js';
 import { MemoryBlobs } from '../support/memory-blobs.js';
 import { MemoryOutbox } from '../support/memory-outbox.js';
-import { acceptedRecord, acceptedRecords, LOG_ID } from '../support/records.js';
+import { acceptedRecord, acceptedRecords } from '../support/records.js';
 import { TestS3Server } from '../support/s3-server.js';
 
-const INTERVAL_MS = 1_000;
-const IDENTITY = { logId: LOG_ID, partitions: 1 };
 /** Real time, only where a server keeps silent. */
 const REQUEST_TIMEOUT_MS = 100;
-const PATIENCE_MS = 20_000;
 
 process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
 process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test';
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const giveUpMs = performance.now() + PATIENCE_MS;
-  while (!condition()) {
-    if (performance.now() > giveUpMs) throw new Error(`never: ${what}`);
-    await setImmediate();
-  }
-}
-
-/** An archiver with everything around it. */
-class Bench {
-  readonly clock = new ManualClock();
-  readonly events: ArchiverEvent[] = [];
-  readonly archiver: Archiver;
-
-  constructor(
-    readonly blobs: BlobStore,
-    readonly outbox: MemoryOutbox,
-    options: Partial<ArchiverOptions> = {},
-  ) {
-    this.archiver = new Archiver({
-      ...IDENTITY,
-      blobs,
-      outbox,
-      partition: 0,
-      writer: 'a',
-      archiveIntervalMs: INTERVAL_MS,
-      clock: this.clock,
-      report: (event) => this.events.push(event),
-      ...options,
-    });
-  }
-
-  /** Until there is nothing left to do before time goes on. */
-  async rested(): Promise<this> {
-    await until('at rest', () => this.clock.waiting > 0);
-    return this;
-  }
-
-  /** Lets it go through its waits until `condition` holds. */
-  async goOnUntil(what: string, condition: () => boolean): Promise<void> {
-    await until(what, () => {
-      if (condition()) return true;
-      this.clock.advance(this.clock.nextInMs ?? 0);
-      return false;
-    });
-    await this.rested();
-  }
-
-  of<K extends ArchiverEvent['kind']>(kind: K): Extract<ArchiverEvent, { kind: K }>[] {
-    return this.events.filter((event): event is Extract<ArchiverEvent, { kind: K }> => event.kind === kind);
-  }
-}
-
-async function segmentsOf(blobs: BlobStore): Promise<Segment[]> {
-  const segments: Segment[] = [];
-  for await (const segment of new LogReader(blobs, IDENTITY).segments(0)) segments.push(segment);
-  return segments;
-}
-
-async function positionsIn(blobs: BlobStore): Promise<string[]> {
-  return (await segmentsOf(blobs)).flatMap(({ records }) =>
-    records.map((record) => formatPosition(record.pos)),
-  );
-}
-
-function positionsOf(records: readonly LogRecord[]): string[] {
-  return records.map((record) => formatPosition(record.pos));
-}
-
-/** A running archiver in memory; stopped when the test ends. */
-function start(
-  t: Test,
-  records: LogRecord[] = [],
-  options: Partial<ArchiverOptions> = {},
-  outbox = new MemoryOutbox(),
-) {
-  outbox.add(...records);
-  const blobs = new MemoryBlobs();
-  const bench = new Bench(options.blobs ?? blobs, outbox, options);
-  bench.archiver.start();
-  t.teardown(() => bench.archiver.stop(0));
-  return { bench, blobs, outbox };
-}
 
 t.test('when it writes', async (t) => {
   await t.test(
     'nothing while nothing waits; what waits goes at the next interval, and the outbox is trimmed',
     async (t) => {
-      const { bench, blobs, outbox } = start(t);
+      const { bench, blobs, outbox } = startArchiver(t);
       await bench.rested();
       for (let i = 0; i < 60; i++) {
         bench.clock.advance(INTERVAL_MS);
@@ -134,7 +51,7 @@ t.test('when it writes', async (t) => {
   );
 
   await t.test('one segment an interval, however little is in it', async (t) => {
-    const { bench, blobs, outbox } = start(t);
+    const { bench, blobs, outbox } = startArchiver(t);
     await bench.rested();
     for (let i = 0; i < 5; i++) {
       outbox.add(acceptedRecord({ view: 1, n: i + 1 }));
@@ -147,7 +64,7 @@ t.test('when it writes', async (t) => {
 
   await t.test('at once, and again at once, while more waits than a segment holds', async (t) => {
     const records = acceptedRecords(1, 1, 25_000);
-    const { bench, blobs, outbox } = start(t, records);
+    const { bench, blobs, outbox } = startArchiver(t, records);
     await bench.rested();
     t.same(
       bench.of('archived').map((event) => event.records),
@@ -163,14 +80,14 @@ t.test('when it writes', async (t) => {
     const records = Array.from({ length: 6 }, (_, i) =>
       acceptedRecord({ view: 1, n: i + 1 }, i % 2 === 0 ? Buffer.from('small') : large),
     );
-    const { bench, blobs } = start(t, records);
+    const { bench, blobs } = startArchiver(t, records);
     await bench.rested();
     t.same(await positionsIn(blobs), positionsOf(records));
     t.equal(bench.clock.nowMs(), 0);
   });
 
   await t.test('when it is nudged', async (t) => {
-    const { bench, blobs, outbox } = start(t);
+    const { bench, blobs, outbox } = startArchiver(t);
     await bench.rested();
     outbox.add(acceptedRecord({ view: 1, n: 1 }));
     bench.archiver.nudge();
@@ -181,7 +98,7 @@ t.test('when it writes', async (t) => {
 
   await t.test('records of two views go on in one chain', async (t) => {
     const records = [...acceptedRecords(1, 1, 3), ...acceptedRecords(2, 1, 2), ...acceptedRecords(5, 1, 1)];
-    const { bench, blobs } = start(t, records);
+    const { bench, blobs } = startArchiver(t, records);
     await bench.rested();
     const [segment] = await segmentsOf(blobs);
     t.match(segment?.header, { view: 5, from: { view: 1, n: 1 }, to: { view: 5, n: 1 }, count: 6 });
@@ -190,11 +107,11 @@ t.test('when it writes', async (t) => {
 
 t.test('beginning again', async (t) => {
   await t.test('it goes on from the log’s end, one epoch up, whatever it was when it stopped', async (t) => {
-    const { bench, blobs, outbox } = start(t, acceptedRecords(1, 1, 2));
+    const { bench, blobs, outbox } = startArchiver(t, acceptedRecords(1, 1, 2));
     await bench.rested();
     t.equal(await bench.archiver.stop(1_000), true);
     outbox.add(...acceptedRecords(2, 1, 2));
-    const second = start(t, [], { blobs, outbox }, outbox).bench;
+    const second = startArchiver(t, [], { blobs, outbox }, outbox).bench;
     await second.rested();
     const segments = await segmentsOf(blobs);
     t.same(
@@ -211,19 +128,19 @@ t.test('beginning again', async (t) => {
     'what was put, and not noted in the store before it died, is noted and not put again',
     async (t) => {
       const records = acceptedRecords(1, 1, 2);
-      const { bench, blobs, outbox } = start(t, records);
+      const { bench, blobs, outbox } = startArchiver(t, records);
       await bench.rested();
       await bench.archiver.stop(1_000);
       outbox.archived = null;
       outbox.records = [...records, acceptedRecord({ view: 1, n: 3 })];
-      await start(t, [], { blobs, outbox }, outbox).bench.rested();
+      await startArchiver(t, [], { blobs, outbox }, outbox).bench.rested();
       t.same(await positionsIn(blobs), ['1-1', '1-2', '1-3']);
       t.same(outbox.archived, { pos: { view: 1, n: 3 }, slot: 2 });
     },
   );
 
   await t.test('the end is found from far below with few looks', async (t) => {
-    const { bench, blobs, outbox } = start(t);
+    const { bench, blobs, outbox } = startArchiver(t);
     await bench.rested();
     for (let n = 1; n <= 300; n++) {
       outbox.add(acceptedRecord({ view: 1, n }));
@@ -240,7 +157,7 @@ t.test('beginning again', async (t) => {
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
-    const second = start(t, [], { blobs: counting, outbox }, outbox).bench;
+    const second = startArchiver(t, [], { blobs: counting, outbox }, outbox).bench;
     await second.rested();
     t.equal(second.archiver.status().slot, 300);
     t.ok(lists <= 20, `${lists} lists for 300 slots`);
@@ -280,7 +197,7 @@ t.test('a server that misbehaves', async (t) => {
   for (const [title, faults] of troubles) {
     await t.test(`${title}: the same segment is sent again, and is in the log once`, async (t) => {
       server.failNext('put', ...faults);
-      const { bench, outbox } = start(t, records, { blobs });
+      const { bench, outbox } = startArchiver(t, records, { blobs });
       await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
       const [segment, ...others] = await segmentsOf(blobs);
       t.same(others, []);
@@ -298,7 +215,7 @@ t.test('a server that misbehaves', async (t) => {
       arrive = resolve;
     });
     server.failNext('put', { kind: 'silence', until: late });
-    const { bench, outbox } = start(t, records, { blobs });
+    const { bench, outbox } = startArchiver(t, records, { blobs });
     await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
     const before = server.buckets.get('test')?.get(slotKey(0, 1))?.etag;
     arrive();
@@ -316,7 +233,7 @@ t.test('a server that misbehaves', async (t) => {
       let reads = 0;
       const putFault = server.misbehave;
       server.misbehave = (call) => (call.operation === 'get' ? (answers[reads++] ?? null) : putFault(call));
-      const { bench } = start(t, records, { blobs });
+      const { bench } = startArchiver(t, records, { blobs });
       await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
       t.equal(reads, 3);
       t.same(await positionsIn(blobs), ['1-1', '1-2', '1-3']);
@@ -327,7 +244,7 @@ t.test('a server that misbehaves', async (t) => {
     'while it is away everything stays in the outbox, tries come ever slower, and it heals by itself',
     async (t) => {
       server.misbehave = () => ({ kind: 'status', status: 503, code: 'SlowDown' });
-      const { bench, outbox } = start(t, records, { blobs });
+      const { bench, outbox } = startArchiver(t, records, { blobs });
       await bench.goOnUntil('ten failures', () => bench.of('failed').length >= 10);
       const pauses = bench.of('failed').map((event) => event.againInMs);
       t.same(pauses.slice(0, 8), [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
@@ -346,7 +263,7 @@ t.test('a server that misbehaves', async (t) => {
     async (t) => {
       server.misbehave = (call) =>
         call.operation === 'put' ? { kind: 'status', status: 403, code: 'AccessDenied' } : null;
-      const { bench, outbox } = start(t, records, { blobs });
+      const { bench, outbox } = startArchiver(t, records, { blobs });
       await bench.rested();
       t.match(bench.archiver.status(), {
         state: 'refused',
@@ -367,7 +284,7 @@ t.test('a server that misbehaves', async (t) => {
   await t.test(
     'stop does not wait for ever on a server that keeps silent, and says that something is left',
     async (t) => {
-      const { bench, outbox } = start(t, [], { blobs });
+      const { bench, outbox } = startArchiver(t, [], { blobs });
       await bench.rested();
       server.misbehave = () => ({ kind: 'silence', until: new Promise(() => undefined) });
       outbox.add(...records);
@@ -387,9 +304,9 @@ t.test('two archivers', async (t) => {
   await t.test('on one outbox neither double nor lose a record, and the slower finds its way', async (t) => {
     const outbox = new MemoryOutbox();
     outbox.add(...acceptedRecords(1, 1, 5));
-    const { bench: a, blobs } = start(t, [], { writer: 'a' }, outbox);
+    const { bench: a, blobs } = startArchiver(t, [], { writer: 'a' }, outbox);
     await a.rested();
-    const { bench: b } = start(t, [], { writer: 'b', blobs }, outbox);
+    const { bench: b } = startArchiver(t, [], { writer: 'b', blobs }, outbox);
     await b.rested();
     for (let n = 6; n < 60; n++) {
       outbox.add(acceptedRecord({ view: 1, n }));
@@ -407,8 +324,8 @@ t.test('two archivers', async (t) => {
     async (t) => {
       const outbox = new MemoryOutbox();
       outbox.holder = 'a';
-      const { bench: a, blobs } = start(t, [], { writer: 'a' }, outbox);
-      const { bench: b } = start(t, [], { writer: 'b', blobs }, outbox);
+      const { bench: a, blobs } = startArchiver(t, [], { writer: 'a' }, outbox);
+      const { bench: b } = startArchiver(t, [], { writer: 'b', blobs }, outbox);
       await Promise.all([a.rested(), b.rested()]);
       outbox.add(...acceptedRecords(1, 1, 2));
       b.clock.advance(INTERVAL_MS);
@@ -431,7 +348,7 @@ t.test('two archivers', async (t) => {
 
   await t.test('the hold is said again well before it ends, and not with every segment', async (t) => {
     const outbox = new MemoryOutbox();
-    const { bench } = start(t, [], {}, outbox);
+    const { bench } = startArchiver(t, [], {}, outbox);
     await bench.rested();
     for (let i = 0; i < 30; i++) {
       bench.clock.advance(INTERVAL_MS);
@@ -444,7 +361,7 @@ t.test('two archivers', async (t) => {
 
 t.test('what does not fit is refused, by name, and nothing is written', async (t) => {
   const written = async (t: Test) => {
-    const { bench, blobs, outbox } = start(t, acceptedRecords(1, 1, 3));
+    const { bench, blobs, outbox } = startArchiver(t, acceptedRecords(1, 1, 3));
     await bench.rested();
     await bench.archiver.stop(1_000);
     return { blobs, outbox };
@@ -457,7 +374,7 @@ t.test('what does not fit is refused, by name, and nothing is written', async (t
   for (const [title, options, error] of cases) {
     await t.test(title, async (t) => {
       const { blobs } = await written(t);
-      const { bench, outbox } = start(t, acceptedRecords(1, 4, 1), { blobs, ...options });
+      const { bench, outbox } = startArchiver(t, acceptedRecords(1, 4, 1), { blobs, ...options });
       await bench.rested();
       t.match(bench.archiver.status(), { state: 'refused', error });
       t.equal(blobs.objects.size, 1);
@@ -468,7 +385,7 @@ t.test('what does not fit is refused, by name, and nothing is written', async (t
   await t.test('a log that lacks what the store has archived', async (t) => {
     const { outbox } = await written(t);
     outbox.add(acceptedRecord({ view: 1, n: 4 }));
-    const { bench, blobs } = start(t, [], {}, outbox);
+    const { bench, blobs } = startArchiver(t, [], {}, outbox);
     await bench.rested();
     t.match(bench.archiver.status(), {
       state: 'refused',
@@ -480,7 +397,7 @@ t.test('what does not fit is refused, by name, and nothing is written', async (t
   await t.test('a log that ends before what the store has archived', async (t) => {
     const { blobs, outbox } = await written(t);
     outbox.archived = { pos: { view: 1, n: 9 }, slot: 1 };
-    const { bench } = start(t, [acceptedRecord({ view: 1, n: 10 })], { blobs }, outbox);
+    const { bench } = startArchiver(t, [acceptedRecord({ view: 1, n: 10 })], { blobs }, outbox);
     await bench.rested();
     t.match(bench.archiver.status(), { state: 'refused', error: /archived up to 1-9, the log has 1-3/ });
     t.equal(blobs.objects.size, 1);
@@ -488,7 +405,7 @@ t.test('what does not fit is refused, by name, and nothing is written', async (t
 
   await t.test('an outbox that leaves records out', async (t) => {
     const { blobs, outbox } = await written(t);
-    const { bench } = start(t, [acceptedRecord({ view: 1, n: 6 })], { blobs }, outbox);
+    const { bench } = startArchiver(t, [acceptedRecord({ view: 1, n: 6 })], { blobs }, outbox);
     await bench.rested();
     t.match(bench.archiver.status(), {
       state: 'refused',
@@ -507,7 +424,7 @@ t.test('what does not fit is refused, by name, and nothing is written', async (t
   await t.test('a damaged segment at the log’s end', async (t) => {
     const { blobs, outbox } = await written(t);
     blobs.objects.set(slotKey(0, 1), Buffer.from('not gzip'));
-    const { bench } = start(t, [acceptedRecord({ view: 1, n: 4 })], { blobs }, outbox);
+    const { bench } = startArchiver(t, [acceptedRecord({ view: 1, n: 4 })], { blobs }, outbox);
     await bench.rested();
     t.match(bench.archiver.status(), {
       state: 'refused',
@@ -520,7 +437,7 @@ t.test('what does not fit is refused, by name, and nothing is written', async (t
 t.test(
   'a store that is away for a moment is asked again, and what is archived is noted once it is back',
   async (t) => {
-    const { bench, blobs, outbox } = start(t);
+    const { bench, blobs, outbox } = startArchiver(t);
     await bench.rested();
     outbox.add(...acceptedRecords(1, 1, 2));
     outbox.failures = 3;
@@ -533,7 +450,7 @@ t.test(
 
 t.test('stop', async (t) => {
   await t.test('archives what waits and then ends; a second call is the same', async (t) => {
-    const { bench, blobs, outbox } = start(t);
+    const { bench, blobs, outbox } = startArchiver(t);
     await bench.rested();
     outbox.add(...acceptedRecords(1, 1, 3));
     const stopped = bench.archiver.stop(1_000);
