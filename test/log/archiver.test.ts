@@ -492,3 +492,33 @@ t.test('stop', async (t) => {
     t.same(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length, 0);
   });
 });
+
+const REAL_ENDPOINT = process.env['S3_TEST_ENDPOINT'];
+
+t.test(
+  'on a real S3 server two archivers write one log',
+  { skip: !REAL_ENDPOINT && 'S3_TEST_ENDPOINT is not set' },
+  async (t) => {
+    const blobs = new S3BlobStore({
+      bucket: process.env['S3_TEST_BUCKET'] ?? 'clockwork-test',
+      prefix: `archiver-${Date.now()}-${process.pid}`,
+      endpoint: String(REAL_ENDPOINT),
+      forcePathStyle: true,
+      requestTimeoutMs: 20_000,
+    });
+    t.teardown(() => blobs.close());
+    const records = acceptedRecords(1, 1, 40_000);
+    const outbox = new MemoryOutbox();
+    outbox.add(...records);
+    const { bench: a } = start(t, [], { blobs, writer: 'a' }, outbox);
+    const { bench: b } = start(t, [], { blobs, writer: 'b' }, outbox);
+    for (const bench of [a, b]) await bench.goOnUntil('all archived', () => outbox.records.length === 0);
+    t.same(await positionsIn(blobs), positionsOf(records));
+    t.same(a.of('failed').concat(b.of('failed')), []);
+    const segments = a.of('archived').length + b.of('archived').length;
+    t.equal(segments, 4);
+    t.comment(
+      `${records.length} records, ${segments} segments, ${a.of('overtaken').length + b.of('overtaken').length} races lost`,
+    );
+  },
+);
