@@ -8,8 +8,9 @@ export function healthRoutes(app: App, { health }: HttpContext): void {
 
   app.get('/readyz', { schema: readyzSchema }, async (_request, reply) => {
     const { store, log } = await health();
-    const ready = store.ready && log.ready;
-    reply.code(ready ? 200 : 503);
-    return { status: ready ? 'ready' : 'not ready', durable: store.durable, store, log };
+    reply.code(store.ready ? 200 : 503);
+    // Without its log the service still takes and hands out events; only taking it out of service would stop that.
+    const status = !store.ready ? 'not ready' : log.ready ? 'ready' : 'degraded';
+    return { status, durable: store.durable, store, log };
   });
 }

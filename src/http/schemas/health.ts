@@ -8,7 +8,9 @@ const Notes = Type.Array(Type.String(), { description: 'What an operator should 
 
 const Readiness = Type.Object(
   {
-    status: Type.Enum(['ready', 'not ready']),
+    status: Type.Enum(['ready', 'degraded', 'not ready'], {
+      description: '`degraded`: requests are served, but the log does not get on.',
+    }),
     durable: Type.Enum(['memory', 'everysec', 'fsync'], { description: 'What a receipt is worth.' }),
     store: Type.Object(
       {
@@ -54,7 +56,7 @@ export const readyzSchema = {
   description: 'Which store, which log, and what durability there really is.',
   tags,
   response: {
-    200: jsonReply('It can.', Readiness),
+    200: jsonReply('It can, maybe without its log.', Readiness),
     ...problems(),
     503: jsonReply('It cannot, and says why.', Readiness),
   },
