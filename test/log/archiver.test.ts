@@ -510,8 +510,8 @@ t.test(
     const records = acceptedRecords(1, 1, 40_000);
     const outbox = new MemoryOutbox();
     outbox.add(...records);
-    const { bench: a } = start(t, [], { blobs, writer: 'a' }, outbox);
-    const { bench: b } = start(t, [], { blobs, writer: 'b' }, outbox);
+    const { bench: a } = startArchiver(t, [], { blobs, writer: 'a' }, outbox);
+    const { bench: b } = startArchiver(t, [], { blobs, writer: 'b' }, outbox);
     for (const bench of [a, b]) await bench.goOnUntil('all archived', () => outbox.records.length === 0);
     t.same(await positionsIn(blobs), positionsOf(records));
     t.same(a.of('failed').concat(b.of('failed')), []);
