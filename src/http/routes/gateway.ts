@@ -96,7 +96,9 @@ const BODILESS_STATUS = new Set([204, 205, 304]);
 
 function replyWithResponse(response: ResponseHead, body: Buffer, reply: FastifyReply): FastifyReply {
   reply.code(response.status);
-  for (const [name, values] of endToEnd(response.headers)) reply.header(name, values);
+  for (const [name, values] of endToEnd(response.headers)) {
+    reply.header(name, values.length === 1 ? values[0] : values);
+  }
   if (BODILESS_STATUS.has(response.status)) return reply.send();
   if (response.contentType !== null) reply.header('content-type', response.contentType);
   return reply.send(body);
