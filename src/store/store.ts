@@ -79,6 +79,22 @@ export interface Wake {
   readonly changed: readonly string[];
 }
 
+/** How much a partition holds. What was cancelled while it waited counts until a lease meets it. */
+export interface Depths {
+  /** Events kept, complete ones included. */
+  readonly events: number;
+  /** Deliveries that may be leased now; null when there are too many types to look at each. */
+  readonly ready: number | null;
+  /** Deliveries that wait for a delay or a backoff to be over. */
+  readonly delayed: number;
+  readonly leased: number;
+  /** Records not yet archived. */
+  readonly outbox: number;
+}
+
+/** With more types than this, nobody counts what is ready in each of them. */
+export const DEPTHS_TYPES_MAX = 1_000;
+
 export interface Outbox {
   /** Records after `after` (null: from the oldest kept), oldest first, bounded; at least one when there is one. */
   readOutbox(
@@ -128,6 +144,8 @@ export interface Store extends Outbox {
   /** Calls `wake` from now on, for changes made here and by other processes; returns how to stop it. */
   onWake(wake: (wake: Wake) => void): () => void;
   health(): Promise<StoreHealth>;
+  /** For metrics; the cost does not grow with what is stored. */
+  depths(partition: number): Promise<Depths>;
   close(): Promise<void>;
 }
 

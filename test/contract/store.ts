@@ -6,6 +6,7 @@ import type { Store } from '../../src/store/store.js';
 import { acceptContract } from './store/accept.js';
 import { cancelContract } from './store/cancel.js';
 import { completeContract } from './store/complete.js';
+import { depthsContract } from './store/depths.js';
 import { expireContract } from './store/expire.js';
 import { handBackContract } from './store/hand-back.js';
 import { leaseContract } from './store/lease.js';
@@ -45,5 +46,6 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('expire', (t) => expireContract(t, harness));
   await t.test('read', (t) => readContract(t, harness));
   await t.test('outbox', (t) => outboxContract(t, harness));
+  await t.test('depths', (t) => depthsContract(t, harness));
   await t.test('wake', (t) => wakeContract(t, harness));
 }

@@ -36,6 +36,7 @@ import { promoteDue } from '../../src/event/schedule.js';
 import { type EventState, emptyState, type Limits } from '../../src/event/state.js';
 import { attemptsOf, viewOf } from '../../src/event/view.js';
 import {
+  type Depths,
   type Store,
   StoreError,
   type StoreFailure,
@@ -140,6 +141,19 @@ export class CoreStore implements Store {
 
   async health(): Promise<StoreHealth> {
     return { kind: 'core', ready: this.failure === null, notes: [], durable: 'memory' };
+  }
+
+  async depths(): Promise<Depths> {
+    this.#mayFail();
+    const { events, typesByOrdinal, delayed, leasedCount, outbox } = this.#state;
+    const ready = typesByOrdinal.reduce((sum, type) => sum + (type.ready[0]?.size ?? 0), 0);
+    return {
+      events: events.size,
+      ready,
+      delayed: delayed.size,
+      leased: leasedCount,
+      outbox: outbox.length,
+    };
   }
 
   async readOutbox(): Promise<LogRecord[]> {

@@ -38,9 +38,16 @@ import { decideLease } from '../../event/decide/lease.js';
 import type { Policy } from '../../event/policy.js';
 import { comparePositions, type LogRecord, type Position } from '../../event/record.js';
 import { promoteDue } from '../../event/schedule.js';
-import type { Limits, PartitionState } from '../../event/state.js';
+import type { Limits, PartitionState, TypeState } from '../../event/state.js';
 import { attemptsOf, viewOf } from '../../event/view.js';
-import { type Store, StoreError, type StoreHealth, type Wake } from '../store.js';
+import {
+  DEPTHS_TYPES_MAX,
+  type Depths,
+  type Store,
+  StoreError,
+  type StoreHealth,
+  type Wake,
+} from '../store.js';
 import { type Files, nodeFiles } from './files.js';
 import { listEvents } from './list.js';
 import { type FolderLock, lockFolder } from './lock.js';
@@ -234,6 +241,14 @@ export class EmbeddedStore implements Store {
     return { kind: 'embedded', ready, notes, durable: 'fsync' };
   }
 
+  async depths(_partition: number): Promise<Depths> {
+    this.#assertOpen('depths');
+    const { events, typesByOrdinal, delayed, leasedCount: leased, outbox } = this.#state;
+    const few = typesByOrdinal.length <= DEPTHS_TYPES_MAX;
+    const ready = few ? typesByOrdinal.reduce((sum, type) => sum + readyIn(type), 0) : null;
+    return { events: events.size, ready, delayed: delayed.size, leased, outbox: outbox.length };
+  }
+
   /** What has been called before ends; what is called after is refused. Rejects when the journal has failed. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -272,4 +287,8 @@ export class EmbeddedStore implements Store {
     if (failure) throw failure;
     if (this.#closing) throw new StoreError('unavailable', operation, new Error('the store is closed'));
   }
+}
+
+function readyIn(type: TypeState): number {
+  return type.ready.reduce((sum, queue) => sum + queue.size, 0);
 }

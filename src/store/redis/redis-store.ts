@@ -28,12 +28,20 @@ import { partitionOfId } from '../../event/id.js';
 import type { Policy } from '../../event/policy.js';
 import type { LogRecord, Position } from '../../event/record.js';
 import type { Limits } from '../../event/state.js';
-import { partitionOfType, type Store, StoreError, type StoreHealth, type Wake } from '../store.js';
+import {
+  type Depths,
+  partitionOfType,
+  type Store,
+  StoreError,
+  type StoreHealth,
+  type Wake,
+} from '../store.js';
 import { acceptBatch } from './accept.js';
 import { describeAddress, parseAddress } from './address.js';
 import { completeBatch, extendBatch, handBack, type OnAttempt, onAttempt } from './attempt.js';
 import { Coalescer } from './coalescer.js';
 import { Connection, type Logger } from './connection.js';
+import { depths } from './depths.js';
 import { expire, promote } from './expire.js';
 import { FullGauge } from './full-gauge.js';
 import { Keys } from './keys.js';
@@ -237,6 +245,10 @@ export class RedisStore implements Store {
     }
     const full = this.#full.isFull ? ['Redis is nearly full: new events are refused.'] : [];
     return { ...about, ready: true, notes: [...full, ...notes] };
+  }
+
+  async depths(partition: number): Promise<Depths> {
+    return depths(this.#partition(partition));
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,19 @@
+#!lua flags=no-writes
+-- How much the partition holds. Every count is one that Redis keeps by itself.
+--
+-- KEYS     the constant ones below, then for each type `fresh` and `again`
+-- ARGV     none
+-- RETURNS  events, leased, delayed, records in the outbox, ready
+--@keys meta events leasedUntil delayed outbox
+--@include gate
+local ready = 0
+for index = CONSTANT_KEYS + 1, #KEYS, 2 do
+  ready = ready + redis.call('LLEN', KEYS[index]) + redis.call('ZCARD', KEYS[index + 1])
+end
+return {
+  redis.call('HLEN', EVENTS),
+  redis.call('ZCARD', LEASED_UNTIL),
+  redis.call('ZCARD', DELAYED),
+  redis.call('XLEN', OUTBOX),
+  ready,
+}
