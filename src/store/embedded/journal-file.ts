@@ -9,7 +9,7 @@
  * - A file has its full size, of zeros and synced, before it gets its name. A file of another size is damaged; a
  *   crash cannot do that.
  * - What does not decode is a torn tail only at the end of the last file, and only if no sound group header stands
- *   anywhere after it: a later group proves that the one before had been synced. So that the last group has such a
+ *   anywhere from there on: a later group proves that the one before had been synced. So that the last group has such a
  *   proof too, a *mark*, a group without frames, is written behind it when nothing else is to be written at once,
  *   and at close. The next group is written over the mark with the mark's sequence number: a mark is not synced by
  *   itself, and must not be missed when the crash has taken it but not what came behind.
@@ -150,7 +150,16 @@ export function readJournalFile(
   expected: Expected,
   onFrame: (frame: Frame) => void,
 ): JournalEnd {
-  const file = fs.readFileSync(path);
+  return readJournal(path, fs.readFileSync(path), expected, onFrame);
+}
+
+/** The same with the file's bytes at hand. */
+export function readJournal(
+  path: string,
+  file: Buffer,
+  expected: Expected,
+  onFrame: (frame: Frame) => void,
+): JournalEnd {
   const header = decodeHeader(path, file);
   if (file.byteLength !== header.bytes) {
     throw new FolderError(

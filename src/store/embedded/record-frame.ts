@@ -16,8 +16,12 @@ export function encodeRecord(record: StoreRecord): Uint8Array[] {
 
 /** `payload` is what stands for the frame's own, which is a view of a buffer that will go. */
 export function decodeRecord(frame: Frame, payload: Uint8Array | null): StoreRecord {
-  const record = JSON.parse(frame.meta) as StoreRecord;
-  return OPS_WITH_PAYLOAD.has(record.op) ? ({ ...record, payload } as StoreRecord) : record;
+  return withPayload(JSON.parse(frame.meta) as StoreRecord, payload);
+}
+
+/** Gives a record that was parsed its payload, when it is of those that have one. */
+export function withPayload<R extends StoreRecord>(parsed: R, payload: Uint8Array | null): R {
+  return OPS_WITH_PAYLOAD.has(parsed.op) ? Object.assign(parsed, { payload }) : parsed;
 }
 
 const OPS_WITH_PAYLOAD: ReadonlySet<string> = new Set<StoreRecord['op']>([

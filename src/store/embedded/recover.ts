@@ -67,7 +67,12 @@ export function fold(options: FoldOptions): Folded {
   return { state, end, snapshotBytes, journalBytes };
 }
 
-function applyFrame(path: string, state: PartitionState, frame: Frame, payload: Uint8Array | null): void {
+export function applyFrame(
+  path: string,
+  state: PartitionState,
+  frame: Frame,
+  payload: Uint8Array | null,
+): void {
   try {
     apply(state, decodeRecord(frame, payload));
   } catch (error) {

@@ -14,7 +14,7 @@ import {
   type PartitionState,
   readyHeap,
 } from '../../event/state.js';
-import { payloadOf } from './record-frame.js';
+import { payloadOf, withPayload } from './record-frame.js';
 
 export const SNAPSHOT_FORMAT = 1;
 
@@ -214,8 +214,7 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
       return decodeCall(state, part);
     case 'record': {
       const bytes = part.shared ? bytesOfEvent(state, part.record, part.shared) : payload;
-      const record = CARRIES_PAYLOAD.has(part.record.op) ? { ...part.record, payload: bytes } : part.record;
-      state.outbox.push(record as LogRecord);
+      state.outbox.push(withPayload(part.record as LogRecord, bytes));
       return;
     }
     case 'end':
@@ -223,32 +222,83 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
   }
 }
 
-const CARRIES_PAYLOAD: ReadonlySet<string> = new Set(['accepted', 'retried', 'completed', 'dead', 'late']);
-
+/** Written out field by field: millions of objects are made here, and those that are spread together are slow. */
 function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array): void {
-  const { part: _, type: ordinal, envelopeBytes, resultOf, deliveries, ...rest } = part;
-  const type = state.typesByOrdinal[ordinal];
+  const type = state.typesByOrdinal[part.type];
   if (!type) throw new Error(`event before its type: ${part.id}`);
-  let at = 0;
-  const next = (bytes: number) => {
-    at += bytes;
-    return payload.subarray(at - bytes, at);
+  const pieces = new Pieces(payload);
+  const event: EventState = {
+    id: part.id,
+    type,
+    sequence: part.sequence,
+    position: part.position,
+    createdAt: part.createdAt,
+    envelope: pieces.next(part.envelopeBytes),
+    status: part.status,
+    outcome: part.outcome,
+    reason: part.reason,
+    startedAt: part.startedAt,
+    completedAt: part.completedAt,
+    cancelRequested: part.cancelRequested,
+    version: part.version,
+    result: null,
+    deliveries: [],
   };
-  const event: EventState = { ...rest, type, envelope: next(envelopeBytes), result: null, deliveries: [] };
-  for (const { attempts, ...fields } of deliveries) {
-    const delivery: Delivery = { event, ...fields, attempts: [] };
-    for (const { resultBytes, late, ...kept } of attempts) {
-      const result = resultBytes === null ? null : next(resultBytes);
-      const lateResult = late && { at: late.at, fingerprint: late.fingerprint, payload: next(late.bytes) };
-      delivery.attempts.push({ ...kept, result, late: lateResult });
-    }
+  for (const each of part.deliveries) {
+    const delivery = decodeDelivery(event, each, pieces);
     event.deliveries.push(delivery);
     schedule(state, delivery);
   }
+  const { resultOf } = part;
   if (resultOf) event.result = event.deliveries[resultOf[0]]!.attempts[resultOf[1]]!.result;
   state.events.set(event.id, event);
   state.history.push(event);
   state.bytes += EVENT_OVERHEAD_BYTES + payload.byteLength;
+}
+
+function decodeDelivery(event: EventState, part: DeliveryPart, pieces: Pieces): Delivery {
+  return {
+    event,
+    listener: part.listener,
+    state: part.state,
+    dueAt: part.dueAt,
+    expiresAt: part.expiresAt,
+    grants: part.grants,
+    attempt: part.attempt,
+    attempts: part.attempts.map((attempt) => decodeAttempt(attempt, pieces)),
+    place: part.place,
+  };
+}
+
+function decodeAttempt(part: AttemptPart, pieces: Pieces): Attempt {
+  const { late } = part;
+  return {
+    grant: part.grant,
+    attempt: part.attempt,
+    token: part.token,
+    worker: part.worker,
+    grantedAt: part.grantedAt,
+    endedAt: part.endedAt,
+    end: part.end,
+    outcome: part.outcome,
+    reason: part.reason,
+    retryAt: part.retryAt,
+    fingerprint: part.fingerprint,
+    result: part.resultBytes === null ? null : pieces.next(part.resultBytes),
+    late: late && { at: late.at, fingerprint: late.fingerprint, payload: pieces.next(late.bytes) },
+  };
+}
+
+/** The bytes of an event, taken off from the front. */
+class Pieces {
+  #at = 0;
+
+  constructor(private readonly payload: Uint8Array) {}
+
+  next(bytes: number): Uint8Array {
+    this.#at += bytes;
+    return this.payload.subarray(this.#at - bytes, this.#at);
+  }
 }
 
 /** The entry that the delivery has in an index. */
