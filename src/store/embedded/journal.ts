@@ -185,7 +185,7 @@ export class Journal {
     await this.options.files.write(this.fd, [mark], this.#offset);
   }
 
-  /** Goes on in a new file with room for a group of `bytes`. All groups of this one are synced. */
+  /** Goes on in a new file with room for a group of `bytes`. */
   async #roll(bytes: number): Promise<void> {
     const { dir, files } = this.options;
     const number = this.#header.number + 1;
@@ -196,6 +196,8 @@ export class Journal {
       await files.close(next.fd);
       next = await this.#prepare(number, fileBytes);
     }
+    // The mark at its end is not synced yet, and in a file that another comes after nothing may be torn.
+    await files.sync(this.fd);
     await files.rename(this.#nextPath(), journalPath(dir, number));
     await files.syncFolder(dir);
     const closed = this.#header;
