@@ -24,6 +24,9 @@ export class Reply {
   }
 }
 
+/** Long enough that those who knock do not keep what they wait for from starting. */
+const REPEAT_AFTER_MS = 100;
+
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export class Api {
@@ -58,7 +61,7 @@ export class Api {
         if (call.signal?.aborted || !isBrokenConnection(error)) throw error;
       }
       onRepeat?.();
-      await delay(25);
+      await delay(REPEAT_AFTER_MS);
     }
   }
 

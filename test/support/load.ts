@@ -4,6 +4,7 @@
  * into a ledger; `verify` then asks the service about every single event.
  */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Api, type Reply } from './api.js';
 import { Ledger } from './ledger.js';
@@ -58,6 +59,8 @@ export class Load {
 
   constructor(private readonly options: LoadOptions) {
     this.#apis = options.urls.map((url) => new Api(url, 128));
+    // Every call under way listens to it.
+    setMaxListeners(0, this.#working.signal);
   }
 
   /** Starts everybody. */
