@@ -116,6 +116,9 @@ export class Leasing {
       if (result.leases.length === 0) continue;
       leases.push(...result.leases);
       for (const { event } of result.leases) bytesLeft -= event.envelope.byteLength;
+      // Leases under tokens that are not ours were given to the same call before. Whoever made it, and perhaps
+      // overtook us, may be at work: they are not ours to take back.
+      if (!command.tokens.includes(result.leases[0]!.token)) continue;
       undo.push({ call: wanted.call, claim: result.claim, leases: result.leases });
     }
     return leases.length > 0 ? { kind: 'leased', leases, undo } : NOTHING;
