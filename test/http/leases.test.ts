@@ -176,7 +176,11 @@ t.test('a lease that is handed back is leasable at once and does not count', asy
   const [again] = await lease(app);
   t.equal(again!.attempt, 1);
   await handBack(held!.token);
-  t.equal((await complete(app, again!, { outcome: 'success' })).statusCode, 200, 'the new lease is untouched');
+  t.equal(
+    (await complete(app, again!, { outcome: 'success' })).statusCode,
+    200,
+    'the new lease is untouched',
+  );
 });
 
 t.test('S4: the same completion is one completion with one answer, another is refused', async (t) => {
