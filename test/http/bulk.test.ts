@@ -1,3 +1,4 @@
+/** Many events in one request: JSON arrays, NDJSON and CloudEvents, each item judged by itself. */
 import t from 'tap';
 import { openApp, type TestApp } from '../support/app.js';
 import { CoreStore } from '../support/core-store.js';

@@ -1,3 +1,4 @@
+/** What is asked about events over HTTP: how they stand, waiting, responses, requests, attempts, lists, cancelling, the gateway. */
 import t from 'tap';
 import { openApp, type TestApp } from '../support/app.js';
 

@@ -1,3 +1,4 @@
+/** What listeners do over HTTP: leasing, waiting, repeating a lost call, extending, completing, handing back. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import t from 'tap';

@@ -1,3 +1,4 @@
+/** Submitting one event over HTTP: bodies byte for byte, names, headers, limits and idempotency keys. */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { InjectOptions } from 'fastify';
