@@ -34,6 +34,12 @@ interface Logged {
   readonly at: number;
 }
 
+/** A record of an event names the event's type too, so that whoever reads the log for one type need know no ids. */
+interface OfEvent extends Logged {
+  readonly id: string;
+  readonly type: string;
+}
+
 export interface TypeSet extends Logged {
   readonly op: 'typeSet';
   readonly type: string;
@@ -50,10 +56,8 @@ export interface IdempotencyClaim {
   readonly fingerprint: string;
 }
 
-export interface Accepted extends Logged {
+export interface Accepted extends OfEvent {
   readonly op: 'accepted';
-  readonly id: string;
-  readonly type: string;
   /** When the delivery may first be leased, ms since the epoch; equal to `at` without a delay. */
   readonly dueAt: number;
   readonly idempotency: (IdempotencyClaim & { readonly expiresAt: number }) | null;
@@ -61,7 +65,7 @@ export interface Accepted extends Logged {
   readonly payload: Uint8Array;
 }
 
-export interface Granted extends Logged, DeliveryRef {
+export interface Granted extends OfEvent, DeliveryRef {
   readonly op: 'granted';
   /** Counts leases that were not handed back: what people call the attempt. */
   readonly attempt: number;
@@ -75,11 +79,11 @@ export interface Granted extends Logged, DeliveryRef {
   readonly claim: number;
 }
 
-export interface HandedBack extends Logged, DeliveryRef {
+export interface HandedBack extends OfEvent, DeliveryRef {
   readonly op: 'handedBack';
 }
 
-export interface Retried extends Logged, DeliveryRef {
+export interface Retried extends OfEvent, DeliveryRef {
   readonly op: 'retried';
   readonly why: 'expired' | 'failed';
   /** When the delivery may be leased again, ms since the epoch. */
@@ -89,7 +93,7 @@ export interface Retried extends Logged, DeliveryRef {
   readonly payload: Uint8Array | null;
 }
 
-export interface Completed extends Logged, DeliveryRef {
+export interface Completed extends OfEvent, DeliveryRef {
   readonly op: 'completed';
   readonly outcome: Outcome;
   /** Null with `success`. */
@@ -99,25 +103,23 @@ export interface Completed extends Logged, DeliveryRef {
 }
 
 /** The attempts ran out: by a lease that expired or by a failure that asked to be retried. */
-export interface Dead extends Logged, DeliveryRef {
+export interface Dead extends OfEvent, DeliveryRef {
   readonly op: 'dead';
   readonly why: 'expired' | 'failed';
   readonly fingerprint: string | null;
   readonly payload: Uint8Array | null;
 }
 
-export interface CancelRequested extends Logged {
+export interface CancelRequested extends OfEvent {
   readonly op: 'cancelRequested';
-  readonly id: string;
 }
 
-export interface Cancelled extends Logged {
+export interface Cancelled extends OfEvent {
   readonly op: 'cancelled';
-  readonly id: string;
 }
 
 /** A completion that came after its lease was lost: changes nothing, kept for people to see. */
-export interface Late extends Logged, DeliveryRef {
+export interface Late extends OfEvent, DeliveryRef {
   readonly op: 'late';
   readonly fingerprint: string;
   readonly payload: Uint8Array;

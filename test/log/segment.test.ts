@@ -114,6 +114,7 @@ t.test('in a line', async (t) => {
       pos: { view: 1, n: 1 },
       at: 1,
       id: 'x',
+      type: 'mail',
       listener: 0,
       grant: 1,
       why: 'expired',
@@ -323,6 +324,7 @@ t.test('a completion’s result stands in its line as people look for it', (t) =
     pos: { view: 2, n: 9 },
     at: 5,
     id: 'e',
+    type: 'mail',
     listener: 0,
     grant: 1,
     outcome: 'success',
@@ -332,7 +334,7 @@ t.test('a completion’s result stands in its line as people look for it', (t) =
   };
   t.equal(
     encodeRecord(completed),
-    '{"pos":"2-9","at":5,"op":"completed","id":"e","listener":0,"grant":1,"outcome":"success","reason":null,' +
+    '{"pos":"2-9","at":5,"op":"completed","id":"e","type":"mail","listener":0,"grant":1,"outcome":"success","reason":null,' +
       '"fingerprint":"f","result":{"outcome":"success","response":{"status":200},"errors":[],"body":"pong"}}',
   );
   t.end();

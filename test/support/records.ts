@@ -56,7 +56,8 @@ const payload = fc
   )
   .map(([head, bytes]): Uint8Array => pack(head, bytes));
 
-const delivery = { id: text, listener: count, grant: count };
+const ofEvent = { id: text, type: text };
+const delivery = { ...ofEvent, listener: count, grant: count };
 const maybeResult = { fingerprint: fc.option(text), payload: fc.option(payload) };
 const why = fc.constantFrom('expired' as const, 'failed' as const);
 
@@ -109,8 +110,8 @@ const unplaced: fc.Arbitrary<Omit<LogRecord, 'pos'>> = fc.oneof(
     payload,
   }),
   plain({ op: fc.constant('dead' as const), at: count, ...delivery, why, ...maybeResult }),
-  plain({ op: fc.constant('cancelRequested' as const), at: count, id: text }),
-  plain({ op: fc.constant('cancelled' as const), at: count, id: text }),
+  plain({ op: fc.constant('cancelRequested' as const), at: count, ...ofEvent }),
+  plain({ op: fc.constant('cancelled' as const), at: count, ...ofEvent }),
   plain({ op: fc.constant('late' as const), at: count, ...delivery, fingerprint: text, payload }),
 );
 

@@ -23,7 +23,8 @@ export function decideComplete(
   return { records: recorder.records, result: answer(found.delivery, ending) };
 }
 
-type Ending = Omit<Completed, 'pos' | 'at'> | Omit<Retried, 'pos' | 'at'> | Omit<Dead, 'pos' | 'at'>;
+type Placed = 'pos' | 'at' | 'type';
+type Ending = Omit<Completed, Placed> | Omit<Retried, Placed> | Omit<Dead, Placed>;
 
 function endingOf(state: PartitionState, delivery: Delivery, command: CompleteCommand, now: number): Ending {
   const { event, listener, grants: grant } = delivery;

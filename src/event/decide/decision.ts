@@ -1,5 +1,5 @@
 /** What a decision is made of: the records that must be applied, in order, and the answer to the caller. */
-import type { LogRecord, Position, StoreRecord } from '../record.js';
+import type { Accepted, LogRecord, Position, StoreRecord, TypeSet } from '../record.js';
 import type { PartitionState } from '../state.js';
 
 export interface Decision<Result> {
@@ -11,7 +11,12 @@ export function refuse<Result>(result: Result): Decision<Result> {
   return { records: [], result };
 }
 
-type Unplaced<R> = R extends LogRecord ? Omit<R, 'pos' | 'at'> : never;
+/** What a decision says of a record; the type of a known event is found by its id. */
+type Unplaced<R> = R extends Accepted | TypeSet
+  ? Omit<R, 'pos' | 'at'>
+  : R extends LogRecord
+    ? Omit<R, 'pos' | 'at' | 'type'>
+    : never;
 
 /** Collects the records of one decision and gives them their places in the log. */
 export class Recorder {
@@ -23,7 +28,8 @@ export class Recorder {
   ) {}
 
   add(record: Unplaced<LogRecord>): void {
-    this.records.push({ ...record, pos: this.nextPosition(), at: this.now } as LogRecord);
+    const type = 'type' in record ? record.type : this.state.events.get(record.id)!.type.name;
+    this.records.push({ ...record, type, pos: this.nextPosition(), at: this.now } as LogRecord);
   }
 
   nextPosition(): Position {

@@ -18,6 +18,7 @@ export type Entry =
       'G',
       at: number,
       id: string,
+      ordinal: number,
       listener: number,
       grant: number,
       attempt: number,
@@ -27,11 +28,12 @@ export type Entry =
       call: string,
       claim: number,
     ]
-  | readonly ['H', at: number, id: string, listener: number, grant: number]
+  | readonly ['H', at: number, id: string, ordinal: number, listener: number, grant: number]
   | readonly [
       'R',
       at: number,
       id: string,
+      ordinal: number,
       listener: number,
       grant: number,
       why: number,
@@ -42,6 +44,7 @@ export type Entry =
       'C',
       at: number,
       id: string,
+      ordinal: number,
       listener: number,
       grant: number,
       outcome: number,
@@ -52,13 +55,22 @@ export type Entry =
       'D',
       at: number,
       id: string,
+      ordinal: number,
       listener: number,
       grant: number,
       why: number,
       fingerprint: string | false,
     ]
-  | readonly ['L', at: number, id: string, listener: number, grant: number, fingerprint: string]
-  | readonly ['Q' | 'X', at: number, id: string];
+  | readonly [
+      'L',
+      at: number,
+      id: string,
+      ordinal: number,
+      listener: number,
+      grant: number,
+      fingerprint: string,
+    ]
+  | readonly ['Q' | 'X', at: number, id: string, ordinal: number];
 
 const WHY = ['expired', 'failed'] as const;
 
@@ -76,48 +88,48 @@ export function readRecord(
   const pos = parsePosition(position);
   if (!pos) throw new Error(`not a position: ${position}`);
   const at = entry[1];
+  if (entry[0] === 'T') return { op: 'typeSet', pos, at, type: entry[2], ordinal: entry[3], version: 0 };
+  const [, , id, ordinal] = entry;
+  const of = { pos, at, id, type: typeName(ordinal) };
   switch (entry[0]) {
-    case 'T':
-      return { op: 'typeSet', pos, at, type: entry[2], ordinal: entry[3], version: 0 };
     case 'A': {
-      const [, , id, ordinal, dueAt, scope, fingerprint] = entry;
+      const [, , , , dueAt, scope, fingerprint] = entry;
       const claim =
         scope === undefined || fingerprint === undefined
           ? null
           : { scope, fingerprint, expiresAt: idempotencyExpiresAt(at) };
-      const type = typeName(ordinal);
-      return { op: 'accepted', pos, at, id, type, dueAt, idempotency: claim, payload: need(body, position) };
+      return { op: 'accepted', ...of, dueAt, idempotency: claim, payload: need(body, position) };
     }
     case 'G': {
-      const [, , id, listener, grant, attempt, token, worker, expiresAt, call, claim] = entry;
+      const [, , , , listener, grant, attempt, token, worker, expiresAt, call, claim] = entry;
       const lease = { token, worker: worker === false ? null : worker, expiresAt, call, claim };
-      return { op: 'granted', pos, at, id, listener, grant, attempt, ...lease };
+      return { op: 'granted', ...of, listener, grant, attempt, ...lease };
     }
     case 'H':
-      return { op: 'handedBack', pos, at, id: entry[2], listener: entry[3], grant: entry[4] };
+      return { op: 'handedBack', ...of, listener: entry[4], grant: entry[5] };
     case 'R': {
-      const [, , id, listener, grant, why, dueAt, print] = entry;
+      const [, , , , listener, grant, why, dueAt, print] = entry;
       const ended = { why: WHY[why]!, dueAt, ...completion(print, body, position) };
-      return { op: 'retried', pos, at, id, listener, grant, ...ended };
+      return { op: 'retried', ...of, listener, grant, ...ended };
     }
     case 'C': {
-      const [, , id, listener, grant, outcome, reason, fingerprint] = entry;
+      const [, , , , listener, grant, outcome, reason, fingerprint] = entry;
       const said = { outcome: outcomeOf(outcome) as Outcome, reason: reasonOf(reason), fingerprint };
-      return { op: 'completed', pos, at, id, listener, grant, ...said, payload: need(body, position) };
+      return { op: 'completed', ...of, listener, grant, ...said, payload: need(body, position) };
     }
     case 'D': {
-      const [, , id, listener, grant, why, print] = entry;
+      const [, , , , listener, grant, why, print] = entry;
       const ended = { why: WHY[why]!, ...completion(print, body, position) };
-      return { op: 'dead', pos, at, id, listener, grant, ...ended };
+      return { op: 'dead', ...of, listener, grant, ...ended };
     }
     case 'L': {
-      const [, , id, listener, grant, fingerprint] = entry;
-      return { op: 'late', pos, at, id, listener, grant, fingerprint, payload: need(body, position) };
+      const [, , , , listener, grant, fingerprint] = entry;
+      return { op: 'late', ...of, listener, grant, fingerprint, payload: need(body, position) };
     }
     case 'Q':
-      return { op: 'cancelRequested', pos, at, id: entry[2] };
+      return { op: 'cancelRequested', ...of };
     case 'X':
-      return { op: 'cancelled', pos, at, id: entry[2] };
+      return { op: 'cancelled', ...of };
   }
 }
 

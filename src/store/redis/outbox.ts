@@ -37,7 +37,7 @@ export async function readOutbox(
     if (!last || (chunk.length < wanted && whole)) break;
     from = `(${last.position}`;
   }
-  await partition.learnNames(found.flatMap(({ entry }) => (entry[0] === 'A' ? [entry[3]] : [])));
+  await partition.learnNames(found.flatMap(({ entry }) => (entry[0] === 'T' ? [] : [entry[3]])));
   return found.map(({ position, entry, body }) =>
     readRecord(position, entry, body, (ordinal) => partition.nameOf(ordinal)),
   );

@@ -31,7 +31,7 @@ for index, delivery in ipairs(state[DELIVERIES]) do
 end
 if held > 0 then
   if state[CANCEL_REQUESTED] == 0 then
-    record('Q', now, id)
+    record('Q', now, id, state[TYPE])
     state[CANCEL_REQUESTED] = 1
     state[VERSION] = state[VERSION] + 1
     saveState(id, state)

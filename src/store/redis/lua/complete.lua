@@ -35,7 +35,7 @@ local function keepLate(item, state, delivery, attempt)
   end
   local own = attempt[TOKEN] == item.token and attempt[LATE_AT] == 0
   if own then
-    record('L', now, id, listener, attempt[GRANT], item.fingerprint)
+    record('L', now, id, state[TYPE], listener, attempt[GRANT], item.fingerprint)
     redis.call('HSET', RESULTS, id .. '.' .. listener .. '.' .. attempt[GRANT] .. '.late', item.result)
     attempt[LATE_AT] = now
     state[VERSION] = state[VERSION] + 1
@@ -48,7 +48,7 @@ local function keepLate(item, state, delivery, attempt)
 end
 
 local function finish(item, state, delivery, attempt, outcome, reason)
-  record('C', now, item.id, item.listener, attempt[GRANT], outcome, reason, item.fingerprint)
+  record('C', now, item.id, state[TYPE], item.listener, attempt[GRANT], outcome, reason, item.fingerprint)
   endAttempt(item.id, state, item.listener, attempt, COMPLETED)
   attempt[END_OUTCOME] = outcome
   attempt[END_REASON] = reason
@@ -58,7 +58,7 @@ local function finish(item, state, delivery, attempt, outcome, reason)
 end
 
 local function die(item, state, delivery, attempt)
-  record('D', now, item.id, item.listener, attempt[GRANT], 1, item.fingerprint)
+  record('D', now, item.id, state[TYPE], item.listener, attempt[GRANT], 1, item.fingerprint)
   endAttempt(item.id, state, item.listener, attempt, DEAD)
   delivery[STATE] = ENDED
   completeEvent(state, FAIL, BY_ATTEMPTS)
@@ -70,7 +70,7 @@ local function retry(item, state, delivery, attempt)
   if item.retry == 'policy' then
     waitMs = backoffMs(item.id, state, item.listener, delivery)
   end
-  record('R', now, item.id, item.listener, attempt[GRANT], 1, now + waitMs, item.fingerprint)
+  record('R', now, item.id, state[TYPE], item.listener, attempt[GRANT], 1, now + waitMs, item.fingerprint)
   endAttempt(item.id, state, item.listener, attempt, RETRIED)
   attempt[RETRY_AT] = now + waitMs
   waitUntil(item.id, state, item.listener, delivery, now + waitMs, item.queue)

@@ -190,7 +190,9 @@ for index, each in ipairs(taken) do
     state[STARTED_AT] = now
   end
   state[VERSION] = state[VERSION] + 1
-  record('G', now, id, listener, delivery[GRANTS], delivery[ATTEMPT], token, WORKER, expiresAt, CALL, claim)
+  record(
+    'G', now, id, state[TYPE], listener, delivery[GRANTS], delivery[ATTEMPT], token, WORKER, expiresAt, CALL, claim
+  )
   states[#states + 1] = id
   states[#states + 1] = cjson.encode(state)
   ends[#ends + 1] = expiresAt

@@ -22,7 +22,7 @@ local function bodyOf(text)
   if not entry[#entry] then
     return false
   end
-  local field = id .. '.' .. entry[4] .. '.' .. entry[5]
+  local field = id .. '.' .. entry[5] .. '.' .. entry[6]
   return redis.call('HGET', RESULTS, op == 'L' and field .. '.late' or field)
 end
 

@@ -79,7 +79,7 @@ end
 
 -- Ends an event that nobody holds; its attempts have ended.
 local function cancelEvent(id, state)
-  record('X', now, id)
+  record('X', now, id, state[TYPE])
   for listener, delivery in ipairs(state[DELIVERIES]) do
     delivery[STATE] = ENDED
     redis.call('ZREM', DELAYED, memberOf(id, state, listener - 1))
@@ -97,16 +97,16 @@ local function expireLease(id, state, listener, delivery, queue, cancelling)
   endAttempt(id, state, listener, attempt, EXPIRED)
   if state[CANCEL_REQUESTED] == 1 then
     attempt[RETRY_AT] = now
-    record('R', now, id, listener, grant, 0, now, false)
+    record('R', now, id, state[TYPE], listener, grant, 0, now, false)
     cancelEvent(id, state)
   elseif delivery[ATTEMPT] >= ATTEMPTS_MAX then
-    record('D', now, id, listener, grant, 0, false)
+    record('D', now, id, state[TYPE], listener, grant, 0, false)
     delivery[STATE] = ENDED
     completeEvent(state, FAIL, BY_ATTEMPTS)
   else
     local dueAt = now + backoffMs(id, state, listener, delivery)
     attempt[RETRY_AT] = dueAt
-    record('R', now, id, listener, grant, 0, dueAt, false)
+    record('R', now, id, state[TYPE], listener, grant, 0, dueAt, false)
     if cancelling then
       cancelEvent(id, state)
     else
@@ -117,7 +117,7 @@ end
 
 -- Gives a lease up, uncounted. Saves.
 local function handBack(id, state, listener, delivery, attempt, queue)
-  record('H', now, id, listener, attempt[GRANT])
+  record('H', now, id, state[TYPE], listener, attempt[GRANT])
   endAttempt(id, state, listener, attempt, HANDED_BACK)
   delivery[ATTEMPT] = delivery[ATTEMPT] - 1
   if state[CANCEL_REQUESTED] == 1 then
