@@ -6,10 +6,11 @@ import type { Logger } from 'pino';
 import type { TSchema } from 'typebox';
 import type { Config } from './config.js';
 import { ClockworkError } from './errors.js';
-import type { Health, HttpContext } from './http/context.js';
+import type { Health, HttpContext, MetricsPage } from './http/context.js';
 import { corsOptions } from './http/cross-origin.js';
 import { refuseExpectation, replyWithError } from './http/error-reply.js';
 import { checkHeaders, secretHeaders } from './http/head.js';
+import { type HttpMeter, measureRoutes, unmatchedMeter } from './http/measure.js';
 import { describeRoutes } from './http/openapi.js';
 import { checkerOfQuery } from './http/read-json.js';
 import { attemptRoutes } from './http/routes/attempts.js';
@@ -18,6 +19,7 @@ import { eventRoutes } from './http/routes/events.js';
 import { gatewayRoutes } from './http/routes/gateway.js';
 import { healthRoutes } from './http/routes/health.js';
 import { leaseRoutes } from './http/routes/leases.js';
+import { metricsRoutes } from './http/routes/metrics.js';
 import { submitRoutes } from './http/routes/submit.js';
 import type { App } from './http/routing.js';
 import { SHARED } from './http/schemas/output.js';
@@ -33,17 +35,25 @@ export interface AppDeps {
   readonly logger: Logger;
   /** How store and log are, for `/readyz`. */
   readonly health: () => Promise<Health>;
+  readonly metrics: MetricsPage & { readonly http: HttpMeter };
 }
 
 /** Closing it answers what is under way; stop the queue first, so that calls that wait are answered at once. */
-export async function buildApp({ queue, config, logger, health }: AppDeps): Promise<FastifyInstance> {
+export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
+  const { queue, config, logger, health, metrics } = deps;
   const app = fastify(
     serverOptions(config, logger),
   ).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
-  const context: HttpContext = { queue, config, secretHeaders: secretHeaders(config.redactHeaders), health };
+  const context: HttpContext = {
+    queue,
+    config,
+    secretHeaders: secretHeaders(config.redactHeaders),
+    health,
+    metrics,
+  };
 
   readBodiesAsBytes(app);
-  answerErrors(app);
+  answerErrors(app, metrics.http);
   guardRequests(app, config);
   app.setValidatorCompiler(({ schema, httpPart }) => validatorOf(schema as TSchema, httpPart));
   app.setSerializerCompiler(() => JSON.stringify);
@@ -62,6 +72,7 @@ function routes(app: App, context: HttpContext): void {
   leaseRoutes(app, context);
   attemptRoutes(app, context);
   healthRoutes(app, context);
+  metricsRoutes(app, context);
   docsRoutes(app);
 }
 
@@ -71,11 +82,16 @@ function readBodiesAsBytes(app: App): void {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 }
 
-function answerErrors(app: App): void {
+function answerErrors(app: App, meter: HttpMeter): void {
   const table = new RouteTable();
   app.addHook('onRoute', ({ url, method }) => table.add(url, method));
   app.setErrorHandler((error, request, reply) => replyWithError(error, request, reply));
-  app.setNotFoundHandler((request, reply) => replyUnmatched(table, request, reply));
+  measureRoutes(app, meter);
+  const measureUnmatched = unmatchedMeter(meter);
+  app.setNotFoundHandler((request, reply) => {
+    replyUnmatched(table, request, reply);
+    measureUnmatched(request, reply);
+  });
   app.server.on('checkExpectation', refuseExpectation);
 }
 

@@ -17,6 +17,7 @@ import type { Policy } from './event/policy.js';
 import type { Limits } from './event/state.js';
 import { Archiving } from './maintenance/archiving.js';
 import { Reaper } from './maintenance/reaper.js';
+import { Metrics } from './metrics/metrics.js';
 import { Queue } from './queue/queue.js';
 import { EmbeddedStore } from './store/embedded/embedded.js';
 import { RedisStore } from './store/redis/redis-store.js';
@@ -65,7 +66,10 @@ async function start(
 ): Promise<void> {
   const store = await openStore(config, logger, signal);
   stops.push(() => store.close());
-  const blobs = openBlobs(config);
+  const metrics = new Metrics();
+  metrics.watchProcess();
+  metrics.store.watch(store);
+  const blobs = metrics.logRequests.around(openBlobs(config));
   stops.push(() => blobs.close());
 
   const writer = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
@@ -79,11 +83,13 @@ async function start(
       flushMs: ARCHIVE_FLUSH_MS,
     },
     logger,
+    metrics.archive.count,
   );
+  metrics.archive.watch(() => archiving.status());
   archiving.start();
   stops.push(() => archiving.stop());
 
-  const reaper = new Reaper(store, REAPER, logger);
+  const reaper = new Reaper(store, REAPER, logger, metrics.queue.countExpired);
   reaper.start();
   stops.push(() => reaper.stop());
 
@@ -91,11 +97,14 @@ async function start(
     leaseReplyBytesMax: config.leaseBytesMax,
     waitersMax: config.waitersMax,
     slowLookMs: SLOW_LOOK_MS,
+    count: metrics.queue.count,
   });
+  metrics.queue.watchWaiting(() => queue.waiting);
   const app = await buildApp({
     queue,
     config,
     logger,
+    metrics,
     health: async () => ({ store: await queue.health(), log: logHealth(config, blobs, archiving) }),
   });
   stops.push(() => closeApp(app, queue));

@@ -14,12 +14,19 @@ export interface Health {
   };
 }
 
+/** The metrics of the process as a page for Prometheus. */
+export interface MetricsPage {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
 export interface HttpContext {
   readonly queue: Queue;
   readonly config: Config;
   /** Request headers to redact, in lower case. */
   readonly secretHeaders: ReadonlySet<string>;
   readonly health: () => Promise<Health>;
+  readonly metrics: MetricsPage;
 }
 
 /** Who asks, while nobody is asked to say so. */

@@ -30,6 +30,8 @@ export class Archiving {
     private readonly blobs: BlobStore,
     private readonly options: ArchivingOptions,
     private readonly logger: Logger,
+    /** Told what the archivers report, for metrics. */
+    private readonly onEvent: (partition: number, event: ArchiverEvent) => void = () => undefined,
   ) {}
 
   /** Begins in the background; a second call does nothing. */
@@ -102,6 +104,7 @@ export class Archiving {
   }
 
   #report(partition: number, event: ArchiverEvent): void {
+    this.onEvent(partition, event);
     const { kind, ...about } = event;
     const logged = { partition, ...about };
     switch (event.kind) {

@@ -23,6 +23,8 @@ export class Reaper {
     private readonly store: Store,
     private readonly options: ReaperOptions,
     private readonly logger: Logger,
+    /** Told how many leases were ended, for metrics. */
+    private readonly onExpired: (leases: number) => void = () => undefined,
   ) {}
 
   /** May be called again; so may `stop`. */
@@ -55,6 +57,7 @@ export class Reaper {
     for (;;) {
       const { expired, more } = await this.store.expire(partition, this.options.batch);
       total += expired;
+      this.onExpired(expired);
       if (!more || this.#stopping) break;
     }
     if (total > 0) this.logger.info({ partition, expired: total }, 'leases expired');

@@ -18,6 +18,7 @@ import type {
 } from '../event/command.js';
 import type { Durable, Store, StoreHealth, Wake } from '../store/store.js';
 import { type LeaseAnswer, type LeaseRequest, Leasing, type NextRequest } from './leasing.js';
+import { type Count, countNothing, endOf } from './meter.js';
 import { type Submission, type SubmitResult, submit } from './submit.js';
 import { eventTopic, queueTopic } from './topic.js';
 import { Waiting } from './waiting.js';
@@ -29,6 +30,8 @@ export interface QueueOptions {
   readonly waitersMax: number;
   /** How often waiting calls look without having been woken. */
   readonly slowLookMs: number;
+  /** Told how operations ended; left out, nobody counts. */
+  readonly count?: Count;
 }
 
 export interface EventWait {
@@ -42,6 +45,7 @@ export class Queue {
   readonly #waiting: Waiting;
   readonly #leasing: Leasing;
   readonly #unsubscribe: () => void;
+  readonly #count: Count;
   #durable: Durable = 'memory';
 
   constructor(
@@ -50,12 +54,15 @@ export class Queue {
   ) {
     this.#waiting = new Waiting({ sleepersMax: options.waitersMax, slowLookMs: options.slowLookMs });
     this.#leasing = new Leasing(store, this.#waiting, options.leaseReplyBytesMax);
+    this.#count = options.count ?? countNothing;
     this.#unsubscribe = store.onWake((wake) => this.#wake(wake));
   }
 
   /** Results in the order of the submissions; a refused one does not sink the others. */
-  submit(submissions: readonly Submission[], caller: string): Promise<SubmitResult[]> {
-    return submit(this.store, submissions, caller);
+  async submit(submissions: readonly Submission[], caller: string): Promise<SubmitResult[]> {
+    const results = await submit(this.store, submissions, caller);
+    for (const { kind } of results) this.#count('submit', kind, 1);
+    return results;
   }
 
   read(id: string): Promise<EventView | null> {
@@ -97,35 +104,44 @@ export class Queue {
     return this.store.list(query);
   }
 
-  cancel(id: string): Promise<CancelResult> {
-    return this.store.cancel(id);
+  async cancel(id: string): Promise<CancelResult> {
+    const result = await this.store.cancel(id);
+    this.#count('cancel', result.kind, 1);
+    return result;
   }
 
-  lease(request: LeaseRequest): Promise<LeaseAnswer> {
-    return this.#leasing.lease(request);
+  async lease(request: LeaseRequest): Promise<LeaseAnswer> {
+    return this.#leased(await this.#leasing.lease(request));
   }
 
   /** Leases for the `next` of a completion: of the same type and listener, without waiting. */
-  leaseNext(request: NextRequest): Promise<LeaseAnswer> {
-    return this.#leasing.leaseNext(request);
+  async leaseNext(request: NextRequest): Promise<LeaseAnswer> {
+    return this.#leased(await this.#leasing.leaseNext(request));
   }
 
   /** The answer with these leases could not be written: they go back, unless a repeat has taken them over. */
   async abandon(undo: readonly AbandonCommand[]): Promise<void> {
-    await Promise.all(undo.map((command) => this.store.abandon(command)));
+    const results = await Promise.all(undo.map((command) => this.store.abandon(command)));
+    for (const { handedBack } of results) this.#count('handBack', 'abandoned', handedBack);
   }
 
-  extend(command: ExtendCommand): Promise<ExtendResult> {
-    return this.store.extend(command);
+  async extend(command: ExtendCommand): Promise<ExtendResult> {
+    const result = await this.store.extend(command);
+    this.#count('extend', result.kind, 1);
+    return result;
   }
 
   /** Results in the order of the commands. */
-  complete(commands: readonly CompleteCommand[]): Promise<CompleteResult[]> {
-    return this.store.complete(commands);
+  async complete(commands: readonly CompleteCommand[]): Promise<CompleteResult[]> {
+    const results = await this.store.complete(commands);
+    for (const result of results) this.#count('complete', endOf(result), 1);
+    return results;
   }
 
-  handBack(command: HandBackCommand): Promise<HandBackResult> {
-    return this.store.handBack(command);
+  async handBack(command: HandBackCommand): Promise<HandBackResult> {
+    const result = await this.store.handBack(command);
+    this.#count('handBack', result.kind, 1);
+    return result;
   }
 
   /** What a receipt given now may promise, as last seen by `health`. */
@@ -144,10 +160,20 @@ export class Queue {
     return this.#waiting.hasRoom;
   }
 
+  /** Calls that wait. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** Answers every waiting call with what there is; later calls do not wait. */
   stop(): void {
     this.#unsubscribe();
     this.#waiting.stop();
+  }
+
+  #leased(answer: LeaseAnswer): LeaseAnswer {
+    if (answer.kind === 'leased') this.#count('lease', 'leased', answer.leases.length);
+    return answer;
   }
 
   #wake(wake: Wake): void {

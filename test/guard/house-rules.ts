@@ -26,6 +26,7 @@ type Part =
   | 'log'
   | 'http'
   | 'maintenance'
+  | 'metrics'
   | 'app'
   | 'main'
   | 'sdk'
@@ -47,8 +48,9 @@ const MAY_IMPORT: Record<string, readonly Part[]> = {
   log: [...CORE, 'config'],
   http: [...CORE, 'config', 'queue', 'log'],
   maintenance: [...CORE, 'config', 'queue', 'log'],
+  metrics: [...CORE, 'queue', 'log', 'http'],
   app: [...CORE, 'config', 'queue', 'log', 'http', 'maintenance'],
-  main: [...CORE, 'config', 'queue', 'log', 'http', 'maintenance', 'app'],
+  main: [...CORE, 'config', 'queue', 'log', 'http', 'maintenance', 'metrics', 'app'],
   sdk: [],
   cli: ['sdk', 'log'],
   dashboard: [],
@@ -63,6 +65,8 @@ const PACKAGE_HOMES: readonly { name: RegExp; home: RegExp; said: string }[] = [
     home: /^src\/(http\/|app\.ts$|main\.ts$)/,
     said: 'Fastify stands only in src/http, src/app.ts and src/main.ts',
   },
+  { name: /^prom-client$/, home: /^src\/metrics\//, said: 'prom-client stands only in src/metrics' },
+  { name: /^commander$/, home: /^src\/cli\//, said: 'commander stands only in src/cli' },
 ];
 
 /** The core decides from what it is given: it has no clock, no chance and no way out of the process. */

@@ -5,6 +5,7 @@ import type { Test } from 'tap';
 import { buildApp } from '../../src/app.js';
 import { type Config, readConfig } from '../../src/config.js';
 import { makeLogger } from '../../src/http/logger.js';
+import { Metrics } from '../../src/metrics/metrics.js';
 import { Queue } from '../../src/queue/queue.js';
 import { type Contract, ContractCheck } from './contract.js';
 import { CoreStore } from './core-store.js';
@@ -34,12 +35,17 @@ export async function openApp(t: Test, settings: AppSettings = {}): Promise<Test
   const config = { ...readConfig(settings.env ?? {}), ...settings.config };
   const store = settings.store ?? new CoreStore();
   const { leaseBytesMax: leaseReplyBytesMax, waitersMax } = config;
-  const queue = new Queue(store, { leaseReplyBytesMax, waitersMax, slowLookMs: 60_000 });
+  const metrics = new Metrics();
+  metrics.store.watch(store);
+  const { count } = metrics.queue;
+  const queue = new Queue(store, { leaseReplyBytesMax, waitersMax, slowLookMs: 60_000, count });
+  metrics.queue.watchWaiting(() => queue.waiting);
   const { onLog } = settings;
   const app = await buildApp({
     queue,
     config,
     logger: onLog ? makeLogger(config, { write: onLog }) : pino({ level: 'silent' }),
+    metrics,
     health: async () => ({
       store: await store.health(),
       log: { description: 'none', ready: true, notes: [] },

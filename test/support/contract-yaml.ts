@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import { type AppDeps, buildApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
+import { Metrics } from '../../src/metrics/metrics.js';
 
 /** An application whose routes nobody may call: for looking at them. */
 export async function unusedApp(): Promise<Awaited<ReturnType<typeof buildApp>>> {
@@ -9,6 +10,7 @@ export async function unusedApp(): Promise<Awaited<ReturnType<typeof buildApp>>>
     queue: {} as AppDeps['queue'],
     config: readConfig({}),
     logger: pino({ level: 'silent' }),
+    metrics: new Metrics(),
     health: () => Promise.reject(new Error('nothing to ask')),
   });
   await app.ready();

@@ -62,6 +62,18 @@ export const readyzSchema = {
   },
 };
 
+export const metricsSchema = {
+  operationId: 'metrics',
+  summary: 'Metrics for Prometheus',
+  description:
+    'In the text format. While the store is out of reach, what it holds is left out and `clockwork_store_up` is 0.',
+  tags,
+  response: {
+    200: { description: 'The metrics.', content: { 'text/plain': { schema: Type.String() } } },
+    ...problems(),
+  },
+};
+
 export const openapiSchema = {
   operationId: 'openapi',
   summary: 'This contract',
