@@ -146,6 +146,14 @@ const FORBIDDEN: Record<string, { files: SourceFile[]; said: RegExp }> = {
     files: [file('src/queue/queue.ts', "import type { FastifyInstance } from 'fastify';")],
     said: /Fastify stands only/,
   },
+  'a route counts by itself': {
+    files: [file('src/http/routes/metrics.ts', "import '../../metrics/metrics.js';")],
+    said: /http may not import metrics/,
+  },
+  'prom-client outside its folder': {
+    files: [file('src/queue/meter.ts', "import { Counter } from 'prom-client';")],
+    said: /prom-client stands only/,
+  },
   'the SDK looks inside': {
     files: [file('src/sdk/client.ts', "import '../event/id.js';")],
     said: /sdk may not import event/,
