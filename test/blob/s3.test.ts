@@ -148,7 +148,7 @@ t.test('a server that misbehaves', async (t) => {
         key: 'x',
         message: /no answer within 150 ms/,
       });
-      t.equal(await impatient.putIfAbsent('x', Buffer.from('1')), 'exists');
+      t.equal(await blobs.putIfAbsent('x', Buffer.from('1')), 'exists');
     },
   );
 

@@ -19,8 +19,9 @@ import { MemoryOutbox } from '../support/memory-outbox.js';
 import { acceptedRecord, acceptedRecords } from '../support/records.js';
 import { TestS3Server } from '../support/s3-server.js';
 
-/** Real time, only where a server keeps silent. */
-const REQUEST_TIMEOUT_MS = 100;
+/** Real time. */
+const PATIENT_MS = 30_000;
+const IMPATIENT_MS = 200;
 
 process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
 process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test';
@@ -167,14 +168,18 @@ t.test('beginning again', async (t) => {
 t.test('a server that misbehaves', async (t) => {
   const server = await TestS3Server.start();
   t.teardown(() => server.stop());
-  const blobs = new S3BlobStore({
-    bucket: 'test',
-    prefix: '',
-    endpoint: server.endpoint,
-    forcePathStyle: true,
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  });
-  t.teardown(() => blobs.close());
+  const open = (requestTimeoutMs: number) =>
+    new S3BlobStore({
+      bucket: 'test',
+      prefix: '',
+      endpoint: server.endpoint,
+      forcePathStyle: true,
+      requestTimeoutMs,
+    });
+  const blobs = open(PATIENT_MS);
+  // Only where the server keeps silent: on a busy machine an honest answer may take longer than this.
+  const impatient = open(IMPATIENT_MS);
+  t.teardown(() => Promise.all([blobs.close(), impatient.close()]));
   t.beforeEach(() => {
     server.misbehave = () => null;
     server.buckets.get('test')?.clear();
@@ -197,12 +202,14 @@ t.test('a server that misbehaves', async (t) => {
   for (const [title, faults] of troubles) {
     await t.test(`${title}: the same segment is sent again, and is in the log once`, async (t) => {
       server.failNext('put', ...faults);
-      const { bench, outbox } = startArchiver(t, records, { blobs });
+      const silent = faults.some(({ kind }) => kind === 'silence');
+      const { bench, outbox } = startArchiver(t, records, { blobs: silent ? impatient : blobs });
       await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
       const [segment, ...others] = await segmentsOf(blobs);
       t.same(others, []);
       t.same(positionsOf(segment?.records ?? []), positionsOf(records));
-      t.equal(bench.of('failed').length, faults.length);
+      const failures = bench.of('failed').length;
+      t.ok(silent ? failures >= faults.length : failures === faults.length, `${failures} failures`);
       t.equal(bench.of('overtaken').length, 0, 'it knows its own');
       t.same(outbox.archived, { pos: { view: 1, n: 3 }, slot: 1 });
       t.same(outbox.records, []);
@@ -215,7 +222,7 @@ t.test('a server that misbehaves', async (t) => {
       arrive = resolve;
     });
     server.failNext('put', { kind: 'silence', until: late });
-    const { bench, outbox } = startArchiver(t, records, { blobs });
+    const { bench, outbox } = startArchiver(t, records, { blobs: impatient });
     await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
     const before = server.buckets.get('test')?.get(slotKey(0, 1))?.etag;
     arrive();
@@ -233,9 +240,9 @@ t.test('a server that misbehaves', async (t) => {
       let reads = 0;
       const putFault = server.misbehave;
       server.misbehave = (call) => (call.operation === 'get' ? (answers[reads++] ?? null) : putFault(call));
-      const { bench } = startArchiver(t, records, { blobs });
+      const { bench } = startArchiver(t, records, { blobs: impatient });
       await bench.goOnUntil('archived', () => bench.of('archived').length > 0);
-      t.equal(reads, 3);
+      t.ok(reads >= 3);
       t.same(await positionsIn(blobs), ['1-1', '1-2', '1-3']);
     },
   );
@@ -284,7 +291,7 @@ t.test('a server that misbehaves', async (t) => {
   await t.test(
     'stop does not wait for ever on a server that keeps silent, and says that something is left',
     async (t) => {
-      const { bench, outbox } = startArchiver(t, [], { blobs });
+      const { bench, outbox } = startArchiver(t, [], { blobs: impatient });
       await bench.rested();
       server.misbehave = () => ({ kind: 'silence', until: new Promise(() => undefined) });
       outbox.add(...records);
@@ -474,6 +481,9 @@ t.test('stop', async (t) => {
   });
 
   await t.test('with the process’s own clock leaves no timer behind', async (t) => {
+    // Only the archiver's own timers are looked at: the S3 client and the test runner have theirs.
+    const made = t.capture(globalThis, 'setTimeout', globalThis.setTimeout);
+    const cleared = t.capture(globalThis, 'clearTimeout', globalThis.clearTimeout);
     const outbox = new MemoryOutbox();
     const archiver = new Archiver({
       ...IDENTITY,
@@ -489,7 +499,10 @@ t.test('stop', async (t) => {
     outbox.add(acceptedRecord({ view: 1, n: 1 }));
     t.equal(await archiver.stop(60_000), true);
     t.same(outbox.records, []);
-    t.same(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length, 0);
+    const ended = cleared().map(({ args }) => args[0]);
+    const timers = made().filter(({ args }) => args[1] === 60_000);
+    t.equal(timers.length, 2, 'one between two looks, one for the flush');
+    for (const timer of timers) t.ok('returned' in timer && ended.includes(timer.returned));
   });
 });
 
