@@ -142,7 +142,7 @@ t.test('the cases of a contract are counted for each adapter, and must be the sa
   const { report } = read(
     run(
       file(contract('redis', ['accepts', 'leases']), true, 'dist/test/store/redis.test.js') +
-        file(contract('embedded', ['accepts']), true, 'dist/test/store/embedded.test.js'),
+        file(contract('embedded', ['accepts']), true, 'dist/test/store/embedded/embedded.test.js'),
       'total: 3, pass: 3',
     ),
   );

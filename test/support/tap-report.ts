@@ -165,7 +165,7 @@ export class TapReport {
   private contractOf(title: string, filePath: string): ContractRun | null {
     const adapter = CONTRACT_TITLE.exec(title)?.groups?.['adapter'];
     if (adapter === undefined) return null;
-    const contract = { port: filePath.split('/').at(-2) ?? '', adapter, cases: [] };
+    const contract = { port: filePath.split('/')[2] ?? '', adapter, cases: [] };
     this.contracts.push(contract);
     return contract;
   }
