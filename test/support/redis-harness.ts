@@ -1,7 +1,7 @@
 /** Redis stores on a clock that tests set: the scripts' own clock is replaced by one that reads a key. */
 import { Redis } from 'ioredis';
 import { RedisStore } from '../../src/store/redis/redis-store.js';
-import { type Edit, loadScripts } from '../../src/store/redis/scripts.js';
+import { type Edit, loadScripts, type Scripts } from '../../src/store/redis/scripts.js';
 import type { OpenedStore, StoreHarness, StoreOptions } from '../contract/store.js';
 
 const TEST_CLOCK = `
@@ -19,6 +19,7 @@ export interface RedisHarnessOptions {
 export class RedisHarness implements StoreHarness {
   readonly name = 'redis';
   readonly redis: Redis;
+  readonly #scripts: Scripts;
   #opened = 0;
 
   constructor(
@@ -26,6 +27,8 @@ export class RedisHarness implements StoreHarness {
     private readonly options: RedisHarnessOptions,
   ) {
     this.redis = new Redis(url);
+    const edit = options.edit ?? ((_file, text) => text);
+    this.#scripts = loadScripts((file, text) => (file === 'include/clock' ? TEST_CLOCK : edit(file, text)));
   }
 
   /** Each store has a prefix of its own, and its keys go when it is closed. */
@@ -33,8 +36,7 @@ export class RedisHarness implements StoreHarness {
     this.#opened += 1;
     const { redis, url, options } = this;
     const prefix = `test ${process.pid}-${this.#opened}`;
-    const edit = options.edit ?? ((_file, text) => text);
-    const scripts = loadScripts((file, text) => (file === 'include/clock' ? TEST_CLOCK : edit(file, text)));
+    const scripts = this.#scripts;
     const clock = { set: async (ms: number) => void (await redis.set(`${prefix}:clock`, ms)) };
     await clock.set(startsAt);
     const openStore = () =>

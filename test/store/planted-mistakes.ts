@@ -1,0 +1,197 @@
+/** Mistakes that somebody could make in the scripts. The comparison with the core has to find each of them. */
+import type { Edit } from '../../src/store/redis/scripts.js';
+
+export interface Mistake {
+  readonly name: string;
+  /** As the loader names it. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export const MISTAKES: readonly Mistake[] = [
+  {
+    name: 'the token is not checked',
+    file: 'include/attempt',
+    from: 'attempt[END] == LIVE and attempt[TOKEN] == token and',
+    to: 'attempt[END] == LIVE and',
+  },
+  {
+    name: 'an ended attempt still holds its lease',
+    file: 'include/attempt',
+    from: 'return attempt[END] == LIVE and attempt[TOKEN]',
+    to: 'return attempt[TOKEN]',
+  },
+  {
+    name: 'an expired lease is not counted as an attempt',
+    file: 'include/attempt',
+    from: 'endAttempt(id, state, listener, attempt, EXPIRED)',
+    to: 'endAttempt(id, state, listener, attempt, EXPIRED) delivery[ATTEMPT] = delivery[ATTEMPT] - 1',
+  },
+  {
+    name: 'a lease handed back is counted',
+    file: 'include/attempt',
+    from: 'delivery[ATTEMPT] = delivery[ATTEMPT] - 1',
+    to: '',
+  },
+  {
+    name: 'a clock that stepped back keeps leases alive',
+    file: 'include/attempt',
+    from: ' or delivery[EXPIRES_AT] - now > LEASE_MS_MAX',
+    to: '',
+  },
+  {
+    name: 'the backoff has no jitter',
+    file: 'include/attempt',
+    from: '(1 - BACKOFF_JITTER * chance)',
+    to: '1',
+  },
+  {
+    name: 'there is no backoff',
+    file: 'include/attempt',
+    from: 'local dueAt = now + backoffMs(id, state, listener, delivery)',
+    to: 'local dueAt = now',
+  },
+  {
+    name: 'one attempt too many',
+    file: 'include/attempt',
+    from: 'delivery[ATTEMPT] >= ATTEMPTS_MAX',
+    to: 'delivery[ATTEMPT] > ATTEMPTS_MAX',
+  },
+  {
+    name: 'what comes back is not put into the order of the log',
+    file: 'include/attempt',
+    from: "redis.call('ZADD', queue, state[SEQUENCE], id)",
+    to: "redis.call('ZADD', queue, now, id)",
+  },
+  {
+    name: 'an expired lease of an event to be cancelled is retried',
+    file: 'include/attempt',
+    from: 'if state[CANCEL_REQUESTED] == 1 then\n    attempt[RETRY_AT] = now',
+    to: 'if false then\n    attempt[RETRY_AT] = now',
+  },
+  {
+    name: 'a repeated completion is a second one',
+    file: 'complete',
+    from: 'if attempt[FINGERPRINT] then',
+    to: 'if false then',
+  },
+  {
+    name: 'another completion of an attempt is taken for the same',
+    file: 'complete',
+    from: 'if attempt[FINGERPRINT] ~= item.fingerprint then',
+    to: 'if false then',
+  },
+  {
+    name: 'a late result is not kept',
+    file: 'complete',
+    from: 'local own = attempt',
+    to: 'local own = false and attempt',
+  },
+  {
+    name: 'a late completion leaves an expired lease as it is',
+    file: 'complete',
+    from: 'local overdue = attempt[END] == LIVE and',
+    to: 'local overdue = false and',
+  },
+  {
+    name: 'items of one call do not see each other by id',
+    file: 'accept',
+    from: 'createdAt[item.id] = now',
+    to: '',
+  },
+  {
+    name: 'items of one call do not see each other by idempotency key',
+    file: 'accept',
+    from: 'firsts[item.scope] = { id = item.id,',
+    to: 'local unseen = { id = item.id,',
+  },
+  { name: 'an idempotency key lives for ever', file: 'accept', from: 'if alive and', to: 'if' },
+  {
+    name: 'an idempotency key is forgotten on the next day',
+    file: 'accept',
+    from: 'math.floor(first.createdAt / DAY_MS) + 2',
+    to: 'math.floor(first.createdAt / DAY_MS) + 1',
+  },
+  {
+    name: 'the limit of types is not looked at',
+    file: 'accept',
+    from: 'if typeCount >= TYPES_MAX then',
+    to: 'if false then',
+  },
+  {
+    name: 'a repeated lease call gets other leases',
+    file: 'lease',
+    from: 'for first = 3, known and #known or 0, 3 do',
+    to: 'for first = 3, 0, 3 do',
+  },
+  {
+    name: 'a repeated lease call does not take its leases over',
+    file: 'lease',
+    from: 'known[1] = known[1] + 1',
+    to: '',
+  },
+  {
+    name: 'the newest is leased first',
+    file: 'lease',
+    from: 'queue.state[SEQUENCE] < oldest.state[SEQUENCE]',
+    to: 'queue.state[SEQUENCE] > oldest.state[SEQUENCE]',
+  },
+  {
+    name: 'what is due is not promoted before a lease',
+    file: 'lease',
+    from: 'if due and tonumber(due)',
+    to: 'if false and tonumber(due)',
+  },
+  {
+    name: 'a reply is not bounded in bytes',
+    file: 'lease',
+    from: 'if #taken > 0 and bytes > BYTES_MAX then',
+    to: 'if false then',
+  },
+  {
+    name: 'a cancelled event is leased',
+    file: 'lease',
+    from: 'state[DELIVERIES][1][STATE] == WAITING',
+    to: 'state[DELIVERIES][1][STATE] ~= LEASED',
+  },
+  {
+    name: 'a cancel takes the event from who holds it',
+    file: 'cancel',
+    from: 'held = held + 1',
+    to: 'overdue[#overdue + 1] = index',
+  },
+  {
+    name: 'an extension does not reach the index of leases',
+    file: 'extend',
+    from: "redis.call('ZADD', LEASED_UNTIL",
+    to: "redis.call('ZADD', LEASED_UNTIL, 'NX'",
+  },
+  {
+    name: 'leases from before a step back of the clock are not looked for',
+    file: 'expire-peek',
+    from: "find('(' .. (now + tonumber(ARGV[1])), '+inf')",
+    to: '',
+  },
+  {
+    name: 'abandoning does not ask whether the call was repeated',
+    file: 'abandon',
+    from: ' or known[1] ~= tonumber(ARGV[8])',
+    to: '',
+  },
+  {
+    name: 'the archived position goes back',
+    file: 'mark-archived',
+    from: 'if noted[1] and not isArchived',
+    to: 'if false and not isArchived',
+  },
+];
+
+/** Puts the mistake into its file; throws when the file no longer says what the mistake replaces. */
+export function plant({ name, file, from, to }: Mistake): Edit {
+  return (loaded, text) => {
+    if (loaded !== file) return text;
+    if (!text.includes(from)) throw new Error(`${file}.lua has changed: there is no place for "${name}"`);
+    return text.replace(from, () => to);
+  };
+}

@@ -1,0 +1,382 @@
+/**
+ * Random sequences of everything that can be asked of a store, done on a store and on the core side by side: the same
+ * answers, the same records, and in the end the same of all that can be read.
+ */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { CompleteCommand, Lease, LeaseCommand, RetryWish } from '../../src/event/command.js';
+import type { Policy } from '../../src/event/policy.js';
+import { comparePositions, type Position } from '../../src/event/record.js';
+import type { Limits } from '../../src/event/state.js';
+import type { Store } from '../../src/store/store.js';
+import type { StoreHarness } from '../contract/store.js';
+import { CoreModel } from '../support/core-model.js';
+
+const SECOND = 1_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const STARTS_AT = Date.UTC(2026, 0, 15, 23, 59, 50);
+const TYPES = ['mail', 'bill {0}', 'naïve/🕰️\r\n', 'rare'];
+
+const LIMITS: Limits = { leaseMsMax: 60 * SECOND, typesMax: 3, bytesMax: Number.MAX_SAFE_INTEGER };
+
+const POLICIES: readonly Policy[] = [
+  policy({ attemptsMax: 2, backoffFirstMs: 0 }),
+  policy({ attemptsMax: 3, backoffFirstMs: 1_000, backoffJitter: 0.4 }),
+  policy({ attemptsMax: 5, backoffFirstMs: 700, backoffFactor: 3, backoffMsMax: 5_000 }),
+];
+
+function policy(more: Partial<Policy>): Policy {
+  const base = { attemptsMax: 3, leaseMs: 30 * SECOND, backoffFirstMs: 1_000, backoffFactor: 1.5 };
+  return { ...base, backoffMsMax: 60 * SECOND, backoffJitter: 0, ...more };
+}
+
+/** A place in a list that has grown by then, from its end; nothing when the list is empty. */
+const place = fc.nat({ max: 12 });
+const token = fc.constantFrom('own', 'own', 'own', 'own', 'own', 'own', 'wrong', 'other');
+
+const acceptItem = fc.record({
+  type: fc.nat({ max: TYPES.length - 1 }),
+  delayMs: fc.constantFrom(0, 0, 0, SECOND, 3 * SECOND),
+  scope: fc.option(fc.nat({ max: 2 })),
+  fingerprint: fc.constantFrom('print 1', 'print 1', 'print 1', 'print 2'),
+  resend: fc.option(place, { freq: 6 }),
+  size: fc.constantFrom(0, 10, 100),
+});
+
+const retry: fc.Arbitrary<RetryWish> = fc.constantFrom(
+  { kind: 'never' },
+  { kind: 'policy' },
+  { kind: 'policy' },
+  { kind: 'after', afterMs: 0 },
+  { kind: 'after', afterMs: 2 * SECOND },
+);
+
+const completeItem = fc.record({
+  lease: place,
+  token,
+  outcome: fc.constantFrom('success' as const, 'fail' as const, 'fail' as const),
+  retry,
+  fingerprint: fc.constantFrom('done 1', 'done 1', 'done 2'),
+});
+
+const step = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('accept' as const),
+      items: fc.array(acceptItem, { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      do: fc.constant('lease' as const),
+      types: fc.subarray([0, 1, 2, 3], { minLength: 1 }),
+      max: fc.integer({ min: 1, max: 4 }),
+      bytesMax: fc.constantFrom(1_000_000, 1_000_000, 60),
+      leaseMs: fc.constantFrom(null, 2 * SECOND, 10 * SECOND, 60 * SECOND),
+      worker: fc.constantFrom(null, 'w "1"'),
+      call: fc.nat({ max: 5 }),
+    }),
+  },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      do: fc.constant('complete' as const),
+      items: fc.array(completeItem, { minLength: 1, maxLength: 3 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('extend' as const),
+      items: fc.array(
+        fc.record({ lease: place, token, leaseMs: fc.constantFrom(SECOND, 20 * SECOND, 60 * SECOND) }),
+        { minLength: 1, maxLength: 3 },
+      ),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('handBack' as const), lease: place, token }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('abandon' as const), answer: place, older: fc.boolean() }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('cancel' as const), event: place }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('expire' as const), limit: fc.constantFrom(1, 2, 100) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('promote' as const), limit: fc.constantFrom(1, 100) }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('archive' as const), record: fc.nat({ max: 30 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      ms: fc.constantFrom(1, 999, SECOND, 2 * SECOND, 10 * SECOND, 61 * SECOND, DAY, 2 * DAY),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      ms: fc.constantFrom(-1, -SECOND, -45 * SECOND, -HOUR),
+    }),
+  },
+);
+
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
+
+export interface WorkOptions {
+  readonly runs: number;
+  readonly seed: number;
+  /** Whether to look for a shorter sequence that shows the same; true by default. */
+  readonly shorten?: boolean;
+}
+
+/** Rejects when store and core differ, with the steps that show it, shortened. */
+export async function compareWithCore(
+  harness: StoreHarness,
+  { runs, seed, shorten = true }: WorkOptions,
+): Promise<void> {
+  const work = fc.record({
+    policy: fc.constantFrom(...POLICIES),
+    steps: fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
+  });
+  await fc.assert(
+    fc.asyncProperty(work, async ({ policy, steps }) => {
+      const opened = await harness.open({ policy, limits: LIMITS, startsAt: STARTS_AT });
+      try {
+        const both = new Both(opened.store, new CoreModel(policy, LIMITS, STARTS_AT), opened.clock);
+        for (const each of steps) await both.do(each);
+        await both.compareAll();
+      } finally {
+        await opened.close();
+      }
+    }),
+    { numRuns: runs, seed, endOnFailure: !shorten },
+  );
+}
+
+interface LeaseAnswer {
+  readonly call: string;
+  readonly claim: number;
+  readonly leases: readonly Lease[];
+}
+
+class Both {
+  readonly #ids: string[] = [];
+  readonly #leases: Lease[] = [];
+  readonly #answers: LeaseAnswer[] = [];
+  #made = 0;
+  #steppedBack = false;
+
+  constructor(
+    private readonly store: Store,
+    private readonly core: CoreModel,
+    private readonly clock: { set(ms: number): void | Promise<void> },
+  ) {}
+
+  async do(step: Step): Promise<void> {
+    switch (step.do) {
+      case 'accept':
+        return this.#accept(step.items);
+      case 'lease':
+        return this.#lease(step);
+      case 'complete':
+        return this.#complete(step.items);
+      case 'extend':
+        return this.#extend(step.items);
+      case 'handBack': {
+        const command = this.#holder(step);
+        if (command) this.#same(await this.store.handBack(command), this.core.handBack(command), step);
+        return;
+      }
+      case 'abandon':
+        return this.#abandon(step);
+      case 'cancel': {
+        const id = fromEnd(this.#ids, step.event) ?? this.#newId();
+        this.#same(await this.store.cancel(id), this.core.cancel(id), step);
+        return;
+      }
+      case 'expire': {
+        // What the clock left behind at the far end is brought forward all at once in the core, piece by piece elsewhere.
+        const limit = this.#steppedBack ? 100 : step.limit;
+        this.#same(await this.store.expire(0, limit), this.core.expire(limit), step);
+        return;
+      }
+      case 'promote':
+        this.#same(await this.store.promote(0, step.limit), this.core.promote(step.limit), step);
+        return;
+      case 'archive':
+        return this.#archive(step.record);
+      case 'pass':
+        this.core.now += step.ms;
+        if (step.ms < 0) this.#steppedBack = true;
+        await this.clock.set(this.core.now);
+        return;
+    }
+  }
+
+  async compareAll(): Promise<void> {
+    const { store, core } = this;
+    for (const id of [...this.#ids, this.#newId()]) {
+      this.#same(await store.read(id), core.read(id), id);
+      this.#same(await store.readRequest(id), core.readRequest(id), id);
+      this.#same(await store.readAttempts(id), core.readAttempts(id), id);
+    }
+    this.#same(await readAllOf(store), core.outbox(), 'outbox');
+    this.#same(await store.archivedTo(0), core.state.archived, 'archived');
+    await this.#compareLists();
+  }
+
+  async #accept(items: Extract<Step, { do: 'accept' }>['items']): Promise<void> {
+    const ids = [...this.#ids];
+    const commands = items.map(({ type, delayMs, scope, fingerprint, resend, size }) => {
+      const id = (resend === null ? undefined : fromEnd(ids, resend)) ?? this.#newId();
+      ids.push(id);
+      return {
+        id,
+        type: TYPES[type]!,
+        envelope: Buffer.alloc(20 + size, this.#made),
+        delayMs,
+        idempotency: scope === null ? null : { scope: `scope ${scope}`, fingerprint },
+      };
+    });
+    const results = await this.store.accept(commands);
+    this.#same(results, this.core.accept(commands), commands);
+    for (const [index, result] of results.entries()) {
+      const { id } = commands[index]!;
+      if (result.kind === 'accepted' && !this.#ids.includes(id)) this.#ids.push(id);
+    }
+  }
+
+  async #lease({ types, max, call, ...more }: Extract<Step, { do: 'lease' }>): Promise<void> {
+    const { bytesMax, leaseMs, worker } = more;
+    const command: LeaseCommand = {
+      types: types.map((type) => TYPES[type]!),
+      listener: 'default',
+      max,
+      bytesMax,
+      leaseMs,
+      worker,
+      call: `call ${call < 3 ? call : this.#made}`,
+      tokens: Array.from({ length: max }, () => `token ${this.#next()}`),
+    };
+    const result = await this.store.lease(command);
+    this.#same(result, this.core.lease(command), command);
+    if (result.kind !== 'leased') return;
+    this.#leases.push(...result.leases);
+    this.#answers.push({ call: command.call, claim: result.claim, leases: result.leases });
+  }
+
+  async #complete(items: Extract<Step, { do: 'complete' }>['items']): Promise<void> {
+    const commands = items.flatMap(({ outcome, retry, fingerprint, ...which }): CompleteCommand[] => {
+      const holder = this.#holder(which);
+      if (!holder) return [];
+      return [{ ...holder, outcome, retry, fingerprint, result: Buffer.from(`result ${this.#next()}`) }];
+    });
+    this.#same(await this.store.complete(commands), this.core.complete(commands), commands);
+  }
+
+  async #extend(items: Extract<Step, { do: 'extend' }>['items']): Promise<void> {
+    const commands = items.flatMap(({ leaseMs, ...which }) => {
+      const holder = this.#holder(which);
+      return holder ? [{ ...holder, leaseMs }] : [];
+    });
+    const results = await Promise.all(commands.map((command) => this.store.extend(command)));
+    const expected = commands.map((command) => this.core.extend(command));
+    this.#same(results, expected, commands);
+  }
+
+  async #abandon({ answer, older }: Extract<Step, { do: 'abandon' }>): Promise<void> {
+    const abandoned = fromEnd(this.#answers, answer);
+    if (!abandoned) return;
+    const command = { ...abandoned, claim: abandoned.claim - (older ? 1 : 0) };
+    this.#same(await this.store.abandon(command), this.core.abandon(command), command);
+  }
+
+  async #archive(record: number): Promise<void> {
+    const pos: Position = { view: 1, n: 1 + record };
+    // What is archived has happened.
+    if (comparePositions(pos, { view: this.core.state.view, n: this.core.state.n }) > 0) return;
+    await this.store.markArchived(0, pos, record);
+    this.core.markArchived(pos, record);
+    this.#same(await readAllOf(this.store), this.core.outbox(), 'outbox after archiving');
+  }
+
+  async #compareLists(): Promise<void> {
+    const newestFirst = [...this.core.state.history].reverse();
+    for (const [type, status, limit, scanMax] of [
+      [null, null, 3, 1_000],
+      [TYPES[0]!, null, 100, 4],
+      [null, 'complete', 2, 5],
+    ] as const) {
+      const expected = newestFirst
+        .map((event) => this.core.read(event.id)!)
+        .filter(
+          (event) => (type === null || event.type === type) && (status === null || event.status === status),
+        )
+        .map(({ result: _, ...event }) => event);
+      const listed: unknown[] = [];
+      let cursor: string | null = null;
+      do {
+        const page = await this.store.list({ type, status, outcome: null, cursor, limit, scanMax });
+        assert.equal(page.kind, 'page');
+        if (page.kind !== 'page') return;
+        listed.push(...page.events);
+        cursor = page.cursor;
+      } while (cursor !== null);
+      this.#same(listed, expected, { type, status, limit, scanMax });
+    }
+  }
+
+  /** An attempt and a token for it, its own or not. Without a lease so far: an attempt that never was. */
+  #holder({ lease, token }: { lease: number; token: string }) {
+    const found = fromEnd(this.#leases, lease);
+    if (!found) return this.#ids[0] ? { attemptId: `${this.#ids[0]}.0.0.1`, token: 'none' } : null;
+    const other = fromEnd(this.#leases, lease + 1) ?? found;
+    const tokens: Record<string, string> = { own: found.token, other: other.token, wrong: 'wrong' };
+    return { attemptId: found.attemptId, token: tokens[token]! };
+  }
+
+  #same(actual: unknown, expected: unknown, step: unknown): void {
+    assert.deepEqual(plain(actual), plain(expected), JSON.stringify(plain(step)));
+  }
+
+  #next(): number {
+    this.#made += 1;
+    return this.#made;
+  }
+
+  /** Ids sort as they are made, so that an order by id and an order by acceptance are one. */
+  #newId(): string {
+    const time = (0x0198_0000_0000 + this.#next()).toString(16).padStart(12, '0');
+    return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
+  }
+}
+
+function fromEnd<T>(list: readonly T[], place: number): T | undefined {
+  return list.length === 0 ? undefined : list[list.length - 1 - (place % list.length)];
+}
+
+async function readAllOf(store: Store) {
+  const records = [];
+  for (let after: Position | null = null; ; ) {
+    const some = await store.readOutbox(0, after, { records: 7, bytes: 400 });
+    if (some.length === 0) return records;
+    records.push(...some);
+    after = some.at(-1)!.pos;
+  }
+}
+
+/** Bytes as text, whatever kind of bytes they are. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return `bytes ${Buffer.from(value).toString('latin1')}`;
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each)]));
+}

@@ -1,0 +1,31 @@
+/** The Redis store does what the core does, at length; and mistakes planted in the scripts are noticed. */
+import t from 'tap';
+import { RedisHarness } from '../support/redis-harness.js';
+import { startRedisServer } from '../support/redis-server.js';
+import { MISTAKES, plant } from './planted-mistakes.js';
+import { compareWithCore } from './random-work.js';
+
+const RUNS = 2_500;
+/** Each mistake shows itself within this many sequences, most within ten. */
+const MISTAKE_RUNS_MAX = 1_500;
+
+t.test('the Redis store and the core', { timeout: 600_000 }, async (t) => {
+  const server = await startRedisServer(['--appendonly', 'no']);
+  t.teardown(() => server.stop());
+
+  await t.test(`answer, record and show the same after ${RUNS} sequences of calls`, async (t) => {
+    const harness = new RedisHarness(server.url, { partitions: 1 });
+    t.teardown(() => harness.close());
+    t.teardown(() => harness.close());
+    await compareWithCore(harness, { runs: RUNS, seed: Date.now() });
+  });
+
+  for (const mistake of MISTAKES) {
+    await t.test(`a planted mistake is found: ${mistake.name}`, async (t) => {
+      const harness = new RedisHarness(server.url, { partitions: 1, edit: plant(mistake) });
+      t.teardown(() => harness.close());
+      const work = { runs: MISTAKE_RUNS_MAX, seed: 1, shorten: false };
+      await t.rejects(compareWithCore(harness, work), { message: /Property failed/ });
+    });
+  }
+});

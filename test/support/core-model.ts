@@ -1,0 +1,101 @@
+/** The core with a clock of its own, call by call like a store: what a store's answers are compared with. */
+import { apply } from '../../src/event/apply.js';
+import type {
+  AbandonCommand,
+  AcceptCommand,
+  CompleteCommand,
+  ExtendCommand,
+  HandBackCommand,
+  LeaseCommand,
+} from '../../src/event/command.js';
+import { decideAccept } from '../../src/event/decide/accept.js';
+import { decideCancel } from '../../src/event/decide/cancel.js';
+import { decideComplete } from '../../src/event/decide/complete.js';
+import type { Decision } from '../../src/event/decide/decision.js';
+import { decideExpire } from '../../src/event/decide/expire.js';
+import { decideExtend } from '../../src/event/decide/extend.js';
+import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
+import { decideLease } from '../../src/event/decide/lease.js';
+import type { Policy } from '../../src/event/policy.js';
+import { comparePositions, type LogRecord, type Position } from '../../src/event/record.js';
+import { promoteDue } from '../../src/event/schedule.js';
+import { emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
+import { attemptsOf, viewOf } from '../../src/event/view.js';
+
+export class CoreModel {
+  readonly state: PartitionState;
+
+  constructor(
+    policy: Policy,
+    limits: Limits,
+    public now: number,
+  ) {
+    this.state = emptyState(policy, limits);
+  }
+
+  accept(commands: readonly AcceptCommand[]) {
+    return commands.map((command) => this.#run(decideAccept(this.state, command, this.now)));
+  }
+
+  lease(command: LeaseCommand) {
+    promoteDue(this.state, this.now, Number.POSITIVE_INFINITY);
+    return this.#run(decideLease(this.state, command, this.now));
+  }
+
+  extend(command: ExtendCommand) {
+    return this.#run(decideExtend(this.state, command, this.now));
+  }
+
+  complete(commands: readonly CompleteCommand[]) {
+    return commands.map((command) => this.#run(decideComplete(this.state, command, this.now)));
+  }
+
+  handBack(command: HandBackCommand) {
+    return this.#run(decideHandBack(this.state, command, this.now));
+  }
+
+  abandon(command: AbandonCommand) {
+    return this.#run(decideAbandon(this.state, command, this.now));
+  }
+
+  cancel(id: string) {
+    return this.#run(decideCancel(this.state, id, this.now));
+  }
+
+  expire(limit: number) {
+    return this.#run(decideExpire(this.state, limit, this.now));
+  }
+
+  promote(limit: number) {
+    return promoteDue(this.state, this.now, limit).length;
+  }
+
+  markArchived(pos: Position, slot: number) {
+    const noted = this.state.archived;
+    if (noted && comparePositions(noted.pos, pos) >= 0) return;
+    apply(this.state, { op: 'archived', pos, slot });
+  }
+
+  outbox(): LogRecord[] {
+    return [...this.state.outbox];
+  }
+
+  read(id: string) {
+    const event = this.state.events.get(id);
+    return event ? viewOf(event) : null;
+  }
+
+  readRequest(id: string) {
+    return this.state.events.get(id)?.envelope ?? null;
+  }
+
+  readAttempts(id: string) {
+    const event = this.state.events.get(id);
+    return event ? attemptsOf(event) : null;
+  }
+
+  #run<Result>({ records, result }: Decision<Result>): Result {
+    for (const record of records) apply(this.state, record);
+    return result;
+  }
+}
