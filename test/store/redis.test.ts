@@ -2,15 +2,24 @@
 import t from 'tap';
 import { storeContract } from '../contract/store.js';
 import { RedisHarness } from '../support/redis-harness.js';
-import { startRedisServer } from '../support/redis-server.js';
+import { type RedisServer, startRedisServer } from '../support/redis-server.js';
 
-t.test('the Redis store', async (t) => {
-  const server = await startRedisServer();
-  t.teardown(() => server.stop());
+let server: RedisServer;
 
-  await t.test('keeps the contract on one partition', async (t) => {
-    const harness = new RedisHarness(server.url, { partitions: 1 });
-    t.teardown(() => harness.close());
-    await storeContract(t, harness);
-  });
+t.before(async () => {
+  server = await startRedisServer();
+});
+
+t.teardown(() => server.stop());
+
+t.test('the Redis store keeps the contract', async (t) => {
+  const harness = new RedisHarness(server.url, { partitions: 1 });
+  t.teardown(() => harness.close());
+  await storeContract(t, harness);
+});
+
+t.test('the Redis store on four partitions keeps the contract', async (t) => {
+  const harness = new RedisHarness(server.url, { partitions: 4 });
+  t.teardown(() => harness.close());
+  await storeContract(t, harness);
 });

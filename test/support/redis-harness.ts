@@ -59,7 +59,7 @@ export class RedisHarness implements StoreHarness {
   }
 
   async close(): Promise<void> {
-    await this.redis.quit();
+    this.redis.disconnect();
   }
 }
 
