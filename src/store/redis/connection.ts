@@ -25,6 +25,8 @@ const COMMAND_MS = 2_000;
 const FIRST_PAUSE_MS = 10;
 const PAUSE_MS_MAX = 250;
 const RECONNECT_MS_MAX = 1_000;
+const RECONNECT_AGAIN_MS = 2_000;
+const CLOSE_MS_MAX = 1_000;
 
 export type Argument = string | number | Buffer;
 
@@ -92,12 +94,7 @@ export class Connection {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const clients = [this.#client, this.#subscriber];
-    const ended = clients.map((client) =>
-      client.status === 'end' ? null : new Promise((resolve) => client.once('end', resolve)),
-    );
-    for (const client of clients) client.disconnect();
-    await Promise.all(ended);
+    await Promise.all([end(this.#client), end(this.#subscriber)]);
   }
 
   async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
@@ -137,6 +134,22 @@ export class Connection {
   }
 }
 
+/** Resolves when the client's sockets are closed. */
+async function end(client: Redis | Cluster): Promise<void> {
+  // Between two tries there is no socket, and the library tells of no end.
+  const isOpen = ['connecting', 'connect', 'ready'].includes(client.status);
+  const ended = new Promise<void>((resolve) => {
+    if (!isOpen) return resolve();
+    const timer = setTimeout(resolve, CLOSE_MS_MAX);
+    client.once('end', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  client.disconnect();
+  await ended;
+}
+
 function connect(address: RedisAddress, { enableOfflineQueue }: { enableOfflineQueue: boolean }) {
   const { kind, hosts, db, tls } = address;
   const options = {
@@ -148,8 +161,7 @@ function connect(address: RedisAddress, { enableOfflineQueue }: { enableOfflineQ
     ...(enableOfflineQueue ? {} : { commandTimeout: COMMAND_MS, socketTimeout: 2 * COMMAND_MS }),
     connectTimeout: COMMAND_MS,
     connectionName: 'clockwork',
-    // A master that became a replica: look anew for who is master now.
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    reconnectOnError: reconnectToMaster(),
   } satisfies RedisOptions;
   const reconnect = (times: number) => Math.min(50 * times, RECONNECT_MS_MAX);
   if (kind === 'cluster') {
@@ -172,6 +184,20 @@ function connect(address: RedisAddress, { enableOfflineQueue }: { enableOfflineQ
     });
   }
   return new Redis({ ...options, ...hosts[0], db, enableOfflineQueue, retryStrategy: reconnect });
+}
+
+/**
+ * A master that became a replica: the connection is made anew, since the address may lead to another by now. Not each
+ * time that it says so, else reads, which a replica can answer, would never get through.
+ */
+function reconnectToMaster(): (error: Error) => boolean {
+  let lastAt = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    if (!error.message.startsWith('READONLY') || performance.now() - lastAt < RECONNECT_AGAIN_MS)
+      return false;
+    lastAt = performance.now();
+    return true;
+  };
 }
 
 function credentials({ username, password }: RedisAddress): { username?: string; password?: string } {
