@@ -196,12 +196,13 @@ function forgetOldest(state: PartitionState, delivery: Delivery): void {
 
 function rememberGrant(state: PartitionState, record: Granted, delivery: Delivery): void {
   const grant = { delivery, grant: record.grant };
-  const known = state.calls.get(record.call);
-  if (known && known.claim === record.claim && known.expiresAt > record.at) {
+  const { call, claim, expiresAt } = record;
+  const known = state.calls.get(call);
+  // A call that was forgotten counts its claims anew, and a fold may not have forgotten it: the end tells them apart.
+  if (known && known.claim === claim && known.expiresAt === expiresAt) {
     known.grants.push(grant);
     return;
   }
-  const { call, claim, expiresAt } = record;
   state.calls.set(call, { claim, expiresAt, grants: [grant] });
   state.callsDue.push({ at: expiresAt, call });
 }

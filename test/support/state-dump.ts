@@ -39,7 +39,10 @@ export function dumpState(state: PartitionState, now = 0): StateDump {
         call,
         claim,
         expiresAt,
-        grants: grants.map(({ delivery, grant }) => [delivery.event.id, delivery.listener, grant]),
+        // Those that have ended are of no account, and a call that was forgotten in between has lost them.
+        grants: grants
+          .filter(({ delivery, grant }) => delivery.state === 'leased' && delivery.grants === grant)
+          .map(({ delivery, grant }) => [delivery.event.id, delivery.listener, grant]),
       })),
     outbox: [...state.outbox].map((record) => ({
       ...record,

@@ -1,6 +1,7 @@
 /** Expire: leases whose time is up end, whether or not their holders know. */
 import type { ExpireResult } from '../command.js';
 import { forgetIdempotent } from '../idempotency.js';
+import type { Volatile } from '../record.js';
 import { leaseEntryHolds } from '../schedule.js';
 import { type Delivery, leaseExpired, type PartitionState } from '../state.js';
 import { recordExpiry } from './attempt.js';
@@ -8,14 +9,18 @@ import { type Decision, Recorder } from './decision.js';
 
 /** Takes the entries of what it ends out of the index, so its records must be applied. */
 export function decideExpire(state: PartitionState, limit: number, now: number): Decision<ExpireResult> {
+  const orphaned =
+    state.leasedUntil - now > state.limits.leaseMsMax ? resortAfterStepBack(state, now) : NONE_ORPHANED;
   const expired = takeExpired(state, limit, now);
   const recorder = new Recorder(state, now);
   for (const delivery of expired) recordExpiry(state, recorder, delivery, now);
-  return { records: recorder.records, result: { expired: expired.length, more: expired.length === limit } };
+  const records = [...newEnds(orphaned, expired, now), ...recorder.records];
+  return { records, result: { expired: expired.size, more: expired.size === limit } };
 }
 
-function takeExpired(state: PartitionState, limit: number, now: number): Delivery[] {
-  if (state.leasedUntil - now > state.limits.leaseMsMax) resortAfterStepBack(state, now);
+const NONE_ORPHANED: ReadonlySet<Delivery> = new Set();
+
+function takeExpired(state: PartitionState, limit: number, now: number): Set<Delivery> {
   const expired = new Set<Delivery>();
   while (expired.size < limit) {
     const entry = state.leased.peek();
@@ -23,19 +28,19 @@ function takeExpired(state: PartitionState, limit: number, now: number): Deliver
     state.leased.pop();
     if (leaseEntryHolds(entry)) expired.add(entry.delivery);
   }
-  return [...expired];
+  return expired;
 }
 
 /**
  * The clock has stepped back, so leases may end further away than any lease may last. Those are over (invariant
  * L2), but stand at the far end of the heap: each is given the present as its end. Rare, hence the whole scan.
  */
-function resortAfterStepBack(state: PartitionState, now: number): void {
-  const orphaned: Delivery[] = [];
+function resortAfterStepBack(state: PartitionState, now: number): Set<Delivery> {
+  const orphaned = new Set<Delivery>();
   state.leased.retain((entry) => {
     if (!leaseEntryHolds(entry)) return false;
     if (!leaseExpired(entry.delivery, now, state.limits)) return true;
-    orphaned.push(entry.delivery);
+    orphaned.add(entry.delivery);
     return false;
   });
   state.leasedUntil = now + state.limits.leaseMsMax;
@@ -43,6 +48,20 @@ function resortAfterStepBack(state: PartitionState, now: number): void {
     delivery.expiresAt = now;
     state.leased.push({ at: now, delivery });
   }
+  return orphaned;
+}
+
+/** Those that this call does not come to keep their new end, also when the state is folded from records. */
+function newEnds(orphaned: ReadonlySet<Delivery>, expired: ReadonlySet<Delivery>, now: number): Volatile[] {
+  return [...orphaned]
+    .filter((delivery) => !expired.has(delivery))
+    .map(({ event, listener, grants: grant }) => ({
+      op: 'extended',
+      id: event.id,
+      listener,
+      grant,
+      expiresAt: now,
+    }));
 }
 
 /** Forgets idempotency keys and lease calls whose time is up. Nothing that anybody may still ask for. */

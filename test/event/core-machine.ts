@@ -1,0 +1,371 @@
+/**
+ * The core under random operations, watched: a partition's state, all records that it wrote, and beside them a
+ * plain account of who holds what and what was answered, by which each answer is judged.
+ */
+import assert from 'node:assert/strict';
+import { apply } from '../../src/event/apply.js';
+import type { CompleteResult, Lease } from '../../src/event/command.js';
+import { decideAccept } from '../../src/event/decide/accept.js';
+import { decideCancel } from '../../src/event/decide/cancel.js';
+import { decideComplete } from '../../src/event/decide/complete.js';
+import type { Decision } from '../../src/event/decide/decision.js';
+import { decideExpire, forgetPast } from '../../src/event/decide/expire.js';
+import { decideExtend } from '../../src/event/decide/extend.js';
+import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
+import { decideLease } from '../../src/event/decide/lease.js';
+import { makeEventId } from '../../src/event/id.js';
+import type { LogRecord, StoreRecord } from '../../src/event/record.js';
+import { promoteDue } from '../../src/event/schedule.js';
+import { type Delivery, emptyState, leaseExpired, type PartitionState } from '../../src/event/state.js';
+import { decodePart, encodeState, type SnapshotPart } from '../../src/store/embedded/snapshot.js';
+import { dumpState } from '../support/state-dump.js';
+import type { Op } from './core-ops.js';
+
+export const POLICY = {
+  attemptsMax: 3,
+  leaseMs: 100,
+  backoffFirstMs: 10,
+  backoffFactor: 2,
+  backoffMsMax: 50,
+  backoffJitter: 0.5,
+};
+export const LIMITS = { leaseMsMax: 1_000, typesMax: 3, bytesMax: 1 << 20 };
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
+interface Holder {
+  readonly attemptId: string;
+  readonly token: string;
+  readonly endsAt: number;
+}
+
+interface Answer {
+  readonly call: string;
+  readonly claim: number;
+  readonly leases: readonly Lease[];
+}
+
+export class CoreMachine {
+  state: PartitionState = emptyState(POLICY, LIMITS);
+  now = 1_000_000;
+  readonly records: StoreRecord[] = [];
+  readonly #archived: LogRecord[] = [];
+  /** By event: the lease that is out. */
+  readonly #holders = new Map<string, Holder>();
+  readonly #leases: Lease[] = [];
+  readonly #answers: Answer[] = [];
+  /** By call: what it was last answered with anew, and until when that is remembered. */
+  readonly #calls = new Map<string, { readonly leases: readonly Lease[]; readonly until: number }>();
+  /** By attempt: the completion that was accepted. */
+  readonly #completed = new Map<string, { readonly fingerprint: string; readonly answer: CompleteResult }>();
+  /** By event: how it stood when it was first seen complete. */
+  readonly #ends = new Map<string, string>();
+  readonly #keys = new Map<string, { readonly id: string; readonly fingerprint: string }>();
+  readonly #ids: string[] = [];
+  #made = 0;
+  #clockMax = this.now;
+
+  run(op: Op): void {
+    switch (op.do) {
+      case 'accept':
+        return this.#accept(op);
+      case 'lease':
+        return this.#lease(op);
+      case 'extend':
+        return this.#extend(op);
+      case 'complete':
+        return this.#complete(op);
+      case 'handBack':
+        return this.#handBack(op);
+      case 'abandon':
+        return this.#abandon(op);
+      case 'cancel':
+        return this.#cancel(op);
+      case 'expire':
+        return this.#expire(op);
+      case 'promote':
+        promoteDue(this.state, this.now, op.limit);
+        return;
+      case 'pass':
+        this.now = Math.max(1, this.now + op.ms);
+        this.#clockMax = Math.max(this.#clockMax, this.now);
+        return;
+      case 'archive':
+        return this.#archive(op);
+      case 'restart':
+        return this.#restart(op);
+    }
+  }
+
+  /** Invariants that hold between any two operations. */
+  check(): void {
+    for (const event of this.state.events.values()) {
+      const [delivery] = event.deliveries;
+      const live = delivery!.attempts.filter((attempt) => attempt.end === null);
+      assert.equal(live.length, delivery!.state === 'leased' ? 1 : 0, 'S2: one live lease, while leased');
+      const counted = delivery!.attempts.filter((attempt) => attempt.end !== 'handed_back');
+      assert.equal(delivery!.attempt, counted.length, 'all attempts count but those handed back');
+      assert.equal(delivery!.grants, delivery!.attempts.length);
+      assert.ok(delivery!.attempt <= POLICY.attemptsMax);
+      assert.equal(event.status === 'complete', delivery!.state === 'ended');
+      if (event.status !== 'complete') continue;
+      const { outcome, reason, completedAt, result } = event;
+      const end = JSON.stringify({ outcome, reason, completedAt, result });
+      assert.equal(this.#ends.get(event.id) ?? end, end, 'S3: a complete event stays as it was');
+      this.#ends.set(event.id, end);
+    }
+    assert.deepEqual([...this.state.events.keys()], this.#ids, 'S1: what was accepted is known');
+  }
+
+  /** S8: the state is the fold of its records; what of it is logged is the fold of what is logged. */
+  checkFold(): void {
+    const expected = dumpState(this.state, this.#clockMax);
+    const journal = emptyState(POLICY, LIMITS);
+    for (const record of this.records) apply(journal, record);
+    assert.deepEqual(dumpState(journal, this.#clockMax), expected, 'S8: the fold of the journal');
+
+    const log = emptyState(POLICY, LIMITS);
+    const logged = [...this.#archived, ...this.state.outbox];
+    for (const record of logged) apply(log, record);
+    const { events, types, keys, bytes } = withoutEnds(dumpState(log, this.#clockMax));
+    const now = withoutEnds(expected);
+    assert.deepEqual(
+      { events, types, keys, bytes },
+      { events: now.events, types, keys: now.keys, bytes: now.bytes },
+    );
+    this.#checkPositions(logged);
+  }
+
+  #checkPositions(logged: readonly LogRecord[]): void {
+    for (const [k, { pos }] of logged.entries()) {
+      const before = logged[k - 1]?.pos;
+      if (!before) continue;
+      const follows =
+        pos.view === before.view ? pos.n === before.n + 1 : pos.view > before.view && pos.n === 1;
+      assert.ok(follows, `S8: ${JSON.stringify(before)} then ${JSON.stringify(pos)}`);
+    }
+  }
+
+  #carryOut<Result>({ records, result }: Decision<Result>): Result {
+    for (const record of records) {
+      apply(this.state, record);
+      this.records.push(record);
+      if (record.op === 'granted') this.#noteGrant(record.id, record.grant, record.token, record.expiresAt);
+      else if (record.op === 'extended') this.#noteEnd(record.id, record.expiresAt);
+      else if ('grant' in record && record.op !== 'late') this.#holders.delete(record.id);
+    }
+    return result;
+  }
+
+  #noteGrant(id: string, grant: number, token: string, endsAt: number): void {
+    const holder = this.#holders.get(id);
+    assert.ok(!holder || !this.#lives(holder), 'S2: granted while another holds it');
+    const { type } = this.state.events.get(id)!;
+    this.#holders.set(id, { attemptId: `${id}.${type.ordinal}.0.${grant}`, token, endsAt });
+  }
+
+  #noteEnd(id: string, endsAt: number): void {
+    this.#holders.set(id, { ...this.#holders.get(id)!, endsAt });
+  }
+
+  #lives({ endsAt }: Holder): boolean {
+    return endsAt > this.now && endsAt - this.now <= LIMITS.leaseMsMax;
+  }
+
+  /** By the account, not by the core. */
+  #holds({ attemptId, token, event }: Lease): boolean {
+    const holder = this.#holders.get(event.id);
+    return holder?.attemptId === attemptId && holder.token === token && this.#lives(holder);
+  }
+
+  #accept(op: Extract<Op, { do: 'accept' }>): void {
+    const again = op.again && this.#ids.length > 0;
+    const id = again ? this.#ids[op.pick % this.#ids.length]! : makeEventId(this.now, 0);
+    const idempotency = op.key === null ? null : { scope: op.key, fingerprint: op.request };
+    const command = {
+      id,
+      type: op.type,
+      envelope: Buffer.from(`{}\n${'x'.repeat(op.bytes)}`),
+      delayMs: op.delayMs,
+      idempotency,
+    };
+    const decision = decideAccept(this.state, command, this.now);
+    const result = this.#carryOut(decision);
+    if (again) {
+      assert.deepEqual([result.kind, decision.records.length], ['accepted', 0], 'the same id again');
+      return;
+    }
+    const first = op.key === null ? undefined : this.#keys.get(op.key);
+    if (first) {
+      // Days do not end in these runs, so a key is never forgotten.
+      const kind = first.fingerprint === op.request ? 'duplicate' : 'conflict';
+      assert.deepEqual([result.kind, 'id' in result && result.id], [kind, first.id], 'S7');
+      assert.equal(decision.records.length, 0);
+      return;
+    }
+    assert.equal(result.kind, 'accepted');
+    this.#ids.push(id);
+    if (op.key !== null) this.#keys.set(op.key, { id, fingerprint: op.request });
+  }
+
+  #lease(op: Extract<Op, { do: 'lease' }>): void {
+    promoteDue(this.state, this.now, NO_LIMIT);
+    const eligible = this.#eligible(op.types);
+    const call = op.call === null ? `call ${this.#made++}` : op.call;
+    const tokens = Array.from({ length: op.max }, () => `token ${this.#made++}`);
+    const { types, max, bytesMax, leaseMs } = op;
+    const command = { types, listener: 'default', max, bytesMax, leaseMs, worker: null, call, tokens };
+    const known = this.#calls.get(call);
+    const live = known && known.until > this.now ? known.leases.filter((lease) => this.#holds(lease)) : [];
+    const result = this.#carryOut(decideLease(this.state, command, this.now));
+    assert.ok(result.kind === 'leased');
+    const given = result.leases.map((lease) => lease.attemptId);
+    if (live.length > 0) {
+      const held = live.map((lease) => lease.attemptId);
+      assert.deepEqual(given, held, 'a repeated call gets its leases that live');
+    } else {
+      const expected = oldest(eligible, max, bytesMax).map((delivery) => delivery.event.id);
+      assert.deepEqual(
+        result.leases.map((lease) => lease.event.id),
+        expected,
+        'S6: the oldest that are eligible',
+      );
+      const until = this.now + (leaseMs ?? POLICY.leaseMs);
+      if (given.length > 0) this.#calls.set(call, { leases: result.leases, until });
+    }
+    this.#leases.push(...result.leases);
+    if (given.length > 0) this.#answers.push({ call, claim: result.claim, leases: result.leases });
+  }
+
+  #eligible(types: readonly string[]): Delivery[] {
+    const waiting = this.state.history
+      .filter((event) => types.includes(event.type.name))
+      .flatMap((event) => event.deliveries)
+      .filter((delivery) => delivery.state === 'waiting');
+    const late = waiting.filter((delivery) => delivery.dueAt <= this.now && delivery.place !== 'ready');
+    assert.equal(late.length, 0, 'L1: what is due is ready');
+    return waiting.filter((delivery) => delivery.place === 'ready');
+  }
+
+  #pick({ pick, wrong }: { pick: number; wrong: boolean }): Lease | null {
+    const lease = this.#leases[pick % Math.max(1, this.#leases.length)];
+    return lease ? { ...lease, token: wrong ? 'wrong' : lease.token } : null;
+  }
+
+  #extend(op: Extract<Op, { do: 'extend' }>): void {
+    const lease = this.#pick(op);
+    if (!lease) return;
+    const holds = this.#holds(lease);
+    const result = this.#carryOut(decideExtend(this.state, { ...lease, leaseMs: op.leaseMs }, this.now));
+    assert.equal(result.kind, holds ? 'extended' : 'lease_lost', 'S2: extend');
+  }
+
+  #complete(op: Extract<Op, { do: 'complete' }>): void {
+    const lease = this.#pick(op);
+    if (!lease) return;
+    const holds = this.#holds(lease);
+    const { outcome, retry, text } = op;
+    const fingerprint = `${outcome} ${text}`;
+    const { attemptId, token } = lease;
+    const command = { attemptId, token, outcome, retry, result: Buffer.from(`{}\n${text}`), fingerprint };
+    const decision = decideComplete(this.state, command, this.now);
+    const answer = this.#carryOut(decision);
+    const first = this.#completed.get(attemptId);
+    if (first) {
+      const expected = first.fingerprint === fingerprint ? first.answer : { kind: 'conflict' };
+      assert.deepEqual(answer, expected, 'S4: the same completion again, or another');
+      assert.equal(decision.records.length, 0, 'S4: a repeat changes nothing');
+      return;
+    }
+    assert.equal(answer.kind, holds ? 'completed' : 'lease_lost', 'S2: complete');
+    if (answer.kind === 'completed') this.#completed.set(attemptId, { fingerprint, answer });
+  }
+
+  #handBack(op: Extract<Op, { do: 'handBack' }>): void {
+    const lease = this.#pick(op);
+    if (!lease) return;
+    const holds = this.#holds(lease);
+    const decision = decideHandBack(this.state, lease, this.now);
+    const result = this.#carryOut(decision);
+    if (holds) assert.equal(result.kind, 'handed_back');
+    else assert.equal(decision.records.length, 0, 'S2: a stale token hands nothing back');
+  }
+
+  #abandon(op: Extract<Op, { do: 'abandon' }>): void {
+    const answer = this.#answers[op.pick % Math.max(1, this.#answers.length)];
+    if (!answer) return;
+    const newest = this.#answers.findLast((each) => each.call === answer.call)!;
+    const remembered = this.#calls.get(answer.call)!.until > this.now;
+    const live = answer.leases.filter((lease) => this.#holds(lease)).length;
+    const { handedBack } = this.#carryOut(decideAbandon(this.state, answer, this.now));
+    if (!remembered || newest.claim !== answer.claim)
+      assert.equal(handedBack, 0, 'a repeat has taken them over');
+    else if (newest === answer) assert.equal(handedBack, live);
+  }
+
+  #cancel(op: Extract<Op, { do: 'cancel' }>): void {
+    const id = this.#ids[op.pick % Math.max(1, this.#ids.length)];
+    if (id === undefined) return;
+    const { kind } = this.#carryOut(decideCancel(this.state, id, this.now));
+    const holder = this.#holders.get(id);
+    if (holder && this.#lives(holder) && !this.#ends.has(id)) assert.equal(kind, 'requested');
+    else assert.match(kind, /^(cancelled|complete)$/);
+  }
+
+  #expire(op: Extract<Op, { do: 'expire' }>): void {
+    forgetPast(this.state, this.now);
+    const overdue = [...this.#holders].filter(([, holder]) => !this.#lives(holder));
+    const { expired } = this.#carryOut(decideExpire(this.state, op.limit, this.now));
+    assert.equal(expired, Math.min(op.limit, overdue.length), 'L2: what is over is found');
+    if (op.limit < overdue.length) return;
+    for (const { deliveries } of this.state.history) {
+      const stuck = deliveries.some(
+        (delivery) => delivery.state === 'leased' && leaseExpired(delivery, this.now, LIMITS),
+      );
+      assert.ok(!stuck, 'L2: nothing over is kept alive');
+    }
+  }
+
+  #archive(op: Extract<Op, { do: 'archive' }>): void {
+    const records = [...this.state.outbox];
+    const upTo = records[op.pick % Math.max(1, records.length)];
+    if (!upTo) return;
+    const count = records.indexOf(upTo) + 1;
+    this.#archived.push(...records.slice(0, count));
+    this.#carryOut({ records: [{ op: 'archived', pos: upTo.pos, slot: 1 }], result: null });
+    assert.equal(this.state.outbox.length, records.length - count);
+  }
+
+  /** The store ends and starts: the state is made anew of the journal, or of a snapshot. */
+  #restart(op: Extract<Op, { do: 'restart' }>): void {
+    const state = emptyState(POLICY, LIMITS);
+    if (op.from === 'journal') {
+      for (const record of this.records) apply(state, record);
+    } else {
+      for (const { part, payload } of encodeState(this.state, { logId: 'log', journal: 1, group: 1 })) {
+        const read = JSON.parse(JSON.stringify(part)) as SnapshotPart;
+        decodePart(state, read, payload && Buffer.concat(payload));
+      }
+      assert.deepEqual(dumpState(state), dumpState(this.state), 'a snapshot holds everything');
+    }
+    this.state = state;
+    this.#carryOut({ records: [{ op: 'opened', view: state.view + 1 }], result: null });
+  }
+}
+
+function oldest(eligible: readonly Delivery[], max: number, bytesMax: number): Delivery[] {
+  const taken: Delivery[] = [];
+  let bytes = 0;
+  for (const delivery of eligible) {
+    bytes += delivery.event.envelope.byteLength;
+    if (taken.length === max || (taken.length > 0 && bytes > bytesMax)) break;
+    taken.push(delivery);
+  }
+  return taken;
+}
+
+/** An extension is not logged, so a fold of the log alone may think that a lease ends earlier. */
+function withoutEnds<Dump>(dump: Dump): Dump {
+  return JSON.parse(
+    JSON.stringify(dump, (key, value: unknown) => (key === 'expiresAt' ? null : value)),
+  ) as Dump;
+}

@@ -1,0 +1,111 @@
+/** Operations on the core, drawn at random. Numbers named `pick` choose among what there is by then. */
+import fc from 'fast-check';
+import type { RetryWish } from '../../src/event/command.js';
+
+export type Op =
+  | {
+      readonly do: 'accept';
+      readonly type: string;
+      readonly bytes: number;
+      readonly delayMs: number;
+      readonly key: string | null;
+      readonly request: string;
+      readonly again: boolean;
+      readonly pick: number;
+    }
+  | {
+      readonly do: 'lease';
+      readonly types: readonly string[];
+      readonly max: number;
+      readonly bytesMax: number;
+      readonly leaseMs: number | null;
+      readonly call: string | null;
+    }
+  | { readonly do: 'extend'; readonly pick: number; readonly wrong: boolean; readonly leaseMs: number }
+  | {
+      readonly do: 'complete';
+      readonly pick: number;
+      readonly wrong: boolean;
+      readonly outcome: 'success' | 'fail';
+      readonly retry: RetryWish;
+      readonly text: string;
+    }
+  | { readonly do: 'handBack'; readonly pick: number; readonly wrong: boolean }
+  | { readonly do: 'abandon'; readonly pick: number }
+  | { readonly do: 'cancel'; readonly pick: number }
+  | { readonly do: 'expire'; readonly limit: number }
+  | { readonly do: 'promote'; readonly limit: number }
+  | { readonly do: 'pass'; readonly ms: number }
+  | { readonly do: 'archive'; readonly pick: number }
+  | { readonly do: 'restart'; readonly from: 'journal' | 'snapshot' };
+
+const pick = fc.nat({ max: 99 });
+const rarely = fc.integer({ min: 0, max: 5 }).map((n) => n === 0);
+const leaseMs = fc.constantFrom(1, 20, 100, 1_000);
+
+const retry: fc.Arbitrary<RetryWish> = fc.oneof(
+  fc.constant<RetryWish>({ kind: 'never' }),
+  fc.constant<RetryWish>({ kind: 'policy' }),
+  fc.constantFrom(0, 30).map((afterMs): RetryWish => ({ kind: 'after', afterMs })),
+);
+
+const accept = fc.record({
+  do: fc.constant('accept' as const),
+  type: fc.constantFrom('a', 'b', '{}'),
+  bytes: fc.constantFrom(0, 10, 100),
+  delayMs: fc.constantFrom(0, 0, 0, 25, 400),
+  key: fc.constantFrom(null, null, 'k1', 'k2'),
+  request: fc.constantFrom('one', 'two'),
+  again: rarely,
+  pick,
+});
+
+const lease = fc.record({
+  do: fc.constant('lease' as const),
+  types: fc.constantFrom(['a'], ['b', 'a'], ['a', 'b', '{}']),
+  max: fc.integer({ min: 1, max: 4 }),
+  bytesMax: fc.constantFrom(1, 50, 10_000),
+  leaseMs: fc.option(leaseMs),
+  call: fc.constantFrom(null, null, 'c1', 'c2'),
+});
+
+const complete = fc.record({
+  do: fc.constant('complete' as const),
+  pick,
+  wrong: rarely,
+  outcome: fc.constantFrom('success' as const, 'fail' as const),
+  retry,
+  text: fc.constantFrom('x', 'x', 'y'),
+});
+
+const pass = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom(1, 15, 60, 300) },
+  { weight: 1, arbitrary: fc.constantFrom(-1, -60, -2_000) },
+);
+
+export const op: fc.Arbitrary<Op> = fc.oneof(
+  { weight: 6, arbitrary: accept },
+  { weight: 6, arbitrary: lease },
+  { weight: 6, arbitrary: complete },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('extend' as const), pick, wrong: rarely, leaseMs }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('handBack' as const), pick, wrong: rarely }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('abandon' as const), pick }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel' as const), pick }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('expire' as const), limit: fc.constantFrom(1, 1_000) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('promote' as const), limit: fc.constantFrom(1, 1_000) }),
+  },
+  { weight: 6, arbitrary: pass.map((ms) => ({ do: 'pass' as const, ms })) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('archive' as const), pick }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('restart' as const),
+      from: fc.constantFrom('journal' as const, 'snapshot' as const),
+    }),
+  },
+);
