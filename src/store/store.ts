@@ -114,6 +114,46 @@ export interface Outbox {
   holdArchiving(partition: number, holder: string, ms: number): Promise<boolean>;
 }
 
+/** How a partition of the store stands, as recovery needs to know it. Told whether or not the gate is open. */
+export interface Standing {
+  /** Transitions and reads are let through: this run of the store is the one that was opened. */
+  readonly open: boolean;
+  /** Whose records these are; null when the store is empty (new, or emptied). */
+  readonly logId: string | null;
+  /** 0 when the store is empty. */
+  readonly view: number;
+  /** Position of the last record that the state has. */
+  readonly last: Position | null;
+  readonly archived: { readonly pos: Position; readonly slot: number } | null;
+  /** The highest epoch that has begun to recover it; 0 when none has. */
+  readonly recovering: number;
+}
+
+/**
+ * A store that can be brought up to the log. Every recovery has an epoch, won in the log; a method given a lower
+ * one than has begun changes nothing and resolves to false. Each can be repeated. `holdArchiving` and `archivedTo`
+ * work behind a closed gate too.
+ */
+export interface Recoverable {
+  standing(partition: number): Promise<Standing>;
+  /** Closes the gate: from now on every other method rejects as `recovering`, on every instance. */
+  beginRecovery(partition: number, epoch: number): Promise<boolean>;
+  /** Forgets everything of the partition but the epoch; in bounded steps. */
+  empty(partition: number, epoch: number): Promise<boolean>;
+  /**
+   * Applies records of the log, in order; those up to `standing().last` are passed over. They do not go to the
+   * outbox: they are archived, up to `archived`.
+   */
+  replay(
+    partition: number,
+    epoch: number,
+    records: readonly LogRecord[],
+    archived: { pos: Position; slot: number },
+  ): Promise<boolean>;
+  /** The state is that of the log `logId`; positions go on as (view, 1), (view, 2), …; the gate opens for this run. */
+  finishRecovery(partition: number, epoch: number, logId: string, view: number): Promise<boolean>;
+}
+
 export interface Store extends Outbox {
   /** Made at the first start; stands in every segment, so that a store and a log that differ are told apart. */
   readonly logId: string;
