@@ -130,15 +130,16 @@ export interface Standing {
 }
 
 /**
- * A store that can be brought up to the log. Every recovery has an epoch, won in the log; a method given a lower
- * one than has begun changes nothing and resolves to false. Each can be repeated. `holdArchiving` and `archivedTo`
- * work behind a closed gate too.
+ * A store that can be brought up to the log. Every recovery has an epoch, won in the log. It belongs to the run of
+ * the store in which it began: once a higher epoch has begun, or the store has restarted, failed over or been
+ * emptied by others, `empty`, `replay` and `finishRecovery` change nothing and resolve to false (another run may lack
+ * what was replayed before). Each can be repeated. `holdArchiving` and `archivedTo` work behind a closed gate too.
  */
 export interface Recoverable {
   standing(partition: number): Promise<Standing>;
-  /** Closes the gate: from now on every other method rejects as `recovering`, on every instance. */
+  /** Closes the gate: from now on every other method rejects as `recovering`, on every instance. False: a higher epoch. */
   beginRecovery(partition: number, epoch: number): Promise<boolean>;
-  /** Forgets everything of the partition but the epoch; in bounded steps. */
+  /** Forgets everything of the partition but the epoch, in bounded steps; from the first on it stands as empty. */
   empty(partition: number, epoch: number): Promise<boolean>;
   /**
    * Applies records of the log, in order; those up to `standing().last` are passed over. They do not go to the
