@@ -95,15 +95,21 @@ export interface Depths {
 /** With more types than this, nobody counts what is ready in each of them. */
 export const DEPTHS_TYPES_MAX = 1_000;
 
+/**
+ * `view` is that of the store which the caller has opened. A store that stands at another rejects as `recovering`,
+ * in the same atomic step: behind the same address there is another copy of it now, whose records or gaps are not
+ * those that the caller speaks of.
+ */
 export interface Outbox {
   /** Records after `after` (null: from the oldest kept), oldest first, bounded; at least one when there is one. */
   readOutbox(
     partition: number,
     after: Position | null,
     limit: { records: number; bytes: number },
+    view?: number,
   ): Promise<LogRecord[]>;
   /** Everything up to `pos` is in segment `slot` or before: note it and trim. Idempotent, never goes back. */
-  markArchived(partition: number, pos: Position, slot: number): Promise<void>;
+  markArchived(partition: number, pos: Position, slot: number, view?: number): Promise<void>;
   /** What `markArchived` last noted. */
   archivedTo(partition: number): Promise<{ pos: Position; slot: number } | null>;
   /**
