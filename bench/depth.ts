@@ -109,8 +109,8 @@ async function fill(api: Api, depth: number): Promise<{ ids: string[]; perSecond
         body: { n, text: 'x'.repeat(64) },
       }));
       const reply = await expect(api, 'POST', '/v1/events', 200, { body });
-      const { results } = JSON.parse(reply) as { results: { id: string }[] };
-      if (ids.length < POLLED_IDS) ids.push(...results.map(({ id }) => id));
+      const { results } = JSON.parse(reply) as { results: { event: { id: string } }[] };
+      if (ids.length < POLLED_IDS) ids.push(...results.map(({ event }) => event.id));
     }
   };
   await Promise.all(Array.from({ length: FILLERS }, filler));
