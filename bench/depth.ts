@@ -15,6 +15,7 @@ const TYPE = 'depth';
 const BULK_ITEMS = 1_000;
 const FILLERS = 4;
 const POLLED_IDS = 10_000;
+const START_WITHIN_MS = 600_000;
 
 export interface DepthOptions {
   readonly depths: readonly number[];
@@ -66,7 +67,7 @@ async function measureStore(
   calls: number,
 ): Promise<Result> {
   const env = redis ? { REDIS_URL: redis.url } : { EMBEDDED_BYTES_MAX: String(16 * 2 ** 30) };
-  const service = await Service.start({ env });
+  const service = await Service.start({ env, readyWithinMs: START_WITHIN_MS });
   const api = new Api(service.url, FILLERS);
   try {
     const { ids, perSecond } = await fill(api, depth);

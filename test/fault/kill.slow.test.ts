@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { Load } from '../support/load.js';
+import { checkLog } from '../support/log-check.js';
 import { startRedisServer } from '../support/redis-server.js';
 import { Service } from '../support/service.js';
 
@@ -58,6 +59,7 @@ async function bear(t: Test, { name, service, blow }: Scene): Promise<void> {
   t.same(ledger.broken, [], 'no promise is broken: no id unknown, no event with two answers');
   t.same({ posted, known, complete, lost }, { posted: POSTS, known: POSTS, complete: POSTS, lost: 0 });
   t.equal(strangers, 0, 'repeats with the same key have made no doubles');
+  t.same(await checkLog(service.dataDir, ledger), [], 'the log says the same: each thing once, in order');
   t.ok(ledger.repeats > 0, 'calls have run into the blows');
   t.ok(ledger.leasesLost > 0, 'slow listeners have lost leases');
 }

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { Api } from '../support/api.js';
 import { Load } from '../support/load.js';
+import { checkLog } from '../support/log-check.js';
 import { startRedisServer } from '../support/redis-server.js';
 import { Service } from '../support/service.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -29,13 +30,18 @@ function makeLoad(t: Test, service: Service): Load {
   return load;
 }
 
-async function judge(t: Test, name: string, load: Load): Promise<void> {
+async function judge(t: Test, name: string, service: Service, load: Load): Promise<void> {
   await load.finish();
   await load.stop();
   const verdict = await load.verify();
   t.comment(`${name}: ${JSON.stringify({ ...verdict, repeats: load.ledger.repeats })}`);
   t.same(load.ledger.broken, [], 'no promise is broken');
   t.same(verdict, { posted: POSTS, known: POSTS, complete: POSTS, lost: 0, strangers: 0 });
+  t.same(
+    await checkLog(service.dataDir, load.ledger),
+    [],
+    'the log says the same: each thing once, in order',
+  );
 }
 
 async function startBehindProxy(t: Test): Promise<{ service: Service; proxy: TcpProxy }> {
@@ -59,7 +65,7 @@ t.test('answers of Redis are lost over and over, and every script is carried out
     await load.until(({ acknowledged }) => acknowledged.size >= done);
     await proxy.cut(done % 4);
   }
-  await judge(t, `${proxy.cuts} connections cut`, load);
+  await judge(t, `${proxy.cuts} connections cut`, service, load);
   t.ok(proxy.cuts > 40);
 });
 
@@ -74,7 +80,7 @@ t.test('Redis falls silent: 503 in bounded time, and all is well when it speaks 
   const reply = await api.call('GET', `/v1/events/${[...load.ledger.keyOfId.keys()][0]}`);
   t.match({ status: reply.status, body: reply.json() }, { status: 503, body: { code: String } });
   proxy.silence(false);
-  await judge(t, 'silence', load);
+  await judge(t, 'silence', service, load);
 });
 
 for (const store of ['embedded', 'redis']) {
@@ -95,7 +101,7 @@ for (const store of ['embedded', 'redis']) {
         await delay(50);
         await service.restart();
       }
-      await judge(t, `${store}, stopped three times`, load);
+      await judge(t, `${store}, stopped three times`, service, load);
     },
   );
 }

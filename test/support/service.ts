@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from './free-port.js';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-const READY_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = 60_000;
 const STOPPED_WITHIN_MS = 15_000;
 const OUTPUT_KEPT_CHARS = 32_768;
 
@@ -21,6 +21,8 @@ export interface ServiceOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** For Node itself, such as `--cpu-prof`. */
   readonly nodeOptions?: readonly string[];
+  /** How long a start may take; a minute unless said. */
+  readonly readyWithinMs?: number;
 }
 
 export class Service {
@@ -120,14 +122,15 @@ export class Service {
   }
 
   async #ready(child: ChildProcess): Promise<void> {
-    const endsAt = performance.now() + READY_WITHIN_MS;
+    const withinMs = this.options.readyWithinMs ?? READY_WITHIN_MS;
+    const endsAt = performance.now() + withinMs;
     while (performance.now() < endsAt) {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(`The service ended while it started.\n${this.output}`);
       if (await this.#answersReady()) return;
       await delay(20);
     }
-    throw new Error(`The service was not ready within ${READY_WITHIN_MS} ms.\n${this.output}`);
+    throw new Error(`The service was not ready within ${withinMs} ms.\n${this.output}`);
   }
 
   async #answersReady(): Promise<boolean> {
