@@ -133,15 +133,15 @@ type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 export interface WorkOptions {
   readonly runs: number;
   readonly seed: number;
+  /** Enough after this long, however many runs that were. */
+  readonly msMax?: number;
   /** Whether to look for a shorter sequence that shows the same; true by default. */
   readonly shorten?: boolean;
 }
 
 /** Rejects when store and core differ, with the steps that show it, shortened. */
-export async function compareWithCore(
-  harness: StoreHarness,
-  { runs, seed, shorten = true }: WorkOptions,
-): Promise<void> {
+export async function compareWithCore(harness: StoreHarness, options: WorkOptions): Promise<void> {
+  const { runs, seed, shorten = true, msMax } = options;
   const work = fc.record({
     policy: fc.constantFrom(...POLICIES),
     steps: fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
@@ -157,7 +157,12 @@ export async function compareWithCore(
         await opened.close();
       }
     }),
-    { numRuns: runs, seed, endOnFailure: !shorten },
+    {
+      numRuns: runs,
+      seed,
+      endOnFailure: !shorten,
+      ...(msMax === undefined ? {} : { interruptAfterTimeLimit: msMax, markInterruptAsFailure: false }),
+    },
   );
 }
 

@@ -194,6 +194,19 @@ t.test('behind a closed gate nothing is answered, not even that an id is unknown
   await allFail(t, 'recovering', each());
 });
 
+t.test('who speaks of the outbox of another view is told so, and trims nothing', async (t) => {
+  const prefix = randomUUID();
+  const store = await open(t, { prefix });
+  await store.accept([command('mail')]);
+  const limit = { records: 10, bytes: 1 << 20 };
+  t.equal((await store.readOutbox(0, null, limit, 1)).length, 2);
+  const calls = [store.readOutbox(0, null, limit, 2), store.markArchived(0, { view: 1, n: 2 }, 1, 2)];
+  await allFail(t, 'recovering', calls);
+  t.equal(await store.archivedTo(0), null);
+  await store.markArchived(0, { view: 1, n: 2 }, 1, 1);
+  t.same(await store.readOutbox(0, null, limit, 1), []);
+});
+
 t.test('a full Redis refuses new events and lets the others through', async (t) => {
   const store = await open(t);
   const key = { scope: 'once', fingerprint: 'print' };

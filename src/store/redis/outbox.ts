@@ -1,6 +1,7 @@
 /** The outbox: records not yet archived, with their bodies, and what is archived. */
 import type { LogRecord, Position } from '../../event/record.js';
 import { formatPosition } from '../../event/record.js';
+import type { Argument } from './connection.js';
 import { type Entry, parseEntry, readRecord } from './outbox-codec.js';
 import type { Partition } from './partition.js';
 
@@ -19,6 +20,7 @@ export async function readOutbox(
   partition: Partition,
   after: Position | null,
   limit: { readonly records: number; readonly bytes: number },
+  view: number | null,
 ): Promise<LogRecord[]> {
   const found: Found[] = [];
   let bytes = 0;
@@ -29,7 +31,8 @@ export async function readOutbox(
     if (wanted <= 0 || (found.length > 0 && bytesLeft <= 0)) break;
     const whole = bytesLeft <= CHUNK_BYTES;
     const atLeastOne = found.length === 0 || !whole ? 1 : 0;
-    const chunk = await readChunk(partition, from, wanted, whole ? bytesLeft : CHUNK_BYTES, atLeastOne);
+    const room = whole ? bytesLeft : CHUNK_BYTES;
+    const chunk = await readChunk(partition, [from, wanted, room, atLeastOne, view ?? '']);
     found.push(...chunk);
     bytes += chunk.reduce((sum, each) => sum + each.bytes, 0);
     const last = chunk.at(-1);
@@ -43,14 +46,9 @@ export async function readOutbox(
   );
 }
 
-async function readChunk(
-  partition: Partition,
-  from: string,
-  records: number,
-  bytes: number,
-  atLeastOne: 0 | 1,
-): Promise<Found[]> {
-  const reply = (await partition.run('read-outbox', [from, records, bytes, atLeastOne])) as (Buffer | null)[];
+/** `args` as lua/read-outbox.lua wants them. */
+async function readChunk(partition: Partition, args: readonly Argument[]): Promise<Found[]> {
+  const reply = (await partition.run('read-outbox', args)) as (Buffer | null)[];
   const found: Found[] = [];
   for (let at = 0; at < reply.length; at += 3) {
     const text = reply[at + 1]!;
@@ -61,8 +59,13 @@ async function readChunk(
   return found;
 }
 
-export async function markArchived(partition: Partition, pos: Position, slot: number): Promise<void> {
-  await partition.run('mark-archived', [pos.view, pos.n, slot]);
+export async function markArchived(
+  partition: Partition,
+  pos: Position,
+  slot: number,
+  view: number | null,
+): Promise<void> {
+  await partition.run('mark-archived', [pos.view, pos.n, slot, view ?? '']);
 }
 
 export async function archivedTo(partition: Partition): Promise<{ pos: Position; slot: number } | null> {

@@ -212,12 +212,13 @@ export class RedisStore implements Store {
     partition: number,
     after: Position | null,
     limit: { records: number; bytes: number },
+    view?: number,
   ): Promise<LogRecord[]> {
-    return readOutbox(this.#partition(partition), after, limit);
+    return readOutbox(this.#partition(partition), after, limit, view ?? null);
   }
 
-  async markArchived(partition: number, pos: Position, slot: number): Promise<void> {
-    return markArchived(this.#partition(partition), pos, slot);
+  async markArchived(partition: number, pos: Position, slot: number, view?: number): Promise<void> {
+    return markArchived(this.#partition(partition), pos, slot, view ?? null);
   }
 
   async archivedTo(partition: number): Promise<{ pos: Position; slot: number } | null> {

@@ -2,10 +2,15 @@
 -- Everything up to a position is in a segment: notes it and trims the outbox. Never goes back.
 --
 -- KEYS     below
--- ARGV     1 view, 2 n, 3 slot
+-- ARGV     1 view, 2 n, 3 slot, 4 the view that the caller speaks of, or nothing
 -- RETURNS  1 when it was news
 --@keys meta outbox results forgotten
 --@include gate
+--@include expected-view
+local otherView = expectView(ARGV[4])
+if otherView then
+  return otherView
+end
 local archivedView, archivedN = tonumber(ARGV[1]), tonumber(ARGV[2])
 local function isArchived(someView, someN)
   return someView < archivedView or (someView == archivedView and someN <= archivedN)

@@ -3,10 +3,15 @@
 --
 -- KEYS     below
 -- ARGV     1 the position to read from, as XRANGE takes it, 2 most records, 3 most bytes, 4 whether there is one in any case
---          (1 or 0)
+--          (1 or 0), 5 the view that the caller speaks of, or nothing
 -- RETURNS  for each record: position, record, body or nothing
 --@keys meta outbox envelopes results
 --@include gate
+--@include expected-view
+local otherView = expectView(ARGV[5])
+if otherView then
+  return otherView
+end
 local BYTES_MAX = tonumber(ARGV[3])
 
 local function bodyOf(text)
