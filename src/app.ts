@@ -106,6 +106,7 @@ function guardRequests(app: App, config: Config): void {
   let closing = false;
   app.addHook('preClose', async () => {
     closing = true;
+    closeConnectionsAsTheyEnd(app);
   });
   // Node would drop the headers beyond a count without a word; ours is checked, with an answer.
   app.server.maxHeadersCount = 0;
@@ -115,4 +116,11 @@ function guardRequests(app: App, config: Config): void {
       done(new ClockworkError('shutting-down', 'The service is stopping.', { retryAfterMs: 1_000 }));
     else done(checkHeaders(request.raw, config.headersMax) ?? undefined);
   });
+}
+
+/** A connection whose last answer is written while the service stops would be kept for the next request. */
+function closeConnectionsAsTheyEnd({ server }: App): void {
+  if (!server.listening) return;
+  const timer = setInterval(() => server.closeIdleConnections(), 25);
+  server.once('close', () => clearInterval(timer));
 }

@@ -9,6 +9,8 @@ export class RouteTable {
   readonly #methods = new Map<string, Set<string>>();
 
   add(pattern: string, methods: string | readonly string[]): void {
+    // Not a path: how preflights of any path are taken.
+    if (pattern === '*') return;
     const known = this.#methods.get(pattern) ?? new Set();
     for (const method of typeof methods === 'string' ? [methods] : methods) known.add(method);
     this.#methods.set(pattern, known);
@@ -39,7 +41,8 @@ export function replyUnmatched(
 ): FastifyReply {
   const { path } = splitTarget(request.raw.url ?? '');
   const methods = routes.methodsOf(path);
-  if (methods.length === 0) {
+  // A route that has the method and found nothing itself, such as a folder of files, is no route either.
+  if (methods.length === 0 || methods.includes(request.method)) {
     const hint = 'The paths are listed in /openapi.json.';
     return replyWithError(new ClockworkError('route-not-found', 'No such path.', { hint }), request, reply);
   }
