@@ -3,6 +3,7 @@
  * the other, so that a median is the cost of a call and not of a crowd. On Redis also what its scripts take by its own
  * account. Then how long a start takes and how much memory is held with that many events.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Api, type Method } from '../test/support/api.js';
 import { type RedisServer, startRedisServer } from '../test/support/redis-server.js';
 import { Service } from '../test/support/service.js';
@@ -16,6 +17,9 @@ const BULK_ITEMS = 1_000;
 const FILLERS = 4;
 const POLLED_IDS = 10_000;
 const START_WITHIN_MS = 600_000;
+const QUIET_SECONDS = 3;
+/** Of a second. */
+const QUIET_CPU_US = 50_000;
 
 export interface DepthOptions {
   readonly depths: readonly number[];
@@ -32,6 +36,12 @@ interface Cost {
   readonly scriptCalls: number | null;
 }
 
+interface Started {
+  readonly ms: number;
+  /** What of it was the processor's. */
+  readonly cpuMs: number;
+}
+
 interface Result {
   readonly store: string;
   readonly depth: number;
@@ -39,8 +49,8 @@ interface Result {
   readonly costs: Readonly<Record<string, Cost>>;
   readonly serviceMib: number;
   readonly redisMib: number | null;
-  readonly startMs: number;
-  readonly startAfterKillMs: number;
+  readonly start: Started;
+  readonly startAfterKill: Started;
   readonly restartedMib: number;
 }
 
@@ -72,6 +82,7 @@ async function measureStore(
   try {
     const { ids, perSecond } = await fill(api, depth);
     console.error(`${store}: ${depth} events stored, ${perSecond.toFixed(0)}/s`);
+    await settle(service);
     const measured = (call: () => Promise<unknown>) => measure(service, redis, calls, call);
     const costs = {
       post: await measured(() => post(api)),
@@ -80,17 +91,13 @@ async function measureStore(
     };
     const serviceMib = residentMib(service.pid);
     const redisMib = redis && (await usedMemoryMib(redis.port));
-    const startMs = await timed(
-      () => service.pause(),
-      () => service.restart(),
-    );
+    await service.pause();
+    const start = await timeStart(service);
     const restartedMib = residentMib(service.pid);
-    const startAfterKillMs = await timed(
-      () => service.kill(),
-      () => service.restart(),
-    );
+    await service.kill();
+    const startAfterKill = await timeStart(service);
     const memory = { serviceMib, redisMib, restartedMib };
-    return { store, depth, fillPerSecond: perSecond, costs, ...memory, startMs, startAfterKillMs };
+    return { store, depth, fillPerSecond: perSecond, costs, ...memory, start, startAfterKill };
   } finally {
     await api.close();
     await service.stop();
@@ -183,11 +190,19 @@ async function expect(
   return reply.text;
 }
 
-async function timed(before: () => Promise<void>, action: () => Promise<void>): Promise<number> {
-  await before();
+async function timeStart(service: Service): Promise<Started> {
   const startedAt = performance.now();
-  await action();
-  return performance.now() - startedAt;
+  await service.restart();
+  return { ms: performance.now() - startedAt, cpuMs: cpuUs(service.pid) / 1_000 };
+}
+
+/** Until archiving and compaction have caught up with the filling, which else would be measured too. */
+async function settle(service: Service): Promise<void> {
+  for (let quiet = 0; quiet < QUIET_SECONDS; ) {
+    const before = cpuUs(service.pid);
+    await delay(1_000);
+    quiet = cpuUs(service.pid) - before < QUIET_CPU_US ? quiet + 1 : 0;
+  }
 }
 
 function costTable(results: readonly Result[]): string {
@@ -219,25 +234,20 @@ function costTable(results: readonly Result[]): string {
 }
 
 function startTable(results: readonly Result[]): string {
-  const head = [
-    'store',
-    'events',
-    'filled/s',
-    'RSS MiB',
-    'Redis MiB',
-    'start ms',
-    'RSS MiB',
-    'after kill -9 ms',
-  ];
+  const head = ['store', 'events', 'filled/s', 'RSS MiB', 'Redis MiB', 'start', 'RSS MiB', 'after kill -9'];
   const rows = results.map((result) => [
     result.store,
     String(result.depth),
     result.fillPerSecond.toFixed(0),
     result.serviceMib.toFixed(0),
     result.redisMib?.toFixed(0) ?? '–',
-    result.startMs.toFixed(0),
+    startText(result.start),
     result.restartedMib.toFixed(0),
-    result.startAfterKillMs.toFixed(0),
+    startText(result.startAfterKill),
   ]);
   return markdownTable(head, rows);
+}
+
+function startText({ ms, cpuMs }: Started): string {
+  return `${ms.toFixed(0)} ms, CPU ${cpuMs.toFixed(0)} ms`;
 }
