@@ -25,14 +25,14 @@ t.setTimeout(900_000);
 
 interface Scene {
   readonly name: string;
-  readonly service: Service;
+  readonly services: readonly Service[];
   /** The first is number 0. */
   readonly blow: (number: number) => Promise<void>;
 }
 
-async function bear(t: Test, { name, service, blow }: Scene): Promise<void> {
+async function bear(t: Test, { name, services, blow }: Scene): Promise<void> {
   const load = new Load({
-    urls: [service.url],
+    urls: services.map(({ url }) => url),
     type: 'kill ☠ {type}/with\r\nall',
     posts: POSTS,
     clients: CLIENTS,
@@ -59,7 +59,11 @@ async function bear(t: Test, { name, service, blow }: Scene): Promise<void> {
   t.same(ledger.broken, [], 'no promise is broken: no id unknown, no event with two answers');
   t.same({ posted, known, complete, lost }, { posted: POSTS, known: POSTS, complete: POSTS, lost: 0 });
   t.equal(strangers, 0, 'repeats with the same key have made no doubles');
-  t.same(await checkLog(service.dataDir, ledger), [], 'the log says the same: each thing once, in order');
+  t.same(
+    await checkLog(services[0]!.dataDir, ledger),
+    [],
+    'the log says the same: each thing once, in order',
+  );
   t.ok(ledger.repeats > 0, 'calls have run into the blows');
   t.ok(ledger.leasesLost > 0, 'slow listeners have lost leases');
 }
@@ -67,7 +71,7 @@ async function bear(t: Test, { name, service, blow }: Scene): Promise<void> {
 t.test('the service on the embedded store is killed five times', async (t) => {
   const service = await Service.start({ env: PATIENT });
   t.teardown(() => service.stop());
-  await bear(t, { name: 'service, embedded', service, blow: () => killAndRestart(service) });
+  await bear(t, { name: 'service, embedded', services: [service], blow: () => killAndRestart(service) });
 });
 
 t.test('the service on Redis is killed five times', async (t) => {
@@ -75,7 +79,7 @@ t.test('the service on Redis is killed five times', async (t) => {
   t.teardown(() => redis.stop());
   const service = await Service.start({ env: { ...PATIENT, REDIS_URL: redis.url } });
   t.teardown(() => service.stop());
-  await bear(t, { name: 'service, redis', service, blow: () => killAndRestart(service) });
+  await bear(t, { name: 'service, redis', services: [service], blow: () => killAndRestart(service) });
 });
 
 t.test('Redis (AOF everysec) is killed five times under a service that goes on', async (t) => {
@@ -89,8 +93,20 @@ t.test('Redis (AOF everysec) is killed five times under a service that goes on',
     await delay(AWAY_MS[number]);
     await redis.start();
   };
-  await bear(t, { name: 'redis, AOF everysec', service, blow });
+  await bear(t, { name: 'redis, AOF everysec', services: [service], blow });
   t.equal(service.pid, pid, 'the service has lived through it');
+});
+
+t.test('two instances on one Redis, with one log, are killed in turn', async (t) => {
+  const redis = await startRedisServer();
+  t.teardown(() => redis.stop());
+  const env = { ...PATIENT, REDIS_URL: redis.url };
+  const first = await Service.start({ env });
+  t.teardown(() => first.stop());
+  const second = await Service.start({ env: { ...env, DATA_DIR: first.dataDir } });
+  t.teardown(() => second.stop());
+  const services = [first, second];
+  await bear(t, { name: 'two instances', services, blow: (number) => killAndRestart(services[number % 2]!) });
 });
 
 async function killAndRestart(service: Service): Promise<void> {
