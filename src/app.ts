@@ -19,18 +19,21 @@ import { eventRoutes } from './http/routes/events.js';
 import { gatewayRoutes } from './http/routes/gateway.js';
 import { healthRoutes } from './http/routes/health.js';
 import { leaseRoutes } from './http/routes/leases.js';
+import { logRoutes } from './http/routes/log.js';
 import { metricsRoutes } from './http/routes/metrics.js';
 import { submitRoutes } from './http/routes/submit.js';
 import type { App } from './http/routing.js';
 import { SHARED } from './http/schemas/output.js';
 import { serverOptions } from './http/server-options.js';
 import { RouteTable, replyUnmatched } from './http/unmatched.js';
+import type { Feed } from './log/feed.js';
 import type { Queue } from './queue/queue.js';
 
 export type { Health } from './http/context.js';
 
 export interface AppDeps {
   readonly queue: Queue;
+  readonly feed: Feed;
   readonly config: Config;
   readonly logger: Logger;
   /** How store and log are, for `/readyz`. */
@@ -38,14 +41,15 @@ export interface AppDeps {
   readonly metrics: MetricsPage & { readonly http: HttpMeter };
 }
 
-/** Closing it answers what is under way; stop the queue first, so that calls that wait are answered at once. */
+/** Closing it answers what is under way; stop the queue and the feed first, so that calls that wait are answered at once. */
 export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
-  const { queue, config, logger, health, metrics } = deps;
+  const { queue, feed, config, logger, health, metrics } = deps;
   const app = fastify(
     serverOptions(config, logger),
   ).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
   const context: HttpContext = {
     queue,
+    feed,
     config,
     secretHeaders: secretHeaders(config.redactHeaders),
     health,
@@ -71,6 +75,7 @@ function routes(app: App, context: HttpContext): void {
   eventRoutes(app, context);
   leaseRoutes(app, context);
   attemptRoutes(app, context);
+  logRoutes(app, context);
   healthRoutes(app, context);
   metricsRoutes(app, context);
   docsRoutes(app);

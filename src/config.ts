@@ -209,6 +209,13 @@ export const SETTINGS = {
     'How often the log takes what the store holds for it.',
   ),
 
+  feedCacheBytesMax: integer(
+    'FEED_CACHE_BYTES_MAX',
+    64 * MIB,
+    { unit: 'bytes', min: 0, max: 64 * 1_024 * MIB },
+    'Memory for segments of the log that were read lately.',
+  ),
+
   attemptsMax: integer(
     'ATTEMPTS_MAX',
     5,
@@ -292,6 +299,14 @@ export const SETTINGS = {
   waitMsMax: fixed(25 * SECOND_MS, 'ms', 'Longest wait of a call.'),
   pageMax: fixed(500, 'count', 'Events of one page of a list.'),
   scanMax: fixed(10_000, 'count', 'Events looked at for one page of a list.'),
+  feedPageMax: fixed(1_000, 'count', 'Records of one page of the log.'),
+  feedPageBytesMax: fixed(
+    8 * MIB,
+    'bytes',
+    'Records of one page of the log together; the first comes whatever it weighs.',
+  ),
+  feedSegmentsMax: fixed(100, 'count', 'Segments of the log looked at for one page of it.'),
+  feedTypesMax: fixed(100, 'count', 'Types of one call for a page of the log.'),
   headersTimeoutMs: fixed(5 * SECOND_MS, 'ms', 'Within which the headers of a request must have come.'),
   requestTimeoutMs: fixed(15 * SECOND_MS, 'ms', 'Within which all of a request must have come.'),
   keepAliveTimeoutMs: fixed(

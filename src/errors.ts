@@ -25,6 +25,9 @@ export const ERRORS = {
   'too-many-items': 'More items in one request than the limit.',
   'too-many-errors': 'More entries in `errors`, or more bytes of them, than the limit.',
 
+  'invalid-cursor':
+    'The cursor is none that this log has given: it was changed on the way, or is of another log.',
+
   // What was asked for is not there.
   'route-not-found': 'No such path.',
   'method-not-allowed': 'The path exists, the method does not. `Allow` lists those that do.',
@@ -32,6 +35,8 @@ export const ERRORS = {
   'attempt-not-found': 'No attempt has this id.',
   'response-not-found':
     'The event is complete and has no response: its listener posted none, or it ended without one.',
+  'cursor-expired':
+    'The log no longer goes back to where the cursor is. `earliest` is the cursor to begin with.',
 
   // What was asked for does not fit how things stand.
   'event-not-complete': 'The event has no response yet.',
@@ -52,6 +57,8 @@ export const ERRORS = {
   'store-unavailable':
     'The store is out of reach. The request may or may not have been carried out; it may be sent again.',
   'store-recovering': 'The store is catching up with the log and cannot tell yet what it knows.',
+  'log-unavailable': 'The log is out of reach. The same request may be sent again.',
+  'log-damaged': 'A part of the log is not what was written. `segment` names it.',
   'shutting-down': 'The service is stopping.',
   'internal-error': 'The service has a fault. The log of the service has it under the request id.',
 } as const satisfies Record<string, string>;

@@ -15,6 +15,8 @@ import { S3BlobStore } from './blob/s3.js';
 import { type Config, ConfigError, describeConfig, readConfig } from './config.js';
 import type { Policy } from './event/policy.js';
 import type { Limits } from './event/state.js';
+import { recordText } from './http/record-json.js';
+import { Feed } from './log/feed.js';
 import { Archiving } from './maintenance/archiving.js';
 import { Reaper } from './maintenance/reaper.js';
 import { Metrics } from './metrics/metrics.js';
@@ -100,21 +102,33 @@ async function start(
     count: metrics.queue.count,
   });
   metrics.queue.watchWaiting(() => queue.waiting);
+  const feed = new Feed({
+    blobs,
+    store,
+    render: recordText,
+    cacheBytesMax: config.feedCacheBytesMax,
+    pageBytesMax: config.feedPageBytesMax,
+    pageSegmentsMax: config.feedSegmentsMax,
+    waitersMax: config.waitersMax,
+    slowLookMs: SLOW_LOOK_MS,
+  });
   const app = await buildApp({
     queue,
+    feed,
     config,
     logger,
     metrics,
     health: async () => ({ store: await queue.health(), log: logHealth(config, blobs, archiving) }),
   });
-  stops.push(() => closeApp(app, queue));
+  stops.push(() => closeApp(app, queue, feed));
   await queue.health();
   await app.listen({ host: config.host, port: config.port });
 }
 
 /** Calls that wait are answered first, else the server would wait for them. */
-async function closeApp(app: FastifyInstance, queue: Queue): Promise<void> {
+async function closeApp(app: FastifyInstance, queue: Queue, feed: Feed): Promise<void> {
   queue.stop();
+  feed.stop();
   await app.close();
 }
 

@@ -1,5 +1,6 @@
 /** What every route works with. */
 import type { Config } from '../config.js';
+import type { Feed } from '../log/feed.js';
 import type { Queue } from '../queue/queue.js';
 import type { StoreHealth } from '../store/store.js';
 
@@ -22,6 +23,7 @@ export interface MetricsPage {
 
 export interface HttpContext {
   readonly queue: Queue;
+  readonly feed: Feed;
   readonly config: Config;
   /** Request headers to redact, in lower case. */
   readonly secretHeaders: ReadonlySet<string>;

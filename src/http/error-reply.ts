@@ -6,7 +6,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { BlobError } from '../blob/blob.js';
 import { ClockworkError, type ErrorCode } from '../errors.js';
+import { CorruptSegmentError } from '../log/segment.js';
 import { StoreError } from '../store/store.js';
 
 /** Does not compile when a code is missing. */
@@ -26,6 +28,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   'unsupported-header': 400,
   'invalid-type-name': 400,
   'invalid-cloudevent': 400,
+  'invalid-cursor': 400,
   'too-many-items': 413,
   'too-many-errors': 413,
   'route-not-found': 404,
@@ -33,6 +36,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   'event-not-found': 404,
   'attempt-not-found': 404,
   'response-not-found': 404,
+  'cursor-expired': 410,
   'event-not-complete': 409,
   'event-complete': 409,
   'lease-lost': 409,
@@ -45,6 +49,8 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   'store-full': 503,
   'store-unavailable': 503,
   'store-recovering': 503,
+  'log-unavailable': 503,
+  'log-damaged': 500,
   'shutting-down': 503,
   'internal-error': 500,
 };
@@ -100,6 +106,8 @@ function pathOf(url = ''): string {
 export function asClockworkError(error: unknown): ClockworkError {
   if (error instanceof ClockworkError) return error;
   if (error instanceof StoreError) return storeFailure(error);
+  if (error instanceof BlobError) return logFailure(error);
+  if (error instanceof CorruptSegmentError) return logDamage(error);
   const { code, validation } = error as Partial<FastifyError>;
   if (validation) return invalidInput(error as FastifyError);
   const known = code === undefined ? undefined : FRAMEWORK_ERRORS[code];
@@ -112,6 +120,21 @@ function storeFailure(error: StoreError): ClockworkError {
   return error.failure === 'recovering'
     ? new ClockworkError('store-recovering', 'The store is catching up with the log.', extra)
     : new ClockworkError('store-unavailable', 'The store is out of reach.', extra);
+}
+
+function logFailure(error: BlobError): ClockworkError {
+  return new ClockworkError('log-unavailable', 'The log is out of reach.', {
+    retryAfterMs: 1_000,
+    cause: error,
+  });
+}
+
+function logDamage(error: CorruptSegmentError): ClockworkError {
+  return new ClockworkError('log-damaged', 'A part of the log is not what was written.', {
+    hint: 'Restore the object from a copy of the bucket.',
+    members: { segment: error.key },
+    cause: error,
+  });
 }
 
 /** A parameter that the route's schema refuses. */

@@ -95,13 +95,18 @@ function responseText({ response }: ResultHead, body: Buffer): string {
 /** A lease as its holder gets it: the envelope's head goes in as the text that it is stored as. */
 export function leaseText(lease: Lease): string {
   const { id, type, createdAt, envelope } = lease.event;
-  const { headText, body } = split(envelope);
   return (
     `{"attemptId":"${lease.attemptId}","attempt":${lease.attempt},"token":"${lease.token}",` +
     `"expiresAt":"${timeText(lease.expiresAt)}","position":"${formatPosition(lease.position)}",` +
     `"event":{"id":"${id}","type":${JSON.stringify(type)},"createdAt":"${timeText(createdAt)}",` +
-    `${headText.slice(1, -1)},"body":${bodyText(body, encodingIn(headText))}}}`
+    `${envelopeMembers(envelope)}}}`
   );
+}
+
+/** What came: the head's members and the body. */
+export function envelopeMembers(envelope: Uint8Array): string {
+  const { headText, body } = split(envelope);
+  return `${headText.slice(1, -1)},"body":${bodyText(body, encodingIn(headText))}`;
 }
 
 /** Read without parsing the head; its strings have their quotes escaped, so nothing else can look like this. */
@@ -137,7 +142,7 @@ export function attemptsText(attempts: readonly AttemptView[], bytesMax: number)
   return `{"attempts":[${texts.join(',')}]}`;
 }
 
-function resultText(result: Uint8Array): string {
+export function resultText(result: Uint8Array): string {
   const { outcome, response, errors } = resultTexts(result);
   return `{"outcome":${outcome},"response":${response},"errors":${errors}}`;
 }

@@ -77,6 +77,8 @@ export interface Wake {
   readonly ready: readonly { readonly type: string; readonly listener: string; readonly count: number }[];
   /** Ids of events that changed. */
   readonly changed: readonly string[];
+  /** Partitions whose records have been noted as archived. */
+  readonly archived: readonly number[];
 }
 
 /** How much a partition holds. What was cancelled while it waited counts until a lease meets it. */

@@ -3,18 +3,24 @@ import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fas
 import { pino } from 'pino';
 import type { Test } from 'tap';
 import { buildApp } from '../../src/app.js';
+import type { BlobStore } from '../../src/blob/blob.js';
 import { type Config, readConfig } from '../../src/config.js';
 import { makeLogger } from '../../src/http/logger.js';
+import { recordText } from '../../src/http/record-json.js';
+import { Feed } from '../../src/log/feed.js';
 import { Metrics } from '../../src/metrics/metrics.js';
 import { Queue } from '../../src/queue/queue.js';
 import { type Contract, ContractCheck } from './contract.js';
 import { CoreStore } from './core-store.js';
+import { MemoryBlobs } from './memory-blobs.js';
 
 export interface AppSettings {
   readonly env?: Readonly<Record<string, string>>;
   /** Limits that no variable sets. */
   readonly config?: Partial<Config>;
   readonly store?: CoreStore;
+  /** Where the log is. */
+  readonly blobs?: BlobStore;
   /** Takes the lines of the log. */
   readonly onLog?: (line: string) => void;
 }
@@ -40,9 +46,20 @@ export async function openApp(t: Test, settings: AppSettings = {}): Promise<Test
   const { count } = metrics.queue;
   const queue = new Queue(store, { leaseReplyBytesMax, waitersMax, slowLookMs: 60_000, count });
   metrics.queue.watchWaiting(() => queue.waiting);
+  const feed = new Feed({
+    blobs: settings.blobs ?? new MemoryBlobs(),
+    store,
+    render: recordText,
+    cacheBytesMax: config.feedCacheBytesMax,
+    pageBytesMax: config.feedPageBytesMax,
+    pageSegmentsMax: config.feedSegmentsMax,
+    waitersMax,
+    slowLookMs: 60_000,
+  });
   const { onLog } = settings;
   const app = await buildApp({
     queue,
+    feed,
     config,
     logger: onLog ? makeLogger(config, { write: onLog }) : pino({ level: 'silent' }),
     metrics,
@@ -55,6 +72,7 @@ export async function openApp(t: Test, settings: AppSettings = {}): Promise<Test
   const contract = new ContractCheck(app.swagger() as unknown as Contract);
   t.teardown(async () => {
     queue.stop();
+    feed.stop();
     await app.close();
   });
   return {

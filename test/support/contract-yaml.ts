@@ -8,6 +8,7 @@ import { Metrics } from '../../src/metrics/metrics.js';
 export async function unusedApp(): Promise<Awaited<ReturnType<typeof buildApp>>> {
   const app = await buildApp({
     queue: {} as AppDeps['queue'],
+    feed: {} as AppDeps['feed'],
     config: readConfig({}),
     logger: pino({ level: 'silent' }),
     metrics: new Metrics(),

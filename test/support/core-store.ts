@@ -204,6 +204,6 @@ export class CoreStore implements Store {
       const type = this.#state.events.get(id)!.type.name;
       return { type, listener: 'default', count: 1 };
     });
-    for (const wake of this.#listeners) wake({ ready, changed });
+    for (const wake of this.#listeners) wake({ ready, changed, archived: [] });
   }
 }

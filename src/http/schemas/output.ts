@@ -1,6 +1,7 @@
 /** What the service answers, as schemas that routes refer to by name. */
 import Type, { type TSchema } from 'typebox';
 import { ERRORS, type ErrorCode } from '../../errors.js';
+import { LOG_OPS } from '../../log/record-line.js';
 import { STATUS } from '../error-reply.js';
 
 const EXAMPLE_ID = '0193f1c2-7b5a-7c3e-8000-5f2d9a1b4c6d';
@@ -201,29 +202,33 @@ const leasedEventExample = {
   body: EXAMPLE_BODY,
 };
 
+const envelopeFields = {
+  method: Type.String(),
+  path: Type.String({ description: "As it came; behind the gateway without the gateway's own prefix." }),
+  query: Type.String({ description: 'As it came, without the question mark.' }),
+  headers: HeaderPairs,
+  clientAddress: nullable(Type.String()),
+  contentType: nullable(Type.String()),
+  bytes: Type.Integer({ description: 'Length of the body as it came.' }),
+  sha256: Type.String({ description: 'Of the body as it came, hex.' }),
+  bodyEncoding: Encoding,
+  version: nullable(Type.String()),
+  correlationId: nullable(Type.String()),
+  traceparent: nullable(Type.String()),
+  cloudEvent: nullable(
+    Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()])),
+    'Attributes of a CloudEvent; null when it was none.',
+  ),
+  body: Body,
+};
+
 const LeasedEvent = named(
   'LeasedEvent',
   {
     id: Id,
     type: TypeName,
     createdAt: Time,
-    method: Type.String(),
-    path: Type.String({ description: "As it came; behind the gateway without the gateway's own prefix." }),
-    query: Type.String({ description: 'As it came, without the question mark.' }),
-    headers: HeaderPairs,
-    clientAddress: nullable(Type.String()),
-    contentType: nullable(Type.String()),
-    bytes: Type.Integer({ description: 'Length of the body as it came.' }),
-    sha256: Type.String({ description: 'Of the body as it came, hex.' }),
-    bodyEncoding: Encoding,
-    version: nullable(Type.String()),
-    correlationId: nullable(Type.String()),
-    traceparent: nullable(Type.String()),
-    cloudEvent: nullable(
-      Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()])),
-      'Attributes of a CloudEvent; null when it was none.',
-    ),
-    body: Body,
+    ...envelopeFields,
   },
   { description: 'An event as its listener gets it.', examples: [leasedEventExample] },
 );
@@ -310,6 +315,57 @@ const Attempt = named(
   { description: 'One lease of an event, from its grant to its end.' },
 );
 
+const { id: _id, type: _type, createdAt: _createdAt, ...requestExample } = leasedEventExample;
+
+const LogRecord = named(
+  'LogRecord',
+  {
+    partition: Type.Integer({ description: 'Within it, records are in order.' }),
+    position: Type.String({
+      description: 'Place of the record; `position` of an event is that of its `accepted`.',
+    }),
+    at: Time,
+    op: Type.Enum(LOG_OPS, { description: 'What happened.' }),
+    type: TypeName,
+    id: Type.Optional(Id),
+    ordinal: Type.Optional(Type.Integer({ description: 'Number of the type within its partition.' })),
+    version: Type.Optional(Type.Integer({ description: 'Of the type.' })),
+    dueAt: Type.Optional(Time),
+    idempotentUntil: Type.Optional(nullable(Time, 'Until when its idempotency key is remembered.')),
+    request: Type.Optional(
+      Type.Object(
+        { ...envelopeFields },
+        { additionalProperties: false, description: 'What came, as a lease shows it.' },
+      ),
+    ),
+    listener: Type.Optional(Type.Integer({ description: 'Number of the listener within the type.' })),
+    grant: Type.Optional(Type.Integer({ description: 'Counts all leases of the event.' })),
+    attempt: Type.Optional(Type.Integer({ description: 'Counts those not handed back.' })),
+    worker: Type.Optional(nullable(Type.String())),
+    expiresAt: Type.Optional(Time),
+    why: Type.Optional(Type.Enum(['expired', 'failed'])),
+    outcome: Type.Optional(Type.Enum(['success', 'fail'])),
+    reason: Type.Optional(Reason),
+    result: Type.Optional(Type.Union([ref('Result'), Type.Null()])),
+  },
+  {
+    description: 'One thing that happened. Which members there are follows from `op`.',
+    examples: [
+      {
+        partition: 0,
+        position: '1-7',
+        at: EXAMPLE_TIME,
+        op: 'accepted',
+        type: 'invoice.paid',
+        id: EXAMPLE_ID,
+        dueAt: EXAMPLE_TIME,
+        idempotentUntil: null,
+        request: requestExample,
+      },
+    ],
+  },
+);
+
 export const SHARED = [
   Links,
   Problem,
@@ -323,6 +379,7 @@ export const SHARED = [
   Result,
   Omitted,
   Attempt,
+  LogRecord,
 ];
 
 export const EXAMPLES = {

@@ -86,7 +86,7 @@ export class EmbeddedStore implements Store {
   ) {
     this.logId = folder.logId;
     this.#state = folder.state;
-    this.#wakes = new Wakes(folder.state);
+    this.#wakes = new Wakes();
   }
 
   /** Throws FolderError when the folder is another's, or damaged. */

@@ -1,17 +1,16 @@
 /** Who is to be woken, as it follows from records; told once a turn of the event loop. */
 
 import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
-import type { StoreRecord } from '../../event/record.js';
-import type { Delivery, PartitionState } from '../../event/state.js';
+import type { Accepted, HandedBack, Retried, StoreRecord } from '../../event/record.js';
+import type { Delivery } from '../../event/state.js';
 import type { Wake } from '../store.js';
 
 export class Wakes {
   readonly #heard = new Set<{ wake: (wake: Wake) => void }>();
   readonly #ready = new Map<string, number>();
   readonly #changed = new Set<string>();
+  #archived = false;
   #timer: NodeJS.Immediate | null = null;
-
-  constructor(private readonly state: PartitionState) {}
 
   on(wake: (wake: Wake) => void): () => void {
     const entry = { wake };
@@ -21,9 +20,15 @@ export class Wakes {
 
   /** `record` has been applied. */
   note(record: StoreRecord): void {
-    if (this.#heard.size === 0 || !('id' in record) || record.op === 'extended') return;
-    this.#changed.add(record.id);
-    if (becameReady(record)) this.#addReady(this.state.events.get(record.id)!.type.name);
+    if (this.#heard.size === 0) return;
+    if (record.op === 'archived') {
+      this.#archived = true;
+    } else if ('id' in record && record.op !== 'extended') {
+      this.#changed.add(record.id);
+      if (becameReady(record)) this.#addReady(record.type);
+    } else {
+      return;
+    }
     this.#schedule();
   }
 
@@ -51,14 +56,15 @@ export class Wakes {
   #tell(): void {
     this.#timer = null;
     const ready = Array.from(this.#ready, ([type, count]) => ({ type, listener: DEFAULT_LISTENER, count }));
-    const wake: Wake = { ready, changed: [...this.#changed] };
+    const wake: Wake = { ready, changed: [...this.#changed], archived: this.#archived ? [0] : [] };
     this.#ready.clear();
     this.#changed.clear();
+    this.#archived = false;
     for (const each of [...this.#heard]) each.wake(wake);
   }
 }
 
-function becameReady(record: StoreRecord): boolean {
+function becameReady(record: StoreRecord): record is Accepted | Retried | HandedBack {
   if (record.op === 'handedBack') return true;
   return (record.op === 'accepted' || record.op === 'retried') && record.dueAt <= record.at;
 }

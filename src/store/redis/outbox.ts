@@ -65,7 +65,7 @@ export async function markArchived(
   slot: number,
   view: number | null,
 ): Promise<void> {
-  await partition.run('mark-archived', [pos.view, pos.n, slot, view ?? '']);
+  await partition.change('mark-archived', [pos.view, pos.n, slot, view ?? '']);
 }
 
 export async function archivedTo(partition: Partition): Promise<{ pos: Position; slot: number } | null> {

@@ -31,26 +31,27 @@ export class Wakes {
 
   #tell(partition: Partition, message: string): void {
     if (this.#listeners.size === 0) return;
-    const { queues, changed } = parseMessage(message);
+    const { queues, changed, archived } = parseMessage(message);
     if (queues.every(({ type }) => type < partition.typesKnown)) {
-      this.#emit(partition, queues, changed);
+      this.#emit(partition, queues, changed, archived);
       return;
     }
     const names = partition.learnNames(queues.map(({ type }) => type));
     // A wake is a hint: when the names cannot be had, a slow poll stands behind it.
     names.then(
-      () => this.#emit(partition, queues, changed),
-      () => this.#emit(partition, [], changed),
+      () => this.#emit(partition, queues, changed, archived),
+      () => this.#emit(partition, [], changed, archived),
     );
   }
 
-  #emit(partition: Partition, queues: readonly Queue[], changed: readonly string[]): void {
+  #emit(partition: Partition, queues: readonly Queue[], changed: readonly string[], archived: boolean): void {
     const ready = queues.map(({ type, count }) => ({
       type: partition.nameOf(type),
       listener: DEFAULT_LISTENER,
       count,
     }));
-    for (const listener of this.#listeners) listener({ ready, changed });
+    const wake: Wake = { ready, changed, archived: archived ? [partition.number] : [] };
+    for (const listener of this.#listeners) listener(wake);
   }
 }
 
@@ -60,14 +61,15 @@ interface Queue {
 }
 
 /** See lua/include/wake.lua. */
-function parseMessage(message: string): { queues: Queue[]; changed: string[] } {
-  const [, queues = '', changed = ''] = message.split(' ');
+function parseMessage(message: string): { queues: Queue[]; changed: string[]; archived: boolean } {
+  const [, queues = '', changed = '', archived = ''] = message.split(' ');
   return {
     queues: wordsOf(queues).map((queue) => {
       const [type, , count] = queue.split('.').map(Number);
       return { type: type!, count: count! };
     }),
     changed: wordsOf(changed),
+    archived: archived !== '',
   };
 }
 

@@ -70,6 +70,16 @@ export async function wakeContract(t: Test, harness: StoreHarness): Promise<void
     heard.stop();
   });
 
+  await t.test('what is noted as archived wakes who reads the log', async (t) => {
+    const s = await scene(t, harness);
+    const heard = new Heard(s.store);
+    await s.accept('mail');
+    const partition = s.partitionOf('mail');
+    t.notOk(heard.archived(partition));
+    await s.store.markArchived(partition, (await s.outbox('mail')).at(-1)!.pos, 1);
+    await heard.until(() => heard.archived(partition));
+  });
+
   await t.test('who stopped listening hears nothing more', async (t) => {
     const s = await scene(t, harness);
     const stopped = new Heard(s.store);
@@ -109,6 +119,10 @@ class Heard {
     return ready
       .filter((each) => each.type === type && each.listener === 'default')
       .reduce((sum, each) => sum + each.count, 0);
+  }
+
+  archived(partition: number): boolean {
+    return this.#wakes.some((wake) => wake.archived.includes(partition));
   }
 
   changed(id: string): boolean {

@@ -2,26 +2,28 @@
 -- Everything up to a position is in a segment: notes it and trims the outbox. Never goes back.
 --
 -- KEYS     below
--- ARGV     1 view, 2 n, 3 slot, 4 the view that the caller speaks of, or nothing
--- RETURNS  1 when it was news
+-- ARGV     1–7 head, 8 view, 9 n, 10 slot, 11 the view that the caller speaks of, or nothing
+-- RETURNS  whom it wakes
 --@keys meta outbox results forgotten
 --@include gate
+--@include head
+--@include wake
 --@include expected-view
-local otherView = expectView(ARGV[4])
+local otherView = expectView(ARGV[11])
 if otherView then
   return otherView
 end
-local archivedView, archivedN = tonumber(ARGV[1]), tonumber(ARGV[2])
+local archivedView, archivedN = tonumber(ARGV[8]), tonumber(ARGV[9])
 local function isArchived(someView, someN)
   return someView < archivedView or (someView == archivedView and someN <= archivedN)
 end
 
 local noted = redis.call('HMGET', META, 'archivedView', 'archivedN')
 if noted[1] and not isArchived(tonumber(noted[1]), tonumber(noted[2])) then
-  return 0
+  return { '' }
 end
-redis.call('HSET', META, 'archivedView', ARGV[1], 'archivedN', ARGV[2], 'archivedSlot', ARGV[3])
-redis.call('XTRIM', OUTBOX, 'MINID', ARGV[1] .. '-' .. string.format('%.0f', archivedN + 1))
+redis.call('HSET', META, 'archivedView', ARGV[8], 'archivedN', ARGV[9], 'archivedSlot', ARGV[10])
+redis.call('XTRIM', OUTBOX, 'MINID', ARGV[8] .. '-' .. string.format('%.0f', archivedN + 1))
 
 -- Bodies of attempts that were forgotten and that the outbox has no use for any more.
 local oldest = redis.call('LINDEX', FORGOTTEN, 0)
@@ -34,4 +36,5 @@ while oldest do
   redis.call('LPOP', FORGOTTEN)
   oldest = redis.call('LINDEX', FORGOTTEN, 0)
 end
-return 1
+wakeArchived()
+return { wakeAll() }

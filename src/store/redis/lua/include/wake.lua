@@ -1,9 +1,9 @@
 -- Collects whom this script wakes and tells all processes in one message: the process that caused it, the queues that
--- have something to lease (type.listener.count), the events that changed. The message is also returned, so that the
+-- have something to lease (type.listener.count), the events that changed, whether records were archived. The message is also returned, so that the
 -- process that caused it need not wait for its own words. Nothing is sent when nothing changed.
 --
 -- Needs head and META.
-local queuesReady, queuesReadyOrder, eventsChanged = {}, {}, {}
+local queuesReady, queuesReadyOrder, eventsChanged, recordsArchived = {}, {}, {}, ''
 
 local function wakeQueue(typeOrdinal, listener)
   local queue = typeOrdinal .. '.' .. listener
@@ -18,15 +18,20 @@ local function wakeEvent(id)
   eventsChanged[#eventsChanged + 1] = id
 end
 
+local function wakeArchived()
+  recordsArchived = 'archived'
+end
+
 local function wakeAll()
-  if #queuesReadyOrder == 0 and #eventsChanged == 0 then
+  if #queuesReadyOrder == 0 and #eventsChanged == 0 and recordsArchived == '' then
     return ''
   end
   local queues = {}
   for _, queue in ipairs(queuesReadyOrder) do
     queues[#queues + 1] = queue .. '.' .. queuesReady[queue]
   end
-  local message = table.concat({ INSTANCE, table.concat(queues, ','), table.concat(eventsChanged, ',') }, ' ')
+  local words = { INSTANCE, table.concat(queues, ','), table.concat(eventsChanged, ','), recordsArchived }
+  local message = table.concat(words, ' ')
   redis.call('PUBLISH', string.gsub(META, 'meta$', 'wake'), message)
   return message
 end

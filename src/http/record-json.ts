@@ -1,0 +1,59 @@
+/**
+ * A record of the log as JSON text, for readers of the feed. Times are written as everywhere else in the interface, and
+ * bodies are shown as leases show them. What could be used is left out: lease tokens, the names of lease calls, and of an
+ * idempotency key all but when it ends.
+ */
+import { formatPosition, type LogRecord } from '../event/record.js';
+import { envelopeMembers, resultText, timeText } from './event-json.js';
+
+export function recordText(record: LogRecord, partition: number): string {
+  const { pos, at, op, type } = record;
+  const base =
+    `{"partition":${partition},"position":"${formatPosition(pos)}","at":"${timeText(at)}","op":"${op}",` +
+    `"type":${JSON.stringify(type)}`;
+  return `${base}${membersOf(record)}}`;
+}
+
+function membersOf(record: LogRecord): string {
+  if (record.op === 'typeSet') return `,"ordinal":${record.ordinal},"version":${record.version}`;
+  const id = `,"id":${JSON.stringify(record.id)}`;
+  switch (record.op) {
+    case 'accepted': {
+      const { dueAt, idempotency, payload } = record;
+      const until = idempotency === null ? 'null' : `"${timeText(idempotency.expiresAt)}"`;
+      return `${id},"dueAt":"${timeText(dueAt)}","idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
+    }
+    case 'granted': {
+      const { attempt, worker, expiresAt } = record;
+      const about = `"attempt":${attempt},"worker":${JSON.stringify(worker)},"expiresAt":"${timeText(expiresAt)}"`;
+      return `${id}${deliveryMembers(record)},${about}`;
+    }
+    case 'handedBack':
+      return `${id}${deliveryMembers(record)}`;
+    case 'retried': {
+      const { why, dueAt, payload } = record;
+      const about = `"why":"${why}","dueAt":"${timeText(dueAt)}"`;
+      return `${id}${deliveryMembers(record)},${about},"result":${shown(payload)}`;
+    }
+    case 'completed': {
+      const { outcome, reason, payload } = record;
+      const about = `"outcome":"${outcome}","reason":${JSON.stringify(reason)}`;
+      return `${id}${deliveryMembers(record)},${about},"result":${shown(payload)}`;
+    }
+    case 'dead':
+      return `${id}${deliveryMembers(record)},"why":"${record.why}","result":${shown(record.payload)}`;
+    case 'late':
+      return `${id}${deliveryMembers(record)},"result":${shown(record.payload)}`;
+    case 'cancelRequested':
+    case 'cancelled':
+      return id;
+  }
+}
+
+function deliveryMembers({ listener, grant }: { listener: number; grant: number }): string {
+  return `,"listener":${listener},"grant":${grant}`;
+}
+
+function shown(result: Uint8Array | null): string {
+  return result === null ? 'null' : resultText(result);
+}
