@@ -14,7 +14,10 @@ export function acceptedRecord(pos: Position, body: Uint8Array = Buffer.from('{"
     type: 'mail',
     dueAt: 1_763_884_800_000 + pos.n,
     idempotency: null,
-    payload: pack({ method: 'POST', path: '/', headers: [['content-type', 'application/json']] }, body),
+    payload: pack(
+      { method: 'POST', path: '/', headers: [['content-type', 'application/json']], bodyEncoding: 'text' },
+      body,
+    ),
   };
 }
 
