@@ -324,7 +324,7 @@ interface Setting {
   readonly blobs: BlobStore;
 }
 
-const EVENTS = 3_000;
+const EVENTS = 1_000;
 const TYPES = ['mail', 'invoice', 'Zürich {0}'];
 
 t.test(

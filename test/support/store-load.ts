@@ -47,7 +47,7 @@ export async function loadStore(store: Store, events: number, types: readonly st
       if (result.kind !== 'leased') throw new Error(result.kind);
       await store.complete(result.leases.map((lease) => completionOf(lease)));
       completed += result.leases.length;
-      if (result.leases.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      if (result.leases.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
     }
   };
   await Promise.all([post(), post(), ...types.flatMap((type) => [listen(type, 0), listen(type, 1)])]);
