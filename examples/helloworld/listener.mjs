@@ -58,11 +58,12 @@ async function call(method, path, headers, body, signal) {
       const reply = await response.json();
       if (response.ok) return reply;
       console.error(`${method} ${path}: ${response.status} ${reply.code}: ${reply.detail}`);
+      await delay(TRY_AGAIN_MS);
       if (response.status < 500) return { leases: [] };
     } catch (error) {
       if (signal?.aborted) return { leases: [] };
       console.error(`${method} ${path}: ${error.cause ?? error}`);
+      await delay(TRY_AGAIN_MS);
     }
-    await delay(TRY_AGAIN_MS);
   }
 }
