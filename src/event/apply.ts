@@ -22,6 +22,7 @@ import type {
 } from './record.js';
 import { enqueue, setLease } from './schedule.js';
 import {
+  ATTEMPT_OVERHEAD_BYTES,
   ATTEMPTS_KEPT_MAX,
   type Attempt,
   type AttemptEnd,
@@ -29,6 +30,7 @@ import {
   EVENT_OVERHEAD_BYTES,
   type EventState,
   findAttempt,
+  KEY_OVERHEAD_BYTES,
   type PartitionState,
   readyHeap,
   type TypeState,
@@ -154,6 +156,7 @@ function rememberKey(state: PartitionState, record: Accepted): void {
     state.idempotency.set(expiresAt, day);
   }
   day.set(scope, { id: record.id, fingerprint, createdAt: record.at });
+  state.bytes += KEY_OVERHEAD_BYTES;
 }
 
 function applyGranted(state: PartitionState, record: Granted): void {
@@ -178,6 +181,7 @@ function applyGranted(state: PartitionState, record: Granted): void {
     result: null,
     late: null,
   });
+  state.bytes += ATTEMPT_OVERHEAD_BYTES;
   if (delivery.attempts.length > ATTEMPTS_KEPT_MAX) forgetOldest(state, delivery);
   state.leasedCount += 1;
   setLease(state, delivery, record.expiresAt);
@@ -191,7 +195,8 @@ function applyGranted(state: PartitionState, record: Granted): void {
 
 function forgetOldest(state: PartitionState, delivery: Delivery): void {
   const oldest = delivery.attempts.shift()!;
-  state.bytes -= (oldest.result?.byteLength ?? 0) + (oldest.late?.payload.byteLength ?? 0);
+  state.bytes -=
+    ATTEMPT_OVERHEAD_BYTES + (oldest.result?.byteLength ?? 0) + (oldest.late?.payload.byteLength ?? 0);
 }
 
 function rememberGrant(state: PartitionState, record: Granted, delivery: Delivery): void {

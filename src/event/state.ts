@@ -131,7 +131,7 @@ export interface PartitionState {
   view: number;
   n: number;
   sequence: number;
-  /** What envelopes and results weigh, with `EVENT_OVERHEAD_BYTES` an event. */
+  /** What events weigh, with their attempts, results and keys; an event keeps the weight of its key when that is forgotten. */
   bytes: number;
   /** No lease ends later. Further away than any lease may last, it shows that the clock has stepped back. */
   leasedUntil: number;
@@ -155,8 +155,10 @@ export interface PartitionState {
 /** Attempts kept for people and for repeated completions; older ones are forgotten. */
 export const ATTEMPTS_KEPT_MAX = 100;
 
-/** What an event weighs in memory beside its bytes, measured on Node 20. */
+/** What an event, an attempt and an idempotency key weigh in memory beside their bytes, measured on Node 20. */
 export const EVENT_OVERHEAD_BYTES = 1_000;
+export const ATTEMPT_OVERHEAD_BYTES = 600;
+export const KEY_OVERHEAD_BYTES = 400;
 
 export function emptyState(policy: Policy, limits: Limits): PartitionState {
   return {

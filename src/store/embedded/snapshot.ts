@@ -8,7 +8,6 @@ import { setLease } from '../../event/schedule.js';
 import {
   type Attempt,
   type Delivery,
-  EVENT_OVERHEAD_BYTES,
   type EventState,
   findAttempt,
   type PartitionState,
@@ -28,6 +27,7 @@ export interface SnapshotHead {
   readonly view: number;
   readonly n: number;
   readonly sequence: number;
+  readonly bytes: number;
   readonly archived: { readonly pos: Position; readonly slot: number } | null;
 }
 
@@ -104,9 +104,9 @@ export function* encodeState(state: PartitionState, origin: Origin): IterableIte
 }
 
 function* partsOf(state: PartitionState, origin: Origin): IterableIterator<EncodedPart> {
-  const { view, n, sequence, archived } = state;
+  const { view, n, sequence, bytes, archived } = state;
   const format = SNAPSHOT_FORMAT;
-  yield { part: { part: 'head', format, ...origin, view, n, sequence, archived }, payload: null };
+  yield { part: { part: 'head', format, ...origin, view, n, sequence, bytes, archived }, payload: null };
   for (const { name, ordinal, version } of state.typesByOrdinal) {
     yield { part: { part: 'type', name, ordinal, version }, payload: null };
   }
@@ -197,6 +197,7 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
       state.view = part.view;
       state.n = part.n;
       state.sequence = part.sequence;
+      state.bytes = part.bytes;
       state.archived = part.archived;
       return;
     case 'type': {
@@ -253,7 +254,6 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
   if (resultOf) event.result = event.deliveries[resultOf[0]]!.attempts[resultOf[1]]!.result;
   state.events.set(event.id, event);
   state.history.push(event);
-  state.bytes += EVENT_OVERHEAD_BYTES + payload.byteLength;
 }
 
 function decodeDelivery(event: EventState, part: DeliveryPart, pieces: Pieces): Delivery {
