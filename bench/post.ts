@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { endWithMe } from '../test/support/end-with-me.js';
 import { freePort } from '../test/support/free-port.js';
 import { startRedisServer } from '../test/support/redis-server.js';
 import { Service } from '../test/support/service.js';
@@ -129,6 +130,7 @@ async function startFloor(mode: 'parsed' | 'raw', replyBytes: number): Promise<T
   const child = spawn(process.execPath, [program, String(port), mode, String(replyBytes)], {
     stdio: 'inherit',
   });
+  endWithMe(child);
   const url = `http://127.0.0.1:${port}`;
   while (!(await fetch(`${url}/readyz`).catch(() => null))) await delay(20);
   const stop = async () => {

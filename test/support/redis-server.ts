@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { endWithMe } from './end-with-me.js';
 import { freePort } from './free-port.js';
 
 export interface RedisServer {
@@ -35,6 +36,7 @@ export async function startRedisServer(args: readonly string[] = []): Promise<Re
 
   async function start(): Promise<void> {
     child = spawn('redis-server', settings, { stdio: 'ignore' });
+    endWithMe(child);
     await answering(child, port);
   }
 

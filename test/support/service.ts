@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { endWithMe } from './end-with-me.js';
 import { freePort } from './free-port.js';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
@@ -30,7 +31,6 @@ export class Service {
   output = '';
   #child: ChildProcess | null = null;
   #exited: Promise<unknown> = Promise.resolve();
-  readonly #killAtExit = () => this.#child?.kill('SIGKILL');
 
   private constructor(
     readonly port: number,
@@ -42,7 +42,6 @@ export class Service {
   static async start(options: ServiceOptions = {}): Promise<Service> {
     const dataDir = await mkdtemp(join(tmpdir(), 'clockwork-service-'));
     const service = new Service(await freePort(), dataDir, options);
-    process.once('exit', service.#killAtExit);
     try {
       await service.restart();
     } catch (error) {
@@ -78,6 +77,7 @@ export class Service {
       cwd: this.dataDir,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    endWithMe(child);
     this.#child = child;
     this.#exited = once(child, 'exit').finally(() => {
       this.#child = null;
@@ -105,7 +105,6 @@ export class Service {
   /** As `pause`, and removes its folder. */
   async stop(): Promise<void> {
     const problem = await this.#end();
-    process.removeListener('exit', this.#killAtExit);
     await rm(this.dataDir, { recursive: true, force: true });
     if (problem) throw new Error(`${problem}\n${this.output}`);
   }
