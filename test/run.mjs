@@ -24,7 +24,7 @@ if (unknown.length > 0)
 
 const files = testFiles();
 if (files.length === 0) stop(`No test file matches ${wanted.join(' ')}.`);
-ensureRedis();
+ensurePrograms();
 build();
 ensureTap();
 process.exitCode = await runTap(files);
@@ -49,22 +49,28 @@ function redisMajor() {
   return Number(/\bv=(\d+)/.exec(stdout ?? '')?.[1] ?? 0);
 }
 
-/** The Redis tests start servers of their own; only the program is needed, never a running service. */
-function ensureRedis() {
-  if (redisMajor() >= REDIS_MAJOR_MIN) return;
-  const advice = `The tests need redis-server ${REDIS_MAJOR_MIN} or newer on the PATH (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis).`;
+/** Programs that tests run; of Redis only the program is needed, since they start servers of their own. */
+function missingPrograms() {
+  const hasJq = spawnSync('jq', ['--version'], { stdio: 'ignore' }).status === 0;
+  return [...(redisMajor() < REDIS_MAJOR_MIN ? ['redis-server'] : []), ...(hasJq ? [] : ['jq'])];
+}
+
+function ensurePrograms() {
+  const missing = missingPrograms();
+  if (missing.length === 0) return;
+  const advice = `The tests need redis-server ${REDIS_MAJOR_MIN} or newer and jq on the PATH (Debian, Ubuntu: apt-get install redis-server jq; macOS: brew install redis jq).`;
   const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
   const can = (command, args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
   if (!can('apt-get', ['--version']) || (sudo.length > 0 && !can('sudo', ['-n', 'true']))) stop(advice);
 
-  console.log('redis-server is missing or too old: installing it with apt-get');
+  console.log(`${missing.join(' and ')}: missing or too old, installing with apt-get`);
   // The package would start a server of its own on port 6379, which nobody asked for: RUNLEVEL=1 tells its script not to.
   const apt = [...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1', 'apt-get', '-qq'];
   const run = (args) =>
     spawnSync(apt[0], [...apt.slice(1), ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   run(['update']);
-  const installed = run(['install', '-y', '--no-install-recommends', 'redis-server']);
-  if (redisMajor() < REDIS_MAJOR_MIN) {
+  const installed = run(['install', '-y', '--no-install-recommends', ...missing]);
+  if (missingPrograms().length > 0) {
     console.error(installed.stderr);
     stop(advice);
   }

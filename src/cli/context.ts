@@ -1,0 +1,52 @@
+/** What every command works with; tests give another one than `main.ts` does. */
+import type { BlobStore } from '../blob/blob.js';
+
+/** Where a log may be. */
+export type LogPlace =
+  | { readonly kind: 'file'; readonly folder: string }
+  | {
+      readonly kind: 's3';
+      readonly bucket: string;
+      readonly prefix: string;
+      readonly endpoint: string | null;
+      readonly forcePathStyle: boolean;
+    };
+
+export interface CliContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  /** Results. Resolves when more may be written. */
+  readonly out: (text: string) => Promise<void>;
+  /** Everything else: progress, problems. */
+  readonly err: (text: string) => void;
+  /** Whether `err` goes to a terminal. */
+  readonly terminal: boolean;
+  readonly openLog: (place: LogPlace) => Promise<BlobStore>;
+  /** Ends commands that go on until they are stopped. */
+  readonly signal: AbortSignal;
+}
+
+/** The exit codes, which `docs/cli.md` shows. */
+export const EXIT = {
+  ok: 0,
+  /** The log is damaged, or is not what it should be. */
+  unsound: 1,
+  /** The command or a setting is wrong; nothing was done. */
+  usage: 2,
+  /** The place of the log does not answer, or refuses. */
+  unreachable: 3,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** What ends a command: one line for people, with what to do about it. */
+export class CliError extends Error {
+  constructor(
+    readonly exitCode: ExitCode,
+    message: string,
+    readonly hint: string | null = null,
+  ) {
+    super(message);
+    this.name = 'CliError';
+  }
+}

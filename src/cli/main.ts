@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+/** The program `clockwork`: gives the commands the environment, the streams and the places of logs. */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { BlobStore } from '../blob/blob.js';
+import { FileBlobStore } from '../blob/file.js';
+import type { LogPlace } from './context.js';
+import { runCli } from './program.js';
+
+const S3_REQUEST_TIMEOUT_MS = 30_000;
+
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // The first asks, for commands that go on until they are stopped; the second, or any other command, ends at once.
+  process.once(signal, () => {
+    stopping.abort();
+    if (!process.argv.includes('tail')) process.exit(128 + (signal === 'SIGINT' ? 2 : 15));
+  });
+}
+// Whoever reads has read enough (`| head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  env: process.env,
+  version: versionOfPackage(),
+  out: async (text) => {
+    if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+  },
+  err: (text) => void process.stderr.write(text),
+  terminal: process.stderr.isTTY,
+  openLog: openBlobs,
+  signal: stopping.signal,
+});
+
+async function openBlobs(place: LogPlace): Promise<BlobStore> {
+  if (place.kind === 'file') return new FileBlobStore(place.folder);
+  // The SDK takes longer to load than most commands to run.
+  const { S3BlobStore } = await import('../blob/s3.js');
+  const { bucket, prefix, endpoint, forcePathStyle } = place;
+  return new S3BlobStore({
+    bucket,
+    prefix,
+    forcePathStyle,
+    requestTimeoutMs: S3_REQUEST_TIMEOUT_MS,
+    ...(endpoint === null ? {} : { endpoint }),
+  });
+}
+
+function versionOfPackage(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
