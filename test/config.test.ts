@@ -1,3 +1,4 @@
+/** Configuration: defaults, bounds, what a bad value is answered with, and what the log may show of it. */
 import t from 'tap';
 import { type Config, ConfigError, describeConfig, readConfig, SETTINGS } from '../src/config.js';
 

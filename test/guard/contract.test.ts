@@ -1,3 +1,4 @@
+/** The contract and the tables of the docs say what the code does, no more and no less. */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { parse } from 'yaml';

@@ -1,3 +1,4 @@
+/** The server on real sockets: what it does with malformed, late and oversized requests, and when it stops. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import t from 'tap';
