@@ -9,6 +9,7 @@ const { positionals, values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '5' },
+    warm: { type: 'string', default: '5' },
     depths: { type: 'string', default: '1000,1000000' },
     calls: { type: 'string', default: '2000' },
     events: { type: 'string', default: '20000' },
@@ -16,7 +17,12 @@ const { positionals, values } = parseArgs({
 });
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
-  post: () => benchPost({ rounds: Number(values.rounds), seconds: Number(values.seconds) }),
+  post: () =>
+    benchPost({
+      rounds: Number(values.rounds),
+      seconds: Number(values.seconds),
+      warmSeconds: Number(values.warm),
+    }),
   depth: () => benchDepth({ depths: values.depths.split(',').map(Number), calls: Number(values.calls) }),
   loop: () => benchLoop({ events: Number(values.events) }),
 };

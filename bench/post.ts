@@ -44,27 +44,29 @@ const TARGETS: Readonly<Record<string, Start>> = {
 export interface PostOptions {
   readonly rounds: number;
   readonly seconds: number;
+  /** Before each measurement, for the compiler to have seen the code at work. */
+  readonly warmSeconds: number;
 }
 
-export async function benchPost({ rounds, seconds }: PostOptions): Promise<void> {
+export async function benchPost({ rounds, seconds, warmSeconds }: PostOptions): Promise<void> {
   const body = bodyOf(BODY_BYTES);
   const replyBytes = await sizeOfReceipt(body);
   const runs: Record<string, Run[]> = {};
   for (let round = 0; round < rounds; round += 1) {
     for (const [name, start] of Object.entries(TARGETS)) {
-      const run = await runOnce(await start(replyBytes), body, seconds);
+      const run = await runOnce(await start(replyBytes), body, seconds, warmSeconds);
       runs[name] = [...(runs[name] ?? []), run];
       console.error(`${round + 1}/${rounds} ${name}: ${run.perSecond.toFixed(0)}/s`);
     }
   }
-  const command = `npm run bench -- post --rounds ${rounds} --seconds ${seconds}`;
+  const command = `npm run bench -- post --rounds ${rounds} --seconds ${seconds} --warm ${warmSeconds}`;
   report('post', `${command}; reply ${replyBytes} bytes\n\n${tableOf(runs)}`, { command, replyBytes, runs });
 }
 
-async function runOnce(target: Target, body: string, seconds: number): Promise<Run> {
+async function runOnce(target: Target, body: string, seconds: number, warmSeconds: number): Promise<Run> {
   const shot = { url: target.url + PATH, body, connections: CONNECTIONS };
   try {
-    await shoot({ ...shot, seconds: 2 });
+    await shoot({ ...shot, seconds: warmSeconds });
     const before = costs(target);
     const hits = await shoot({ ...shot, seconds });
     const after = costs(target);

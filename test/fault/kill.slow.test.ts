@@ -45,7 +45,9 @@ async function bear(t: Test, { name, services, blow }: Scene): Promise<void> {
   load.start();
   for (const [number, posts] of BLOWS_AT.entries()) {
     await load.until(({ keyOfId }) => keyOfId.size >= posts);
-    t.ok(ledger.keyOfId.size < POSTS, `the blow after ${posts} posts falls before the last post`);
+    // While one of two is down, the other takes posts: then the blow may fall on the listeners alone.
+    const left = services.length === 1 ? ledger.keyOfId : ledger.acknowledged;
+    t.ok(left.size < POSTS, `the blow after ${posts} posts falls in the middle of the work`);
     await blow(number);
   }
   await load.finish();
