@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyInstance } from 'fastify';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { buildApp } from './app.js';
 import type { BlobStore } from './blob/blob.js';
 import { FileBlobStore } from './blob/file.js';
@@ -15,6 +15,7 @@ import { S3BlobStore } from './blob/s3.js';
 import { type Config, ConfigError, describeConfig, readConfig } from './config.js';
 import type { Policy } from './event/policy.js';
 import type { Limits } from './event/state.js';
+import { makeLogger } from './http/logger.js';
 import { recordText } from './http/record-json.js';
 import { Feed } from './log/feed.js';
 import { Archiving } from './maintenance/archiving.js';
@@ -38,7 +39,7 @@ await main();
 
 async function main(): Promise<void> {
   const config = readConfigOrExit();
-  const logger = pino({ level: config.logLevel, base: null });
+  const logger = makeLogger(config);
   logger.info({ config: describeConfig(config) }, 'starting');
   const stopping = new AbortController();
   const stops: (() => Promise<unknown>)[] = [];

@@ -8,6 +8,7 @@ const SECRET_KEYS = ['authorization', 'cookie', 'token', 'secret', 'password', '
 export function makeLogger({ logLevel }: Pick<Config, 'logLevel'>, stream?: DestinationStream): Logger {
   const options = {
     level: logLevel,
+    base: null,
     redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' },
     serializers: { err: stdSerializers.err },
   };

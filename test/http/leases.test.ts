@@ -306,6 +306,10 @@ t.test('a failure is final, or tried again as the listener says', async (t) => {
     outcome: null,
     retryAt: new Date(1_002_000).toISOString(),
   });
+  const repeated = await complete(app, first!, { outcome: 'fail', retry: { afterMs: 2_000 } });
+  t.same(repeated.json(), retried.json());
+  const otherwise = await complete(app, first!, { outcome: 'fail', retry: { afterMs: 2_001 } });
+  t.match(otherwise.json(), { code: 'completion-conflict' }, 'when to try again is part of what is said');
   t.same(await lease(app), []);
   app.store.now += 2_000;
   const [second] = await lease(app);
@@ -380,19 +384,35 @@ t.test('next gives further leases in the same call', async (t) => {
   );
 });
 
-/** Sends a request by hand and resolves when `seen` is in what came back, or the connection ends. */
-async function talk(port: number, text: string, hangUp: boolean): Promise<void> {
+/** A caller that asks for leases over a socket of its own and hangs up when told. */
+async function rudeCaller({ app, store, listen }: TestApp, wish: object) {
+  const port = Number(new URL(await listen()).port);
+  const { lease: original } = store;
+  let answer: () => void = () => undefined;
+  const mayAnswer = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const leased = new Promise<void>((resolve) => {
+    store.lease = async (command) => {
+      store.lease = original;
+      const result = await original.call(store, command);
+      resolve();
+      await mayAnswer;
+      return result;
+    };
+  });
+  const accepted = once(app.server, 'connection');
   const socket = connect(port, '127.0.0.1');
-  await once(socket, 'connect');
-  socket.write(text);
-  if (hangUp) {
-    socket.on('error', () => undefined);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  socket.on('error', () => undefined);
+  socket.write(leaseRequest(wish));
+  const [served] = await accepted;
+  await leased;
+  const hangUp = async () => {
+    const gone = once(served, 'close');
     socket.destroy();
-    return;
-  }
-  await once(socket, 'data');
-  socket.destroy();
+    await gone;
+  };
+  return { answer, hangUp };
 }
 
 function leaseRequest(body: object): string {
@@ -408,20 +428,9 @@ function leaseRequest(body: object): string {
 
 t.test('leases whose caller hung up before its answer go back at once', async (t) => {
   const app = await openApp(t);
-  const port = Number(new URL(await app.listen()).port);
-  const { lease: original } = app.store;
-  let release: () => void = () => undefined;
-  const held = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  app.store.lease = async (command) => {
-    const result = await original.call(app.store, command);
-    await held;
-    return result;
-  };
   await submit(app);
-  await talk(port, leaseRequest({ types: ['a'] }), true);
-  app.store.lease = original;
+  const { answer, hangUp } = await rudeCaller(app, { types: ['a'] });
+  await hangUp();
   t.same(await lease(app), [], 'leased to a caller that has gone');
   const { abandon } = app.store;
   const abandoned = new Promise<void>((resolve) => {
@@ -431,15 +440,16 @@ t.test('leases whose caller hung up before its answer go back at once', async (t
       return result;
     };
   });
-  release();
+  answer();
   await abandoned;
   t.match(await lease(app), [{ attempt: 1 }], 'and back, not counted');
 });
 
 t.test('a caller that hangs up while waiting takes no event with it', async (t) => {
   const app = await openApp(t);
-  const port = Number(new URL(await app.listen()).port);
-  await talk(port, leaseRequest({ types: ['a'], waitMs: 20_000 }), true);
+  const { answer, hangUp } = await rudeCaller(app, { types: ['a'], waitMs: 20_000 });
+  answer();
+  await hangUp();
   await submit(app);
   t.equal((await lease(app, { waitMs: 5_000 })).length, 1);
 });
