@@ -20,6 +20,7 @@ import { slotKey } from '../../src/log/slot.js';
 import { cliDocument, withHelp } from '../support/cli-doc.js';
 import { MemoryBlobs } from '../support/memory-blobs.js';
 import { acceptedRecord, LOG_ID } from '../support/records.js';
+import { TestS3Server } from '../support/s3-server.js';
 import { writeSegments } from '../support/written-log.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -302,6 +303,32 @@ t.test('the program itself', async (t) => {
     ]);
     t.equal(first, LINES[0]![0]);
     t.equal(stderr, '');
+  });
+
+  await t.test('reads a log in S3, says what is wrong there, and writes nothing', async (t) => {
+    const server = await TestS3Server.start();
+    t.teardown(() => server.stop());
+    const bucket = server.buckets.get('test')!;
+    for (const [key, bytes] of (await logInMemory()).objects)
+      bucket.set(`some/where/${key}`, { body: bytes, etag: '"e"', modifiedAt: new Date(0) });
+    const env = {
+      PATH: process.env['PATH'],
+      CLOCKWORK_CI_MARK: process.env['CLOCKWORK_CI_MARK'] ?? '',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      S3_ENDPOINT: server.endpoint,
+      S3_FORCE_PATH_STYLE: 'true',
+      NODE_NO_WARNINGS: '1',
+    };
+    const verify = (place: string) =>
+      promisify(execFile)(process.execPath, [MAIN, 'verify', '--json', '--log', place], { env });
+    t.match(JSON.parse((await verify('s3://test/some/where')).stdout), {
+      sound: true,
+      log: 's3://test/some/where',
+    });
+    const refused = await verify('s3://nobucket').catch((error: unknown) => error);
+    t.match(refused, { code: EXIT.unreachable, stderr: /s3:\/\/nobucket: list log\// });
+    t.same(new Set(server.calls.map(({ operation }) => operation)), new Set(['list', 'get']));
   });
 
   await t.test('log tail ends with 0 on Ctrl-C', async (t) => {
