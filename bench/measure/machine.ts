@@ -12,7 +12,7 @@ export function describeMachine(): Record<string, string> {
     memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
     node: process.version,
     redis: /v=(\S+)/.exec(output('redis-server', ['--version']))?.[1] ?? 'none',
-    loadBefore: loadavg()
+    load: loadavg()
       .map((each) => each.toFixed(2))
       .join(' '),
   };
