@@ -15,6 +15,7 @@ import type {
   HandedBack,
   Late,
   LogRecord,
+  Pruned,
   Retried,
   StoreRecord,
   TypeSet,
@@ -74,6 +75,8 @@ function applyLogged(state: PartitionState, record: LogRecord): void {
       return applyCancelled(state, record);
     case 'late':
       return applyLate(state, record);
+    case 'pruned':
+      return applyPruned(state, record);
   }
 }
 
@@ -125,6 +128,8 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
     startedAt: null,
     completedAt: null,
     cancelRequested: false,
+    ended: null,
+    last: null,
     version: 1,
     result: null,
     deliveries: [],
@@ -234,7 +239,7 @@ function applyCompleted(state: PartitionState, record: Completed): void {
   attempt.reason = record.reason;
   keepResult(state, attempt, record);
   delivery.state = 'ended';
-  completeEvent(delivery.event, record.at, record.outcome, record.reason);
+  completeEvent(state, delivery.event, record, record.outcome, record.reason);
   delivery.event.result = record.payload;
 }
 
@@ -243,7 +248,7 @@ function applyDead(state: PartitionState, record: Dead): void {
   const attempt = endAttempt(state, delivery, record, record.why === 'expired' ? 'expired' : 'dead');
   keepResult(state, attempt, record);
   delivery.state = 'ended';
-  completeEvent(delivery.event, record.at, 'fail', 'attempts_exhausted');
+  completeEvent(state, delivery.event, record, 'fail', 'attempts_exhausted');
   delivery.event.result = record.payload;
 }
 
@@ -251,16 +256,30 @@ function applyCancelled(state: PartitionState, record: Cancelled): void {
   const event = eventOf(state, record.id);
   for (const delivery of event.deliveries) delivery.state = 'ended';
   event.version += 1;
-  completeEvent(event, record.at, 'fail', 'cancelled');
+  completeEvent(state, event, record, 'fail', 'cancelled');
 }
 
 function applyLate(state: PartitionState, record: Late): void {
   const delivery = deliveryOf(state, record);
   const attempt = findAttempt(delivery, record.grant);
   delivery.event.version += 1;
+  if (delivery.event.status === 'complete') delivery.event.last = record.pos;
   if (!attempt) return;
   attempt.late = { at: record.at, fingerprint: record.fingerprint, payload: record.payload };
   state.bytes += record.payload.byteLength;
+}
+
+/** The event goes; its idempotency key has a life of its own. */
+function applyPruned(state: PartitionState, record: Pruned): void {
+  const event = eventOf(state, record.id);
+  state.events.delete(event.id);
+  state.history.forget(event);
+  state.bytes -= EVENT_OVERHEAD_BYTES + event.envelope.byteLength;
+  for (const { attempts } of event.deliveries) {
+    for (const { result, late } of attempts)
+      state.bytes -= ATTEMPT_OVERHEAD_BYTES + (result?.byteLength ?? 0) + (late?.payload.byteLength ?? 0);
+  }
+  state.indexed = Math.max(state.indexed, record.index);
 }
 
 function applyArchived(state: PartitionState, record: Extract<Volatile, { op: 'archived' }>): void {
@@ -296,8 +315,9 @@ function waitUntil(state: PartitionState, delivery: Delivery, dueAt: number, now
 }
 
 function completeEvent(
+  state: PartitionState,
   event: EventState,
-  at: number,
+  { at, pos }: LogRecord,
   outcome: EventState['outcome'],
   reason: EventState['reason'],
 ): void {
@@ -305,6 +325,9 @@ function completeEvent(
   event.outcome = outcome;
   event.reason = reason;
   event.completedAt = at;
+  event.ended = pos;
+  event.last = pos;
+  state.settled.push(event);
 }
 
 function eventOf(state: PartitionState, id: string): EventState {

@@ -184,6 +184,26 @@ export interface AttemptView {
   readonly late: { readonly at: number; readonly result: Uint8Array } | null;
 }
 
+/** An event that may leave the store, without what is in the log byte for byte: its request and its result. */
+export interface SettledEvent {
+  readonly event: Omit<EventView, 'result'>;
+  /** Of the record that it ended with, which has its result. */
+  readonly ended: Position;
+  readonly attempts: readonly SettledAttempt[];
+}
+
+export interface SettledAttempt extends AttemptView {
+  /** Its result is the event's, and left out here. */
+  readonly own: boolean;
+}
+
+export interface PruneCommand {
+  /** As `settled` showed them. */
+  readonly events: readonly { readonly id: string; readonly version: number }[];
+  /** By what slot the part of the log's index is named that has them. */
+  readonly index: number;
+}
+
 export interface ListQuery {
   readonly type: string | null;
   readonly status: Status | null;

@@ -125,6 +125,13 @@ export interface Late extends OfEvent, DeliveryRef {
   readonly payload: Uint8Array;
 }
 
+/** An event has left the store, which has been told that the log's index has it. */
+export interface Pruned extends OfEvent {
+  readonly op: 'pruned';
+  /** The part of the index is named by this slot. */
+  readonly index: number;
+}
+
 /** A record of the log. */
 export type LogRecord =
   | TypeSet
@@ -136,7 +143,8 @@ export type LogRecord =
   | Dead
   | CancelRequested
   | Cancelled
-  | Late;
+  | Late
+  | Pruned;
 
 export type LogOp = LogRecord['op'];
 

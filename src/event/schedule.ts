@@ -73,6 +73,7 @@ export function setLease(state: PartitionState, delivery: Delivery, expiresAt: n
 export function tidy(state: PartitionState): void {
   state.delayed.retain(({ at, delivery }) => isWaiting(delivery, 'delayed') && delivery.dueAt === at);
   state.leased.retain(leaseEntryHolds);
+  state.settled.sort((event) => state.events.get(event.id) === event);
   for (const type of state.types.values()) {
     for (const heap of type.ready) {
       const seen = new Set<Delivery>();

@@ -6,9 +6,11 @@
  * entry says. They follow from the rest of the state, so nothing of them is recorded.
  */
 import { Heap } from './heap.js';
+import { History } from './history.js';
 import { Outbox } from './outbox.js';
 import type { Policy } from './policy.js';
 import type { Outcome, Position, Reason } from './record.js';
+import { Settled } from './settled.js';
 
 export type Status = 'pending' | 'in_process' | 'complete';
 
@@ -81,6 +83,10 @@ export interface EventState {
   startedAt: number | null;
   completedAt: number | null;
   cancelRequested: boolean;
+  /** Of the record that completed it; null until then. */
+  ended: Position | null;
+  /** Of the last record of an event that is complete; null until then. */
+  last: Position | null;
   /** Counts the logged records of the event; its ETag. */
   version: number;
   /** The result that the event ended with. */
@@ -137,7 +143,11 @@ export interface PartitionState {
   leasedUntil: number;
   readonly events: Map<string, EventState>;
   /** The same in the order of acceptance, which is the order of `sequence`. */
-  readonly history: EventState[];
+  readonly history: History;
+  /** Those that are complete, in the order in which they came to be so. */
+  readonly settled: Settled;
+  /** The newest part of the log's index that events were pruned into, by its slot; 0: none yet. */
+  indexed: number;
   readonly types: Map<string, TypeState>;
   readonly typesByOrdinal: TypeState[];
   /** By the end of their life, which whole days of keys share, then by scope. */
@@ -170,7 +180,9 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
     bytes: 0,
     leasedUntil: 0,
     events: new Map(),
-    history: [],
+    history: new History(),
+    settled: new Settled(),
+    indexed: 0,
     types: new Map(),
     typesByOrdinal: [],
     idempotency: new Map(),

@@ -44,6 +44,8 @@ function membersOf(record: LogRecord): string {
       return `${id}${deliveryMembers(record)},"why":"${record.why}","result":${shown(record.payload)}`;
     case 'late':
       return `${id}${deliveryMembers(record)},"result":${shown(record.payload)}`;
+    case 'pruned':
+      return `${id},"index":${record.index}`;
     case 'cancelRequested':
     case 'cancelled':
       return id;

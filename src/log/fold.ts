@@ -45,6 +45,8 @@ export class LogFold {
       this.#digest.addLate(slim);
       return;
     }
+    // That an event has left the store takes nothing from what has happened.
+    if (slim.op === 'pruned') return;
     apply(this.#state, slim);
     if (slim.op === 'accepted') this.#counts.accepted += 1;
     this.#forget(slim);
@@ -66,7 +68,8 @@ export class LogFold {
   #forget(record: LogRecord): void {
     const state = this.#state;
     state.outbox.trim(record.pos);
-    state.history.length = 0;
+    state.history.clear();
+    state.settled.clear();
     state.calls.clear();
     const event = 'id' in record ? state.events.get(record.id) : undefined;
     if (event && hasEnded(event)) this.#letGo(event);

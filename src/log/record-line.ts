@@ -22,6 +22,7 @@ const PAYLOAD_FIELD: Readonly<Record<LogOp, 'request' | 'result' | null>> = {
   cancelRequested: null,
   cancelled: null,
   late: 'result',
+  pruned: null,
 };
 
 /** Every operation that a line can have. */

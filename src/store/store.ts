@@ -35,6 +35,8 @@ import type {
   LeaseResult,
   ListQuery,
   ListResult,
+  PruneCommand,
+  SettledEvent,
 } from '../event/command.js';
 import type { LogRecord, Position } from '../event/record.js';
 
@@ -182,6 +184,16 @@ export interface Store extends Outbox {
   expire(partition: number, limit: number): Promise<ExpireResult>;
   /** Wakes waiting calls for deliveries whose delay or backoff is over. Resolves to how many there were. */
   promote(partition: number, limit: number): Promise<number>;
+
+  /**
+   * Events that may leave: complete for at least `retentionMs`, and all of their records archived. The longest complete
+   * first, at most `limit` and bounded in bytes; fewer, also none, does not mean that there are no more.
+   */
+  settled(partition: number, retentionMs: number, limit: number): Promise<SettledEvent[]>;
+  /** Forgets events that `settled` has shown, but those that have changed since. Resolves to how many went. */
+  prune(partition: number, command: PruneCommand): Promise<number>;
+  /** The newest part of the log's index that `prune` was told of, by its slot; 0: none. */
+  indexedTo(partition: number): Promise<number>;
 
   /** Null: not known. */
   read(id: string): Promise<EventView | null>;

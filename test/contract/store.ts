@@ -11,6 +11,7 @@ import { expireContract } from './store/expire.js';
 import { handBackContract } from './store/hand-back.js';
 import { leaseContract } from './store/lease.js';
 import { outboxContract } from './store/outbox.js';
+import { pruneContract } from './store/prune.js';
 import { readContract } from './store/read.js';
 import { wakeContract } from './store/wake.js';
 
@@ -44,6 +45,7 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('hand back', (t) => handBackContract(t, harness));
   await t.test('cancel', (t) => cancelContract(t, harness));
   await t.test('expire', (t) => expireContract(t, harness));
+  await t.test('prune', (t) => pruneContract(t, harness));
   await t.test('read', (t) => readContract(t, harness));
   await t.test('outbox', (t) => outboxContract(t, harness));
   await t.test('depths', (t) => depthsContract(t, harness));

@@ -238,7 +238,7 @@ export class CoreMachine {
   }
 
   #eligible(types: readonly string[]): Delivery[] {
-    const waiting = this.state.history
+    const waiting = [...this.state.history]
       .filter((event) => types.includes(event.type.name))
       .flatMap((event) => event.deliveries)
       .filter((delivery) => delivery.state === 'waiting');

@@ -92,7 +92,7 @@ t.test('in a line', async (t) => {
     t.match(line, /^\{"pos":"1-2","at":\d+,"op":"accepted","id":"event-1-2","type":"mail",/);
     t.match(
       line,
-      '"request":{"method":"POST","path":"/","headers":[["content-type","application/json"]],"body":"',
+      '"request":{"method":"POST","path":"/","headers":[["content-type","application/json"]],"bodyEncoding":"text","body":"',
     );
     t.equal(JSON.parse(line).request.body, '{"big":9007199254740993}');
     t.end();

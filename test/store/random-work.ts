@@ -111,6 +111,16 @@ const step = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('promote' as const), limit: fc.constantFrom(1, 100) }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('prune' as const),
+      retentionMs: fc.constantFrom(0, SECOND, DAY),
+      limit: fc.constantFrom(1, 100),
+      /** Something may happen between the look and the prune. */
+      stale: fc.boolean(),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('archive' as const), record: fc.nat({ max: 30 }) }) },
   {
     weight: 6,
@@ -216,6 +226,8 @@ class Both {
       case 'promote':
         this.#same(await this.store.promote(0, step.limit), this.core.promote(step.limit), step);
         return;
+      case 'prune':
+        return this.#prune(step);
       case 'archive':
         return this.#archive(step.record);
       case 'pass':
@@ -302,6 +314,15 @@ class Both {
     if (!abandoned) return;
     const command = { ...abandoned, claim: abandoned.claim - (older ? 1 : 0) };
     this.#same(await this.store.abandon(command), this.core.abandon(command), command);
+  }
+
+  async #prune({ retentionMs, limit, stale }: Extract<Step, { do: 'prune' }>): Promise<void> {
+    const settled = await this.store.settled(0, retentionMs, limit);
+    this.#same(settled, this.core.settled(retentionMs, limit), 'settled');
+    const events = settled.map(({ event: { id, version } }) => ({ id, version: version - (stale ? 1 : 0) }));
+    const command = { events, index: this.#made };
+    this.#same(await this.store.prune(0, command), this.core.prune(command), command);
+    this.#same(await this.store.indexedTo(0), this.core.state.indexed, 'indexed');
   }
 
   async #archive(record: number): Promise<void> {

@@ -7,6 +7,7 @@ import type {
   ExtendCommand,
   HandBackCommand,
   LeaseCommand,
+  PruneCommand,
 } from '../../src/event/command.js';
 import { decideAccept } from '../../src/event/decide/accept.js';
 import { decideCancel } from '../../src/event/decide/cancel.js';
@@ -16,6 +17,7 @@ import { decideExpire } from '../../src/event/decide/expire.js';
 import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
+import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import type { Policy } from '../../src/event/policy.js';
 import { comparePositions, type LogRecord, type Position } from '../../src/event/record.js';
 import { promoteDue } from '../../src/event/schedule.js';
@@ -68,6 +70,14 @@ export class CoreModel {
 
   promote(limit: number) {
     return promoteDue(this.state, this.now, limit).length;
+  }
+
+  settled(retentionMs: number, limit: number) {
+    return findSettled(this.state, retentionMs, limit, this.now);
+  }
+
+  prune(command: PruneCommand) {
+    return this.#run(decidePrune(this.state, command, this.now));
   }
 
   markArchived(pos: Position, slot: number) {

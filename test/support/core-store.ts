@@ -20,6 +20,8 @@ import type {
   LeaseResult,
   ListQuery,
   ListResult,
+  PruneCommand,
+  SettledEvent,
 } from '../../src/event/command.js';
 import { decideAccept } from '../../src/event/decide/accept.js';
 import { decideCancel } from '../../src/event/decide/cancel.js';
@@ -29,6 +31,7 @@ import { decideExpire } from '../../src/event/decide/expire.js';
 import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
+import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import { split } from '../../src/event/packed.js';
 import type { Policy } from '../../src/event/policy.js';
 import type { LogRecord } from '../../src/event/record.js';
@@ -105,6 +108,18 @@ export class CoreStore implements Store {
 
   async promote(_partition: number, limit: number): Promise<number> {
     return promoteDue(this.#state, this.#clock(), limit).length;
+  }
+
+  async settled(_partition: number, retentionMs: number, limit: number): Promise<SettledEvent[]> {
+    return findSettled(this.#state, retentionMs, limit, this.#clock());
+  }
+
+  async prune(_partition: number, command: PruneCommand): Promise<number> {
+    return this.#run((now) => decidePrune(this.#state, command, now));
+  }
+
+  async indexedTo(): Promise<number> {
+    return this.#state.indexed;
   }
 
   async read(id: string): Promise<EventView | null> {

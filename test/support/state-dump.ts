@@ -27,7 +27,7 @@ export function dumpState(state: PartitionState, now = 0): StateDump {
     leasedCount: state.leasedCount,
     archived: state.archived,
     types: state.typesByOrdinal.map(({ name, ordinal, version }) => ({ name, ordinal, version })),
-    events: state.history.map(dumpEvent),
+    events: [...state.history].map(dumpEvent),
     keys: [...state.idempotency]
       .filter(([expiresAt]) => expiresAt > now)
       .sort(([a], [b]) => a - b)

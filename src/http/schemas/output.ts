@@ -343,6 +343,7 @@ const LogRecord = named(
     attempt: Type.Optional(Type.Integer({ description: 'Counts those not handed back.' })),
     worker: Type.Optional(nullable(Type.String())),
     expiresAt: Type.Optional(Time),
+    index: Type.Optional(Type.Integer({ description: 'Which part of the index of the log has the event.' })),
     why: Type.Optional(Type.Enum(['expired', 'failed'])),
     outcome: Type.Optional(Type.Enum(['success', 'fail'])),
     reason: Type.Optional(Reason),

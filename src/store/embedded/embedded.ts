@@ -26,6 +26,8 @@ import type {
   LeaseResult,
   ListQuery,
   ListResult,
+  PruneCommand,
+  SettledEvent,
 } from '../../event/command.js';
 import { decideAccept } from '../../event/decide/accept.js';
 import { decideCancel } from '../../event/decide/cancel.js';
@@ -35,6 +37,7 @@ import { decideExpire, forgetPast } from '../../event/decide/expire.js';
 import { decideExtend } from '../../event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../event/decide/hand-back.js';
 import { decideLease } from '../../event/decide/lease.js';
+import { decidePrune, findSettled } from '../../event/decide/prune.js';
 import type { Policy } from '../../event/policy.js';
 import { comparePositions, type LogRecord, type Position } from '../../event/record.js';
 import { promoteDue } from '../../event/schedule.js';
@@ -159,6 +162,24 @@ export class EmbeddedStore implements Store {
       this.#wakes.notePromoted(promoted);
       return promoted.length;
     });
+  }
+
+  async settled(_partition: number, retentionMs: number, limit: number): Promise<SettledEvent[]> {
+    this.#assertOpen('settled');
+    const events = findSettled(this.#state, retentionMs, limit, this.now());
+    await this.folder.journal.tail();
+    return events;
+  }
+
+  prune(_partition: number, command: PruneCommand): Promise<number> {
+    return this.#transition('prune', (now) => this.#carryOut(decidePrune(this.#state, command, now)));
+  }
+
+  async indexedTo(_partition: number): Promise<number> {
+    this.#assertOpen('indexedTo');
+    const { indexed } = this.#state;
+    await this.folder.journal.tail();
+    return indexed;
   }
 
   async read(id: string): Promise<EventView | null> {

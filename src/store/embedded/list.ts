@@ -10,16 +10,20 @@ type Page = Extract<ListResult, { kind: 'page' }>;
 export function listEvents({ history }: PartitionState, query: ListQuery): ListResult {
   if (query.cursor !== null && !CURSOR.test(query.cursor)) return { kind: 'bad_cursor' };
   const events: Page['events'][number][] = [];
-  let index = query.cursor === null ? history.length : placeOf(history, Number(query.cursor));
-  const last = Math.max(0, index - query.scanMax);
-  while (index > last && events.length < query.limit) {
-    index -= 1;
-    const event = history[index]!;
+  const from = query.cursor === null ? null : Number(query.cursor);
+  let last: EventState | null = null;
+  let scanned = 0;
+  for (const event of history.before(from)) {
+    // There is one more, so the page before it is not the last.
+    if (last !== null && (scanned >= query.scanMax || events.length >= query.limit))
+      return { kind: 'page', events, cursor: String(last.sequence) };
+    last = event;
+    scanned += 1;
     if (!matches(event, query)) continue;
     const { result: _, ...shown } = viewOf(event);
     events.push(shown);
   }
-  return { kind: 'page', events, cursor: index > 0 ? String(history[index]!.sequence) : null };
+  return { kind: 'page', events, cursor: null };
 }
 
 function matches(event: EventState, { type, status, outcome }: ListQuery): boolean {
@@ -28,16 +32,4 @@ function matches(event: EventState, { type, status, outcome }: ListQuery): boole
     (status === null || event.status === status) &&
     (outcome === null || event.outcome === outcome)
   );
-}
-
-/** The place of the first event whose sequence number is not below `sequence`. */
-function placeOf(history: readonly EventState[], sequence: number): number {
-  let low = 0;
-  let high = history.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (history[middle]!.sequence < sequence) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

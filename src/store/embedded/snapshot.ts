@@ -29,6 +29,7 @@ export interface SnapshotHead {
   readonly sequence: number;
   readonly bytes: number;
   readonly archived: { readonly pos: Position; readonly slot: number } | null;
+  readonly indexed: number;
 }
 
 interface TypePart {
@@ -104,9 +105,10 @@ export function* encodeState(state: PartitionState, origin: Origin): IterableIte
 }
 
 function* partsOf(state: PartitionState, origin: Origin): IterableIterator<EncodedPart> {
-  const { view, n, sequence, bytes, archived } = state;
+  const { view, n, sequence, bytes, archived, indexed } = state;
   const format = SNAPSHOT_FORMAT;
-  yield { part: { part: 'head', format, ...origin, view, n, sequence, bytes, archived }, payload: null };
+  const head = { part: 'head' as const, format, ...origin, view, n, sequence, bytes, archived, indexed };
+  yield { part: head, payload: null };
   for (const { name, ordinal, version } of state.typesByOrdinal) {
     yield { part: { part: 'type', name, ordinal, version }, payload: null };
   }
@@ -199,6 +201,7 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
       state.sequence = part.sequence;
       state.bytes = part.bytes;
       state.archived = part.archived;
+      state.indexed = part.indexed;
       return;
     case 'type': {
       const { name, ordinal, version } = part;
@@ -241,6 +244,8 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
     startedAt: part.startedAt,
     completedAt: part.completedAt,
     cancelRequested: part.cancelRequested,
+    ended: part.ended,
+    last: part.last,
     version: part.version,
     result: null,
     deliveries: [],
@@ -254,6 +259,7 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
   if (resultOf) event.result = event.deliveries[resultOf[0]]!.attempts[resultOf[1]]!.result;
   state.events.set(event.id, event);
   state.history.push(event);
+  if (event.status === 'complete') state.settled.push(event);
 }
 
 function decodeDelivery(event: EventState, part: DeliveryPart, pieces: Pieces): Delivery {

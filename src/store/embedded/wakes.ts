@@ -23,7 +23,7 @@ export class Wakes {
     if (this.#heard.size === 0) return;
     if (record.op === 'archived') {
       this.#archived = true;
-    } else if ('id' in record && record.op !== 'extended') {
+    } else if ('id' in record && record.op !== 'extended' && record.op !== 'pruned') {
       this.#changed.add(record.id);
       if (becameReady(record)) this.#addReady(record.type);
     } else {

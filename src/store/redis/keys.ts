@@ -20,6 +20,10 @@ export const KEY_NAMES = [
   'typeNames',
   /** List: ids in the order of acceptance; the last one is that of the partition's sequence. */
   'ids',
+  /** Sorted set: ids that are older than those of the list, by sequence: what has outlived its time. */
+  'oldIds',
+  /** List: ids of complete events in the order in which they ended. */
+  'settled',
   /** Sorted set: `id.ordinal.listener` → when the lease ends. */
   'leasedUntil',
   /** Sorted set: `id.ordinal.listener` → when it may be leased. */

@@ -9,6 +9,8 @@ import { type EventFacts, readState } from './state-codec.js';
 
 const CHUNK_MIN = 16;
 const CHUNK_MAX = 200;
+/** Runs of ids whose events are gone that one page passes over; then it ends short. */
+const TRIES_MAX = 50;
 
 export async function list(partitions: readonly Partition[], query: ListQuery): Promise<ListResult> {
   const starts =
@@ -22,19 +24,26 @@ export async function list(partitions: readonly Partition[], query: ListQuery): 
   const events: Omit<EventView, 'result'>[] = [];
   for (let scanned = 0; scanned < query.scanMax && events.length < query.limit; scanned += 1) {
     await Promise.all(runs.map((run) => run.fill()));
+    if (runs.some((run) => run.blocked)) break;
     const newest = newestOf(runs);
     if (!newest) break;
     const event = newest.take();
     if (matches(event, query)) events.push(event);
   }
   await Promise.all(runs.map((run) => run.fill()));
-  return { kind: 'page', events, cursor: newestOf(runs) ? writeCursor(runs) : null };
+  return {
+    kind: 'page',
+    events,
+    cursor: newestOf(runs) || runs.some((run) => run.blocked) ? writeCursor(runs) : null,
+  };
 }
 
 /** One partition's events, newest first. */
 class Run {
   #waiting: EventFacts[] = [];
   #ended: boolean;
+  /** What has been fetched ends before this sequence; null: nothing has been. */
+  #fetchedTo: number | null;
 
   constructor(
     private readonly partition: Partition,
@@ -42,23 +51,35 @@ class Run {
     private before: number | null,
     private readonly chunk: number,
   ) {
+    this.#fetchedTo = before;
     this.#ended = before !== null && before <= 1;
   }
 
   get position(): number {
-    // What has not begun begins behind the newest there is now.
-    return this.before ?? (this.#waiting[0] ? this.#waiting[0].sequence + 1 : 1);
+    // What is gone is passed over for good. What has not begun begins behind the newest there is now.
+    const [next] = this.#waiting;
+    if (!next) return this.#fetchedTo ?? 1;
+    return this.before ?? next.sequence + 1;
+  }
+
+  /** More may come, and it is not known what: what was looked at was all gone. */
+  get blocked(): boolean {
+    return this.#waiting.length === 0 && !this.#ended;
   }
 
   async fill(): Promise<void> {
-    if (this.#waiting.length > 0 || this.#ended) return;
-    const reply = (await this.partition.run('list', [this.before ?? '', this.chunk])) as (Buffer | null)[];
-    for (let at = 0; at < reply.length; at += 2) {
-      const packed = reply[at + 1];
-      if (packed) this.#waiting.push(readState(reply[at]!.toString(), packed));
+    for (let tries = 0; this.blocked && tries < TRIES_MAX; tries += 1) {
+      const reply = (await this.partition.run('list', [this.#fetchedTo ?? '', this.chunk])) as [
+        number,
+        ...Buffer[],
+      ];
+      const [reached, ...found] = reply;
+      for (let at = 0; at < found.length; at += 2)
+        this.#waiting.push(readState(found[at]!.toString(), found[at + 1]!));
+      await this.partition.learnNames(this.#waiting.map((facts) => facts.typeOrdinal));
+      this.#fetchedTo = reached;
+      this.#ended = reached <= 1;
     }
-    await this.partition.learnNames(this.#waiting.map((facts) => facts.typeOrdinal));
-    this.#ended = reply.length < 2 * this.chunk;
   }
 
   peek(): EventFacts | undefined {

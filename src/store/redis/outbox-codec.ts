@@ -70,7 +70,8 @@ export type Entry =
       grant: number,
       fingerprint: string,
     ]
-  | readonly ['Q' | 'X', at: number, id: string, ordinal: number];
+  | readonly ['Q' | 'X', at: number, id: string, ordinal: number]
+  | readonly ['P', at: number, id: string, ordinal: number, index: number];
 
 const WHY = ['expired', 'failed'] as const;
 
@@ -130,6 +131,8 @@ export function readRecord(
       return { op: 'cancelRequested', ...of };
     case 'X':
       return { op: 'cancelled', ...of };
+    case 'P':
+      return { op: 'pruned', ...of, index: entry[4] };
   }
 }
 

@@ -22,6 +22,8 @@ import type {
   LeaseResult,
   ListQuery,
   ListResult,
+  PruneCommand,
+  SettledEvent,
 } from '../../event/command.js';
 import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
 import { partitionOfId } from '../../event/id.js';
@@ -49,6 +51,7 @@ import { abandon, lease } from './lease.js';
 import { list } from './list.js';
 import { archivedTo, holdArchiving, markArchived, readOutbox } from './outbox.js';
 import { Partition } from './partition.js';
+import { indexedTo, prune, settled } from './prune.js';
 import { readAttempts, readBatch, readRequest } from './read.js';
 import { loadScripts, type Scripts } from './scripts.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
@@ -183,6 +186,18 @@ export class RedisStore implements Store {
 
   async promote(partition: number, limit: number): Promise<number> {
     return promote(this.#partition(partition), limit);
+  }
+
+  async settled(partition: number, retentionMs: number, limit: number): Promise<SettledEvent[]> {
+    return settled(this.#partition(partition), retentionMs, limit);
+  }
+
+  async prune(partition: number, command: PruneCommand): Promise<number> {
+    return prune(this.#partition(partition), command);
+  }
+
+  async indexedTo(partition: number): Promise<number> {
+    return indexedTo(this.#partition(partition));
   }
 
   async read(id: string): Promise<EventView | null> {

@@ -60,6 +60,8 @@ type PackedState = readonly [
   reason?: number,
   cancelRequested?: number,
   deliveries?: readonly PackedDelivery[],
+  endedView?: number,
+  endedN?: number,
 ];
 
 export interface EventFacts extends Omit<EventView, 'type' | 'result'> {
@@ -113,6 +115,20 @@ export function readAttempts(id: string, packed: Buffer, bodies: readonly (Buffe
     }
   }
   return views;
+}
+
+/** An event that has ended; `bodies` as for `readAttempts`, without the event's own result. */
+export function readSettled(id: string, packed: Buffer, bodies: readonly (Buffer | null)[]) {
+  const state = parse(packed);
+  const [view, n] = [state[14], state[15]];
+  if (view === undefined || n === undefined) throw new Error(`${id} has not ended`);
+  const own = state[0] === 0 ? null : formatAttemptId(id, state[1], 0, state[0]);
+  const attempts = readAttempts(id, packed, bodies);
+  return {
+    facts: readState(id, packed),
+    ended: { view, n },
+    attempts: attempts.map((attempt) => ({ ...attempt, own: attempt.attemptId === own })),
+  };
 }
 
 function parse(packed: Buffer): PackedState {

@@ -5,7 +5,7 @@
 -- KEYS     below
 -- ARGV     1–7 head, 8 id
 -- RETURNS  whom it wakes, then 0 cancelled, 1 requested, 2 complete, 3 unknown
---@keys meta events leasedUntil delayed outbox
+--@keys meta events leasedUntil delayed settled outbox
 --@include gate
 --@include head
 --@include record

@@ -6,7 +6,7 @@
 --          2 fail), retry (never, policy, after), ms after which, fingerprint, result
 -- RETURNS  whom it wakes, then for each item: {0, status, outcome, reason, retryAt} completed, {1} lease lost,
 --          {2} conflict, {3} unknown
---@keys meta events results leasedUntil delayed outbox
+--@keys meta events results leasedUntil delayed settled outbox
 --@include gate
 --@include head
 --@include record
@@ -38,6 +38,10 @@ local function keepLate(item, state, delivery, attempt)
     record('L', now, id, state[TYPE], listener, attempt[GRANT], item.fingerprint)
     redis.call('HSET', RESULTS, id .. '.' .. listener .. '.' .. attempt[GRANT] .. '.late', item.result)
     attempt[LATE_AT] = now
+    if state[STATUS] == COMPLETE then
+      state[LAST_VIEW] = view
+      state[LAST_N] = n
+    end
     state[VERSION] = state[VERSION] + 1
     wakeEvent(id)
   end
@@ -53,7 +57,7 @@ local function finish(item, state, delivery, attempt, outcome, reason)
   attempt[END_OUTCOME] = outcome
   attempt[END_REASON] = reason
   delivery[STATE] = ENDED
-  completeEvent(state, outcome, reason)
+  completeEvent(item.id, state, outcome, reason)
   state[RESULT] = attempt[GRANT]
 end
 
@@ -61,7 +65,7 @@ local function die(item, state, delivery, attempt)
   record('D', now, item.id, state[TYPE], item.listener, attempt[GRANT], 1, item.fingerprint)
   endAttempt(item.id, state, item.listener, attempt, DEAD)
   delivery[STATE] = ENDED
-  completeEvent(state, FAIL, BY_ATTEMPTS)
+  completeEvent(item.id, state, FAIL, BY_ATTEMPTS)
   state[RESULT] = attempt[GRANT]
 end
 

@@ -11,7 +11,7 @@
 -- RETURNS  {'promote'}: there are due deliveries, promote them first; {'types'}: one of the names is a type, learn it
 --          first; {'again'}: only dead entries so far, ask again; or {'leased', whom it wakes, the claim, then for each lease id,
 --          ordinal, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope}
---@keys meta events envelopes types leasedUntil delayed outbox forgotten
+--@keys meta events envelopes types leasedUntil delayed settled outbox forgotten
 --@include gate
 --@include head
 --@include record

@@ -1,6 +1,6 @@
 -- What the operations on an attempt share: finding it, judging its lease, ending it.
 --
--- Needs gate, head, record, wake, state, LEASED_UNTIL and DELAYED.
+-- Needs gate, head, record, wake, state, LEASED_UNTIL, DELAYED and SETTLED.
 
 -- The event, the delivery and the attempt that an attempt's id names, or nil.
 local function findAttempt(id, typeOrdinal, listener, grant)
@@ -69,12 +69,15 @@ local function waitUntil(id, state, listener, delivery, dueAt, queue)
   end
 end
 
--- … or its event is complete.
-local function completeEvent(state, outcome, reason)
+-- … or its event is complete, by the record that was made last.
+local function completeEvent(id, state, outcome, reason)
   state[STATUS] = COMPLETE
   state[OUTCOME] = outcome
   state[REASON] = reason
   state[COMPLETED_AT] = now
+  state[ENDED_VIEW] = view
+  state[ENDED_N] = n
+  redis.call('RPUSH', SETTLED, id)
 end
 
 -- Ends an event that nobody holds; its attempts have ended.
@@ -85,7 +88,7 @@ local function cancelEvent(id, state)
     redis.call('ZREM', DELAYED, memberOf(id, state, listener - 1))
   end
   state[VERSION] = state[VERSION] + 1
-  completeEvent(state, FAIL, BY_CANCEL)
+  completeEvent(id, state, FAIL, BY_CANCEL)
   wakeEvent(id)
 end
 
@@ -102,7 +105,7 @@ local function expireLease(id, state, listener, delivery, queue, cancelling)
   elseif delivery[ATTEMPT] >= ATTEMPTS_MAX then
     record('D', now, id, state[TYPE], listener, grant, 0, false)
     delivery[STATE] = ENDED
-    completeEvent(state, FAIL, BY_ATTEMPTS)
+    completeEvent(id, state, FAIL, BY_ATTEMPTS)
   else
     local dueAt = now + backoffMs(id, state, listener, delivery)
     attempt[RETRY_AT] = dueAt

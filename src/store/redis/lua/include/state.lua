@@ -18,6 +18,12 @@ local OUTCOME = 11
 local REASON = 12
 local CANCEL_REQUESTED = 13
 local DELIVERIES = 14
+-- Of the record that completed the event; missing before that.
+local ENDED_VIEW = 15
+local ENDED_N = 16
+-- Of a later record of a complete event; missing when there is none.
+local LAST_VIEW = 17
+local LAST_N = 18
 
 local PENDING, IN_PROCESS, COMPLETE = 0, 1, 2
 local SUCCESS, FAIL = 1, 2

@@ -1,0 +1,48 @@
+/**
+ * Prune: events that ended long ago leave the store once the log has all of their records. What may leave is looked at
+ * first, so that it can be put into the log's index; an event to which something has happened meanwhile stays.
+ */
+import type { PruneCommand, SettledEvent } from '../command.js';
+import { comparePositions } from '../record.js';
+import type { EventState, PartitionState } from '../state.js';
+import { attemptsOf, viewOf } from '../view.js';
+import { type Decision, Recorder } from './decision.js';
+
+/** Those that ended at least `retentionMs` ago and are archived, the longest ended first. */
+export function findSettled(
+  state: PartitionState,
+  retentionMs: number,
+  limit: number,
+  now: number,
+): SettledEvent[] {
+  const found = state.settled.peek(limit, (event) => state.events.get(event.id) === event);
+  const young = found.findIndex((event) => event.completedAt! > now - retentionMs);
+  const old = young < 0 ? found : found.slice(0, young);
+  return old.filter((event) => isArchived(state, event)).map(settledView);
+}
+
+export function decidePrune(state: PartitionState, command: PruneCommand, now: number): Decision<number> {
+  const recorder = new Recorder(state, now);
+  const pruned = new Set<string>();
+  for (const { id, version } of command.events) {
+    const event = state.events.get(id);
+    if (!event || event.version !== version || pruned.has(id)) continue;
+    if (event.status !== 'complete' || !isArchived(state, event)) continue;
+    recorder.add({ op: 'pruned', id, index: command.index });
+    pruned.add(id);
+  }
+  return { records: recorder.records, result: pruned.size };
+}
+
+function isArchived({ archived }: PartitionState, { last }: EventState): boolean {
+  return archived !== null && last !== null && comparePositions(last, archived.pos) <= 0;
+}
+
+function settledView(event: EventState): SettledEvent {
+  const { result, ...view } = viewOf(event);
+  const attempts = attemptsOf(event).map((attempt) => {
+    const own = result !== null && attempt.result === result;
+    return { ...attempt, own, result: own ? null : attempt.result };
+  });
+  return { event: view, ended: event.ended!, attempts };
+}

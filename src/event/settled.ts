@@ -1,0 +1,49 @@
+/** Settled events in the order in which they ended: those that may leave the store first are found first. */
+import { comparePositions } from './record.js';
+import type { EventState } from './state.js';
+
+/** Places that were passed are given up when they are this many and half of all. */
+const SLACK_MAX = 1_024;
+
+export class Settled {
+  #events: (EventState | null)[] = [];
+  #first = 0;
+
+  push(event: EventState): void {
+    this.#events.push(event);
+  }
+
+  clear(): void {
+    this.#events = [];
+    this.#first = 0;
+  }
+
+  /** Oldest first, at most `count` of those that `isKept` still knows. */
+  peek(count: number, isKept: (event: EventState) => boolean): EventState[] {
+    this.#pass(isKept);
+    const found: EventState[] = [];
+    for (let index = this.#first; index < this.#events.length && found.length < count; index += 1) {
+      const event = this.#events[index]!;
+      if (isKept(event)) found.push(event);
+    }
+    return found;
+  }
+
+  /** After a fold that came by the events in another order. */
+  sort(isKept: (event: EventState) => boolean): void {
+    const kept = this.#events.slice(this.#first).filter((event): event is EventState => isKept(event!));
+    this.#events = kept.sort((a, b) => comparePositions(a.ended!, b.ended!));
+    this.#first = 0;
+  }
+
+  #pass(isKept: (event: EventState) => boolean): void {
+    while (this.#first < this.#events.length && !isKept(this.#events[this.#first]!)) {
+      this.#events[this.#first] = null;
+      this.#first += 1;
+    }
+    if (this.#first > SLACK_MAX && this.#first * 2 > this.#events.length) {
+      this.#events = this.#events.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+}

@@ -1,0 +1,37 @@
+/** Prune: which events may leave, and their leaving, see lua/settled.lua and lua/prune.lua. */
+import type { PruneCommand, SettledEvent } from '../../event/command.js';
+import type { Argument } from './connection.js';
+import type { Partition } from './partition.js';
+import { viewOf } from './read.js';
+import { readSettled } from './state-codec.js';
+
+/** What one script looks at or forgets at most, so that it does not keep the others waiting for long. */
+const BATCH_EVENTS = 250;
+const BATCH_BYTES = 1 << 20;
+
+export async function settled(
+  partition: Partition,
+  retentionMs: number,
+  limit: number,
+): Promise<SettledEvent[]> {
+  const args = [retentionMs, Math.min(limit, BATCH_EVENTS), BATCH_BYTES];
+  const answers = (await partition.run('settled', args)) as [Buffer, Buffer, ...(Buffer | null)[]][];
+  const found = answers.map(([id, packed, ...bodies]) => readSettled(id.toString(), packed, bodies));
+  await partition.learnNames(found.map(({ facts }) => facts.typeOrdinal));
+  return found.map(({ facts, ended, attempts }) => ({ event: viewOf(partition, facts), ended, attempts }));
+}
+
+export async function prune(partition: Partition, { events, index }: PruneCommand): Promise<number> {
+  let pruned = 0;
+  for (let at = 0; at < events.length; at += BATCH_EVENTS) {
+    const args: Argument[] = [index];
+    for (const { id, version } of events.slice(at, at + BATCH_EVENTS)) args.push(id, version);
+    const [count] = await partition.change('prune', args);
+    pruned += count as number;
+  }
+  return pruned;
+}
+
+export async function indexedTo(partition: Partition): Promise<number> {
+  return Number((await partition.run('indexed-to', [])) ?? 0);
+}
