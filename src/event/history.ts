@@ -2,20 +2,19 @@
  * The events of a partition in the order of acceptance. An event that is forgotten leaves its sequence number behind, so
  * that places are found by halving; the numbers go when they are the greater part.
  */
-import type { EventState } from './state.js';
 
 /** Forgotten places are given up when they are this many and half of all. */
 const SLACK_MAX = 1_024;
 
-export class History {
-  #places: (EventState | number)[] = [];
+export class History<Event extends { readonly sequence: number }> {
+  #places: (Event | number)[] = [];
   #gone = 0;
 
-  push(event: EventState): void {
+  push(event: Event): void {
     this.#places.push(event);
   }
 
-  forget(event: EventState): void {
+  forget(event: Event): void {
     const index = this.#indexOf(event.sequence);
     if (this.#places[index] !== event) return;
     this.#places[index] = event.sequence;
@@ -31,12 +30,12 @@ export class History {
   }
 
   /** Oldest first. */
-  *[Symbol.iterator](): IterableIterator<EventState> {
+  *[Symbol.iterator](): IterableIterator<Event> {
     for (const place of this.#places) if (typeof place === 'object') yield place;
   }
 
   /** Newest first, from the one before `sequence` on (null: from the newest). */
-  *before(sequence: number | null): IterableIterator<EventState> {
+  *before(sequence: number | null): IterableIterator<Event> {
     let index = sequence === null ? this.#places.length : this.#indexOf(sequence);
     while (index > 0) {
       index -= 1;

@@ -1,15 +1,14 @@
 /** Settled events in the order in which they ended: those that may leave the store first are found first. */
-import { comparePositions } from './record.js';
-import type { EventState } from './state.js';
+import { comparePositions, type Position } from './record.js';
 
 /** Places that were passed are given up when they are this many and half of all. */
 const SLACK_MAX = 1_024;
 
-export class Settled {
-  #events: (EventState | null)[] = [];
+export class Settled<Event extends { readonly ended: Position | null }> {
+  #events: (Event | null)[] = [];
   #first = 0;
 
-  push(event: EventState): void {
+  push(event: Event): void {
     this.#events.push(event);
   }
 
@@ -19,9 +18,9 @@ export class Settled {
   }
 
   /** Oldest first, at most `count` of those that `isKept` still knows. */
-  peek(count: number, isKept: (event: EventState) => boolean): EventState[] {
+  peek(count: number, isKept: (event: Event) => boolean): Event[] {
     this.#pass(isKept);
-    const found: EventState[] = [];
+    const found: Event[] = [];
     for (let index = this.#first; index < this.#events.length && found.length < count; index += 1) {
       const event = this.#events[index]!;
       if (isKept(event)) found.push(event);
@@ -30,13 +29,13 @@ export class Settled {
   }
 
   /** After a fold that came by the events in another order. */
-  sort(isKept: (event: EventState) => boolean): void {
-    const kept = this.#events.slice(this.#first).filter((event): event is EventState => isKept(event!));
+  sort(isKept: (event: Event) => boolean): void {
+    const kept = this.#events.slice(this.#first).filter((event): event is Event => isKept(event!));
     this.#events = kept.sort((a, b) => comparePositions(a.ended!, b.ended!));
     this.#first = 0;
   }
 
-  #pass(isKept: (event: EventState) => boolean): void {
+  #pass(isKept: (event: Event) => boolean): void {
     while (this.#first < this.#events.length && !isKept(this.#events[this.#first]!)) {
       this.#events[this.#first] = null;
       this.#first += 1;

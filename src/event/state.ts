@@ -143,9 +143,9 @@ export interface PartitionState {
   leasedUntil: number;
   readonly events: Map<string, EventState>;
   /** The same in the order of acceptance, which is the order of `sequence`. */
-  readonly history: History;
+  readonly history: History<EventState>;
   /** Those that are complete, in the order in which they came to be so. */
-  readonly settled: Settled;
+  readonly settled: Settled<EventState>;
   /** The newest part of the log's index that events were pruned into, by its slot; 0: none yet. */
   indexed: number;
   readonly types: Map<string, TypeState>;
