@@ -21,8 +21,16 @@ export function bodyText(body: Buffer, encoding: BodyEncoding): string {
   }
 }
 
+let lastMs = Number.NaN;
+let lastText = '';
+
+/** Under load many times in a row are of the same millisecond, and to write one costs 2 µs. */
 export function timeText(ms: number): string {
-  return new Date(ms).toISOString();
+  if (ms !== lastMs) {
+    lastText = new Date(ms).toISOString();
+    lastMs = ms;
+  }
+  return lastText;
 }
 
 function timeJson(ms: number | null): string {
