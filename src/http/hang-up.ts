@@ -1,4 +1,5 @@
 /** Callers that go away before they have their answer. */
+import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 
 /** Aborts when the caller hangs up while the answer is not written. */
@@ -25,4 +26,12 @@ export function onHangUp(reply: FastifyReply, lost: () => void): void {
   raw.once('close', () => {
     if (!written) lost();
   });
+}
+
+/**
+ * Resolves when every hang-up that the system knows of has been noticed. The store's answer and the caller's hang-up
+ * may wait in the same turn of the event loop; an answer that is written first would look delivered.
+ */
+export function hangUpsNoticed(): Promise<void> {
+  return setImmediate();
 }

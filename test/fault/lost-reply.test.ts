@@ -122,6 +122,23 @@ async function loseReplies(t: Test, first: Service, second: Service): Promise<vo
     });
   }
 
+  t.test('leases of callers that hang up just as events come are leasable at once', async (t) => {
+    const count = 40;
+    for (let round = 0; round < 8; round += 1) {
+      const type = `hung-up-meanwhile-${round}`;
+      const gone = hangUpMany(first, { body: wanted(type, 1, WAIT_MS), headers: {} }, count);
+      const ids = new Set(await submitMany(sound, type, count));
+      await gone;
+      while (ids.size > 0) {
+        const call = { body: wanted(type, count, WAIT_MS) };
+        const leases = leasesOf(await sound.call('POST', '/v1/leases', call));
+        if (leases.length === 0) break;
+        for (const { event } of leases) ids.delete(event.id);
+      }
+      t.equal(ids.size, 0, 'no event is left to its lease');
+    }
+  });
+
   t.test('a completion whose reply is lost, cut or which comes twice is one completion', async (t) => {
     const type = 'lost-completions';
     for (const kind of ['drop', 'cut', 'twice'] as const) {

@@ -78,7 +78,7 @@ async function complete(
   if (next === undefined) return sendJson(reply, `{"event":${event},"next":[]}`);
   const { max = 1, leaseMs = null, worker = null } = next;
   const answer = leased(await queue.leaseNext({ attemptId, type: result!.type, max, leaseMs, worker }));
-  handBackIfLost(context, reply, answer, request.log);
+  await handBackIfLost(context, reply, answer, request.log);
   return sendJson(reply, `{"event":${event},"next":${leasesText(answer.leases)}}`);
 }
 

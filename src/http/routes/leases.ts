@@ -4,7 +4,7 @@ import { ClockworkError } from '../../errors.js';
 import type { LeaseAnswer, LeaseRequest } from '../../queue/leasing.js';
 import { ANONYMOUS, type HttpContext } from '../context.js';
 import { leasesText } from '../event-json.js';
-import { hangUpSignal, onHangUp } from '../hang-up.js';
+import { hangUpSignal, hangUpsNoticed, onHangUp } from '../hang-up.js';
 import { checkTypeName, nameFault } from '../names.js';
 import { checker, readJson } from '../read-json.js';
 import { sendJson, tooManyWaiters } from '../respond.js';
@@ -35,7 +35,7 @@ export function leaseRoutes(app: App, context: HttpContext): void {
       signal: waitMs > 0 ? hangUpSignal(reply) : null,
     };
     const answer = leased(await queue.lease(wanted));
-    handBackIfLost(context, reply, answer, request.log);
+    await handBackIfLost(context, reply, answer, request.log);
     return sendJson(reply, `{"leases":${leasesText(answer.leases)}}`);
   });
 }
@@ -58,13 +58,14 @@ export function leased(answer: LeaseAnswer): Leased {
 }
 
 /** Leases that their caller never heard of are nobody's: they go back at once instead of running out. */
-export function handBackIfLost(
+export async function handBackIfLost(
   { queue }: HttpContext,
   reply: FastifyReply,
   { leases, undo }: Leased,
   log: FastifyBaseLogger,
-): void {
+): Promise<void> {
   if (leases.length === 0) return;
+  await hangUpsNoticed();
   onHangUp(reply, () => {
     queue
       .abandon(undo)
