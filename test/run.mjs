@@ -113,7 +113,8 @@ function sourceOf(compiled) {
 async function runTap(sources) {
   const { TapReport, contractLines } = await import('../dist/test/support/tap-report.js');
   const startedAt = performance.now();
-  const report = new TapReport((file) => {
+  const compiled = sources.map((path) => `dist/${path.replace(/ts$/, 'js')}`);
+  const report = new TapReport(compiled, (file) => {
     const name = sourceOf(file.path);
     const seconds = (file.durationMs / 1000).toFixed(1);
     const skipped = file.skipped > 0 ? `, ${file.skipped} skipped` : '';
@@ -123,7 +124,6 @@ async function runTap(sources) {
     );
   });
 
-  const compiled = sources.map((path) => join('dist', path.replace(/ts$/, 'js')));
   const options = ['--reporter=tap', ...(slow ? [`--timeout=${SLOW_FILE_SECONDS_MAX}`] : [])];
   const tap = spawn(process.execPath, [tapProgram(), 'run', ...options, ...compiled], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -108,6 +108,21 @@ t.test('a file that runs no test is a failure, though tap only skips it', async 
   t.equal(totals.failed, 1);
 });
 
+t.test('a file that tap forgot to run is a failure', async (t) => {
+  const report = new TapReport(['dist/test/store/a.test.js', 'dist/test/store/b.test.js']);
+  report.write(run(file('ok 1 - x\n1..1'), 'total: 1, pass: 1'));
+  t.same(report.end(0), { passed: 1, failed: 1, skipped: 0 });
+  t.same(report.failures, [{ path: ['dist/test/store/b.test.js'], detail: ['It did not come to its end.'] }]);
+});
+
+t.test('what tap itself says is wrong is a failure', async (t) => {
+  const tap = run(
+    `${file('ok 1 - x\n1..1')}not ok 2 - timeout!\n  ---\n  expired: a\n  ...`,
+    'total: 2, pass: 1',
+  );
+  t.equal(read(tap, 1).totals.failed, 1);
+});
+
 t.test('a test that is only planned is a failure', async (t) => {
   const { totals } = read(run(file('ok 1 - later # Todo\n1..1'), 'total: 1, pass: 0, todo: 1'));
   t.equal(totals.failed, 1);

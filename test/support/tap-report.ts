@@ -50,8 +50,13 @@ export class TapReport {
   /** Tap's own count, from the comment that it ends with; null when it never came to its end. */
   private own: Totals | null = null;
   private readonly parser = new Parser();
+  private readonly ended = new Set<string>();
 
-  constructor(onFile: (file: FileResult) => void = () => undefined) {
+  /** `expected` are the files that must come to their end, whatever tap thinks of that. */
+  constructor(
+    private readonly expected: readonly string[] = [],
+    onFile: (file: FileResult) => void = () => undefined,
+  ) {
     this.parser.on('child', (child: Parser) => this.readFile(child));
     this.parser.on('assert', (result: Result) => this.endFile(result, onFile));
     this.parser.on('comment', (line: string) => this.readTotals(line.trim()));
@@ -66,11 +71,15 @@ export class TapReport {
 
   /**
    * The totals, in assertions, as tap counted them. What tap does not count (a file that crashed after its last assertion, one
-   * that ran no test, tap's own death) is one failure each: a run is never green because nothing was counted.
+   * that ran no test or was never run, tap's own death) is one failure each: a run is never green because nothing was counted.
    */
   end(exitCode: number | null): Totals {
     this.parser.end();
     const { own } = this;
+    for (const path of this.expected) {
+      if (!this.ended.has(path))
+        this.failures.push({ path: [path], detail: ['It did not come to its end.'] });
+    }
     if (own === null) {
       this.failures.push({
         path: ['tap'],
@@ -144,9 +153,11 @@ export class TapReport {
   private endFile(result: Result, onFile: (file: FileResult) => void): void {
     const file = this.files.find((f) => f.path === result.name);
     if (file === undefined) {
-      this.failures.push({ path: [result.name], detail: ['It ended without having begun.'] });
+      // Tap's own words: a file that ran out of time, say.
+      if (!result.ok) this.failures.push({ path: ['tap', result.name], detail: detailOf(result.diag) });
       return;
     }
+    this.ended.add(file.path);
     file.durationMs = result.time ?? 0;
     if (file.passed + file.failed + file.skipped === 0) {
       file.failed++;
