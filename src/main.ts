@@ -87,6 +87,7 @@ async function start(
     },
     logger,
     metrics.archive.count,
+    (error) => void endRefused(error, logger, stops),
   );
   metrics.archive.watch(() => archiving.status());
   archiving.start();
@@ -124,6 +125,19 @@ async function start(
   stops.push(() => closeApp(app, queue, feed));
   await queue.health();
   await app.listen({ host: config.host, port: config.port });
+}
+
+/** Found out when the place of the log has answered, which may be long after the start. */
+async function endRefused(
+  error: Error,
+  logger: Logger,
+  stops: readonly (() => Promise<unknown>)[],
+): Promise<void> {
+  logger.fatal({ err: error }, error.message);
+  process.exitCode = 1;
+  setTimeout(() => process.exit(1), STOP_MS_MAX).unref();
+  for (const stop of [...stops].reverse()) await stop();
+  process.exit(1);
 }
 
 /** Calls that wait are answered first, else the server would wait for them. */

@@ -30,6 +30,7 @@ import {
   type Delivery,
   EVENT_OVERHEAD_BYTES,
   type EventState,
+  emptyState,
   findAttempt,
   KEY_OVERHEAD_BYTES,
   type PartitionState,
@@ -44,6 +45,7 @@ export function apply(state: PartitionState, record: StoreRecord): void {
   }
   state.view = record.pos.view;
   state.n = record.pos.n;
+  state.last = record.pos;
   state.outbox.push(record);
   applyLogged(state, record);
 }
@@ -91,8 +93,12 @@ function applyVolatile(state: PartitionState, record: Volatile): void {
       return;
     }
     case 'opened':
+      state.logId = record.logId;
       state.view = record.view;
       state.n = 0;
+      return;
+    case 'emptied':
+      Object.assign(state, emptyState(state.policy, state.limits));
       return;
     case 'archived':
       applyArchived(state, record);

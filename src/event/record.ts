@@ -156,8 +156,10 @@ export type Volatile =
   | (DeliveryRef & { readonly op: 'extended'; readonly expiresAt: number })
   /** A repeat of a lease call took the call's leases over. */
   | { readonly op: 'claimed'; readonly call: string; readonly claim: number }
-  /** The store was opened: positions go on as (view, 1), (view, 2), … */
-  | { readonly op: 'opened'; readonly view: number }
+  /** The store was opened for the log `logId`: positions go on as (view, 1), (view, 2), … */
+  | { readonly op: 'opened'; readonly logId: string; readonly view: number }
+  /** Everything was forgotten, to be rebuilt from the log. */
+  | { readonly op: 'emptied' }
   /** Everything up to `pos` is in a segment; the outbox may forget it. */
   | { readonly op: 'archived'; readonly pos: Position; readonly slot: number };
 

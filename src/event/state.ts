@@ -134,8 +134,12 @@ export interface Entry {
 export interface PartitionState {
   readonly policy: Policy;
   readonly limits: Limits;
+  /** Of the log that the records belong to; null until the state was opened for one. */
+  logId: string | null;
   view: number;
   n: number;
+  /** Position of the last record that was applied. */
+  last: Position | null;
   sequence: number;
   /** What events weigh, with their attempts, results and keys; an event keeps the weight of its key when that is forgotten. */
   bytes: number;
@@ -174,8 +178,10 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
   return {
     policy,
     limits,
+    logId: null,
     view: 1,
     n: 0,
+    last: null,
     sequence: 0,
     bytes: 0,
     leasedUntil: 0,

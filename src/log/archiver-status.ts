@@ -3,10 +3,19 @@ import { BlobError } from '../blob/blob.js';
 import { StoreError } from '../store/store.js';
 
 export type ArchiverEvent =
-  | { readonly kind: 'opened'; readonly slot: number; readonly epoch: number }
+  | {
+      readonly kind: 'opened';
+      readonly slot: number;
+      readonly epoch: number;
+      /** The store was brought up to the log; `view` is that of its records from now on. */
+      readonly recovered: boolean;
+      readonly view: number | null;
+    }
   | { readonly kind: 'archived'; readonly slot: number; readonly records: number; readonly bytes: number }
   /** Another archiver had the slot. */
   | { readonly kind: 'overtaken'; readonly slot: number; readonly writer: string }
+  /** Another store has gone on with the log, in a view above this store's. */
+  | { readonly kind: 'fenced'; readonly view: number; readonly logView: number }
   | {
       readonly kind: 'failed';
       readonly state: 'retrying' | 'refused';
@@ -14,7 +23,7 @@ export type ArchiverEvent =
       readonly againInMs: number;
     };
 
-export type ArchiverState = 'stopped' | 'standby' | 'opening' | 'running' | 'retrying' | 'refused';
+export type ArchiverState = 'stopped' | 'standby' | 'opening' | 'running' | 'retrying' | 'refused' | 'fenced';
 
 export interface ArchiverStatus {
   readonly partition: number;

@@ -6,6 +6,8 @@
  *        └───── the slot is another's ──────────────────────┘
  *     any ── refused, damaged, of another log ──► refused ── tried again slowly ──► where it was
  *     between two segments ── another process archives ──► standby ── it no longer does ──► opening
+ *     running ── the store's gate has closed ──► opening
+ *     opening ── another store has gone on with the log ──► fenced ── looked at again slowly ──► opening
  *
  * A put that failed may have been done, so it is sent again as it was (same bytes, same slot, same `putId`) until
  * it is created or the slot is taken; by the `putId` in the slot the archiver knows its own. When another has the
@@ -13,9 +15,9 @@
  * two archivers of one outbox neither double a record nor leave one out.
  */
 import { randomUUID } from 'node:crypto';
-import { BlobError, type BlobStore } from '../blob/blob.js';
+import type { BlobStore } from '../blob/blob.js';
 import { formatPosition, type Position } from '../event/record.js';
-import type { Outbox } from '../store/store.js';
+import { type Outbox, type Recoverable, StoreError } from '../store/store.js';
 import {
   type ArchiverEvent,
   type ArchiverState,
@@ -24,7 +26,9 @@ import {
   passesByItself,
 } from './archiver-status.js';
 import { type Clock, processClock } from './clock.js';
-import { type Archived, type Head, openLog } from './opening.js';
+import type { Archived, Head } from './head.js';
+import { confirm, Opening, readTaken } from './opening.js';
+import { openLog } from './plain-opening.js';
 import { followsOn, LogReader } from './reader.js';
 import { type EncodedSegment, encodeSegment, SEGMENT_RAW_BYTES_MAX, SEGMENT_RECORDS_MAX } from './segment.js';
 import type { SegmentPlace } from './segment-header.js';
@@ -33,6 +37,8 @@ import { slotKey } from './slot.js';
 export interface ArchiverOptions {
   readonly blobs: BlobStore;
   readonly outbox: Outbox;
+  /** The same store, to be recovered from the log; null: one that cannot be, and has no gate. */
+  readonly recoverable?: Recoverable | null;
   readonly logId: string;
   readonly partition: number;
   readonly partitions: number;
@@ -47,6 +53,10 @@ export interface ArchiverOptions {
 
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
+/** A store that was away may be another when it is back, and closed until it is recovered. */
+const STORE_RETRY_MS_MAX = 1_000;
+/** How often a fenced archiver looks whether the other store still goes on. */
+const FENCED_LOOK_MS = 5_000;
 const REFUSED_RETRY_MS = 15_000;
 
 /** For so long no other process begins after this one has last said that it archives; said again well before. */
@@ -61,13 +71,17 @@ export class Archiver {
   readonly #clock: Clock;
   readonly #reader: LogReader;
   readonly #newPutId: () => string;
+  readonly #opening: Opening | null;
 
   #state: ArchiverState = 'stopped';
   #error: string | null = null;
   #failures = 0;
+  #retryMsMax = RETRY_MS_MAX;
   #waitingSinceMs: number | null = null;
 
   #head: Head | null = null;
+  /** By the clock: at that time the head was the log's end for sure. */
+  #confirmedMs = 0;
   /** A slot that is known to be taken: the search for the head begins here. */
   #knownSlot = 0;
   /** What is being put; kept as it is until its slot is taken. */
@@ -79,8 +93,8 @@ export class Archiver {
 
   /** Until then nobody need be asked whether this process still archives. */
   #heldUntilMs = Number.NEGATIVE_INFINITY;
-  /** The slot whose records the outbox did not go on from. */
-  #gapAfterSlot: number | null = null;
+  /** The log's end from which the outbox did not go on. */
+  #gapAfter: string | null = null;
 
   #running: Promise<void> | null = null;
   #stopping: Promise<boolean> | null = null;
@@ -94,6 +108,9 @@ export class Archiver {
     this.#clock = options.clock ?? processClock;
     this.#newPutId = options.newPutId ?? randomUUID;
     this.#reader = new LogReader(options.blobs, { logId: options.logId, partitions: options.partitions });
+    const { recoverable: store } = options;
+    const tools = { reader: this.#reader, clock: this.#clock, newPutId: this.#newPutId };
+    this.#opening = store ? new Opening({ ...options, ...tools, store }) : null;
   }
 
   /** Begins in the background; a second call does nothing. */
@@ -149,8 +166,8 @@ export class Archiver {
     while (!this.#abandon.signal.aborted) {
       const next = await this.#tryStep();
       if (next === 'failed') await this.#backOff();
-      else if (next === 'idle' && this.#stopping !== null) return this.#letGo();
-      else if (next !== 'go on' && this.#stopping === null) await this.#rest();
+      else if ((next === 'idle' || next === 'fenced') && this.#stopping !== null) return this.#letGo();
+      else if (next !== 'go on' && this.#stopping === null) await this.#rest(next === 'fenced');
     }
   }
 
@@ -162,17 +179,34 @@ export class Archiver {
   }
 
   /** What is to come: another step, a pause with more to do after it, a pause with nothing to do, or a back-off. */
-  async #tryStep(): Promise<'go on' | 'rest' | 'idle' | 'failed'> {
+  async #tryStep(): Promise<'go on' | 'rest' | 'idle' | 'fenced' | 'failed'> {
     try {
       return await this.#step();
     } catch (error) {
+      if (this.#gateHasClosed(error)) {
+        this.#forgetHead();
+        return 'go on';
+      }
       this.#fail(error);
       return 'failed';
     }
   }
 
+  /** The store wants to be recovered, or is another one now. While it is being opened that is a failure like any. */
+  #gateHasClosed(error: unknown): boolean {
+    const closed = error instanceof StoreError && error.failure === 'recovering';
+    return closed && this.#opening !== null && this.#head !== null;
+  }
+
+  /** What was to be put is dropped: if it has arrived all the same, the next opening finds it. */
+  #forgetHead(): void {
+    this.#head = null;
+    this.#pending = null;
+    this.#unmarked = null;
+  }
+
   /** One call to the store or to the log, whichever is next. */
-  async #step(): Promise<'go on' | 'rest' | 'idle'> {
+  async #step(): Promise<'go on' | 'rest' | 'idle' | 'fenced'> {
     if (this.#unmarked !== null) {
       await this.#mark(this.#unmarked);
       return this.#more ? 'go on' : 'rest';
@@ -183,8 +217,7 @@ export class Archiver {
     }
     if (this.#clock.nowMs() >= this.#heldUntilMs) return (await this.#hold()) ? 'go on' : 'idle';
     if (this.#head !== null) return (await this.#take(this.#head)) ? 'go on' : 'idle';
-    await this.#open();
-    return 'go on';
+    return this.#opening === null ? this.#openPlainly() : this.#open(this.#opening);
   }
 
   /** Whether this process is the one to archive. Another's slots are found by opening again. */
@@ -201,29 +234,65 @@ export class Archiver {
     return false;
   }
 
-  /** Finds where the log ends; the store is then told what of its outbox the log has without its knowing. */
-  async #open(): Promise<void> {
-    const { blobs, outbox, partition, report } = this.#options;
+  /** Takes the log's end for this store, which is recovered when it must be. */
+  async #open(opening: Opening): Promise<'go on' | 'rest' | 'fenced'> {
+    const opened = await opening.open(this.#knownSlot);
+    switch (opened.kind) {
+      case 'opened':
+        this.#confirmedMs = opened.confirmedMs;
+        this.#begin(opened.head, opened.recovered, true);
+        return 'go on';
+      case 'again':
+        this.#knownSlot = Math.max(this.#knownSlot, opened.slot);
+        return 'rest';
+      case 'fenced':
+        this.#beFenced(opened.view, opened.logView);
+        return 'fenced';
+    }
+  }
+
+  async #openPlainly(): Promise<'go on'> {
+    const { blobs, outbox, partition } = this.#options;
     const archived = await outbox.archivedTo(partition);
     const head = await openLog(blobs, this.#reader, partition, archived, this.#knownSlot);
+    this.#confirmedMs = this.#clock.nowMs();
+    this.#begin(head, false, head.slot > (archived?.slot ?? 0));
+    return 'go on';
+  }
+
+  /** The store is told what of its outbox the log has without its knowing. */
+  #begin(head: Head, recovered: boolean, unmarked: boolean): void {
+    const { slot, to, epoch, view } = head;
     this.#head = head;
-    this.#knownSlot = head.slot;
-    if (head.to !== null && head.slot > (archived?.slot ?? 0))
-      this.#unmarked = { pos: head.to, slot: head.slot };
+    this.#knownSlot = slot;
+    if (to !== null && unmarked) this.#unmarked = { pos: to, slot };
     this.#more = true;
-    report({ kind: 'opened', slot: head.slot, epoch: head.epoch });
+    this.#options.report({ kind: 'opened', slot, epoch, recovered, view });
+  }
+
+  #beFenced(view: number, logView: number): void {
+    if (this.#abandon.signal.aborted) return;
+    if (this.#state !== 'fenced') this.#options.report({ kind: 'fenced', view, logView });
+    this.#state = 'fenced';
+    this.#error = `another store has gone on with the log, in view ${logView}; this one has view ${view}`;
   }
 
   async #mark(upTo: Archived): Promise<void> {
-    await this.#options.outbox.markArchived(this.#options.partition, upTo.pos, upTo.slot);
+    const { outbox, partition } = this.#options;
+    await outbox.markArchived(partition, upTo.pos, upTo.slot, ...this.#viewOfHead());
     this.#unmarked = null;
+  }
+
+  #viewOfHead(): [view: number] | [] {
+    const view = this.#head?.view ?? null;
+    return view === null ? [] : [view];
   }
 
   /** Makes a segment of what waits behind the head; false when nothing does. */
   async #take(head: Head): Promise<boolean> {
     const { outbox, partition } = this.#options;
     const limit = { records: SEGMENT_RECORDS_MAX, bytes: TAKE_BYTES };
-    const records = await outbox.readOutbox(partition, head.to, limit);
+    const records = await outbox.readOutbox(partition, head.to, limit, ...this.#viewOfHead());
     const first = records[0];
     if (first === undefined) {
       this.#succeed('running');
@@ -250,7 +319,7 @@ export class Archiver {
       partitions,
       slot: head.slot + 1,
       epoch: head.epoch,
-      view: last.view,
+      view: head.view ?? last.view,
       writer,
       putId: this.#newPutId(),
       previous: head.sha256,
@@ -259,11 +328,11 @@ export class Archiver {
 
   /** Another archiver may have written and trimmed; when the log has not grown, records are gone. */
   #reopenAfterGap(head: Head, first: Position): void {
-    const known = this.#gapAfterSlot === head.slot;
-    this.#gapAfterSlot = head.slot;
+    const end = head.to === null ? 'nothing' : formatPosition(head.to);
+    const known = this.#gapAfter === end;
+    this.#gapAfter = end;
     this.#head = null;
     if (!known) return;
-    const end = head.to === null ? 'nothing' : formatPosition(head.to);
     throw new LogMismatchError(`the log has ${end}, the outbox goes on from ${formatPosition(first)}`);
   }
 
@@ -271,28 +340,35 @@ export class Archiver {
   async #put(head: Head, segment: EncodedSegment): Promise<boolean> {
     const { blobs, partition, report } = this.#options;
     const { slot, to, putId } = segment.header;
-    const key = slotKey(partition, slot);
-    const result = await blobs.putIfAbsent(key, segment.bytes);
+    const sentMs = this.#clock.nowMs();
+    const result = await blobs.putIfAbsent(slotKey(partition, slot), segment.bytes);
     if (result === 'exists') {
-      const there = await this.#reader.read(partition, slot);
-      if (there === null)
-        throw new BlobError('unavailable', 'get', key, new Error('the slot is taken, yet empty'));
-      if (there.header.putId !== putId) {
-        this.#pending = null;
-        this.#head = null;
-        this.#knownSlot = slot;
-        report({ kind: 'overtaken', slot, writer: there.header.writer });
-        return false;
-      }
+      const there = await readTaken(this.#place, slot);
+      if (there.header.putId !== putId) return this.#beOvertaken(slot, there.header.writer);
     }
+    const confirmedMs = await confirm(this.#place, slot, this.#confirmedMs, sentMs);
+    if (confirmedMs === null) return this.#beOvertaken(slot, 'somebody since then');
+    this.#confirmedMs = confirmedMs;
     this.#pending = null;
-    this.#head = { slot, to, sha256: segment.sha256, epoch: head.epoch };
+    this.#head = { ...head, slot, to, sha256: segment.sha256 };
     this.#knownSlot = slot;
     if (to !== null) this.#unmarked = { pos: to, slot };
     if (!this.#more) this.#waitingSinceMs = null;
     this.#succeed('running');
     report({ kind: 'archived', slot, records: segment.header.count, bytes: segment.bytes.byteLength });
     return true;
+  }
+
+  #beOvertaken(slot: number, writer: string): false {
+    this.#forgetHead();
+    this.#knownSlot = slot;
+    this.#options.report({ kind: 'overtaken', slot, writer });
+    return false;
+  }
+
+  get #place() {
+    const { blobs, partition } = this.#options;
+    return { blobs, partition, reader: this.#reader, clock: this.#clock };
   }
 
   #succeed(state: 'running' | 'standby'): void {
@@ -307,20 +383,22 @@ export class Archiver {
     this.#waitingSinceMs ??= this.#clock.nowMs();
     this.#error = error instanceof Error ? error.message : String(error);
     this.#state = passesByItself(error) ? 'retrying' : 'refused';
+    this.#retryMsMax = error instanceof StoreError ? STORE_RETRY_MS_MAX : RETRY_MS_MAX;
     this.#options.report({ kind: 'failed', state: this.#state, error, againInMs: this.#backOffMs() });
   }
 
   #backOffMs(): number {
     if (this.#state === 'refused') return REFUSED_RETRY_MS;
-    return Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(this.#failures - 1, 10));
+    return Math.min(this.#retryMsMax, RETRY_MS_MIN * 2 ** Math.min(this.#failures - 1, 10));
   }
 
   #backOff(): Promise<void> {
     return this.#clock.wait(this.#backOffMs(), this.#abandon.signal);
   }
 
-  async #rest(): Promise<void> {
-    await this.#clock.wait(this.#options.archiveIntervalMs, this.#nudge.signal);
+  async #rest(fenced: boolean): Promise<void> {
+    const ms = fenced ? FENCED_LOOK_MS : this.#options.archiveIntervalMs;
+    await this.#clock.wait(ms, this.#nudge.signal);
     this.#nudge = new AbortController();
   }
 }

@@ -85,7 +85,7 @@ export class Feed {
   constructor(options: FeedOptions) {
     const { blobs, store, cacheBytesMax, waitersMax, slowLookMs } = options;
     this.#options = options;
-    this.#reader = new LogReader(blobs, { logId: store.logId, partitions: store.partitions });
+    this.#reader = new LogReader(blobs, store);
     this.#cache = new Lru(cacheBytesMax);
     this.#heads = Array.from({ length: store.partitions }, () => 0);
     this.#sleepers = new FeedSleepers({ sleepersMax: waitersMax, slowLookMs });

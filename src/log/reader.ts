@@ -4,6 +4,7 @@ import { comparePositions, formatPosition, type Position } from '../event/record
 import { CorruptSegmentError, decodeSegment, type Segment } from './segment.js';
 import { firstSlotFrom, slotKey } from './slot.js';
 
+/** Looked at with every segment: a store that is still empty may learn its log later. */
 export interface LogIdentity {
   readonly logId: string;
   readonly partitions: number;

@@ -70,6 +70,14 @@ export async function encodeSegment(
   return seal({ v: SEGMENT_VERSION, ...place, from, to, count }, runs);
 }
 
+/** A segment without records. `to` is the position of the last record below, so that the log's end tells it by itself. */
+export function encodeFence(place: SegmentPlace, to: Position | null): Promise<EncodedSegment> {
+  if (place.kind !== 'fence') throw new RangeError('a fence is of the kind fence');
+  const { kind, logId, partition, partitions, slot, epoch, view, writer, putId, previous } = place;
+  const at = { kind, logId, partition, partitions, slot, epoch, view, writer, putId, previous };
+  return seal({ v: SEGMENT_VERSION, ...at, from: null, to, count: 0 }, []);
+}
+
 /** Throws CorruptSegmentError, naming `key`, unless `bytes` are a whole segment. */
 export async function decodeSegment(key: string, bytes: Uint8Array): Promise<Segment> {
   const raw = await inflate(bytes, { maxOutputLength: INFLATED_BYTES_MAX }).catch((error: unknown) => {

@@ -5,9 +5,11 @@
 import type { Logger } from 'pino';
 import { BlobError, type BlobStore } from '../blob/blob.js';
 import { Archiver } from '../log/archiver.js';
-import type { ArchiverEvent, ArchiverStatus } from '../log/archiver-status.js';
+import { type ArchiverEvent, type ArchiverStatus, LogMismatchError } from '../log/archiver-status.js';
 import { processClock } from '../log/clock.js';
-import type { Store } from '../store/store.js';
+import { decideLogId } from '../log/identity.js';
+import { openWithoutLog } from '../log/recovery.js';
+import { type Recoverable, recoverableOf, type Store, StoreError } from '../store/store.js';
 
 export interface ArchivingOptions {
   /** Names this process among all that work on the log. */
@@ -32,6 +34,8 @@ export class Archiving {
     private readonly logger: Logger,
     /** Told what the archivers report, for metrics. */
     private readonly onEvent: (partition: number, event: ArchiverEvent) => void = () => undefined,
+    /** Store and log do not belong together: nothing was written, and nothing will be. */
+    private readonly onMismatch: (error: LogMismatchError) => void = () => undefined,
   ) {}
 
   /** Begins in the background; a second call does nothing. */
@@ -61,13 +65,20 @@ export class Archiving {
   }
 
   async #start(): Promise<void> {
-    if (!(await this.#probe())) return;
+    const recoverable = recoverableOf(this.store);
+    if (!(await this.#probe())) {
+      if (recoverable && !this.#stopping.signal.aborted) await this.#goOnWithoutLog(recoverable);
+      return;
+    }
+    const logId = recoverable ? await this.#decideLogId(recoverable) : this.store.logId;
+    if (logId === null) return;
     const { writer, archiveIntervalMs } = this.options;
-    const { logId, partitions } = this.store;
+    const { partitions } = this.store;
     for (let partition = 0; partition < partitions; partition += 1) {
       const archiver = new Archiver({
         blobs: this.blobs,
         outbox: this.store,
+        recoverable,
         logId,
         partition,
         partitions,
@@ -78,6 +89,35 @@ export class Archiving {
       this.#archivers.push(archiver);
       archiver.start();
     }
+  }
+
+  /** What cannot be archived is durable as the store is; only a store that has archived waits for its log. */
+  async #goOnWithoutLog(store: Store & Recoverable): Promise<void> {
+    for (let partition = 0; partition < store.partitions; partition += 1) {
+      if (!(await openWithoutLog(store, partition, store.logId)))
+        this.logger.error({ partition }, 'the store has archived before, and stays closed without its log');
+    }
+  }
+
+  /** Null on stopping, or when store and log do not belong together. */
+  async #decideLogId(store: Store & Recoverable): Promise<string | null> {
+    while (!this.#stopping.signal.aborted) {
+      try {
+        const logId = await decideLogId(this.blobs, store);
+        this.#problem = null;
+        return logId;
+      } catch (error) {
+        this.#problem = error instanceof Error ? error.message : String(error);
+        if (error instanceof LogMismatchError) {
+          this.onMismatch(error);
+          return null;
+        }
+        if (!(error instanceof BlobError || error instanceof StoreError)) throw error;
+        this.logger.error({ err: error }, 'cannot tell whose log it is');
+        await processClock.wait(this.options.probeAgainMs, this.#stopping.signal);
+      }
+    }
+    return null;
   }
 
   /** True once the place has shown that it can be archived to; false when it cannot, or on stopping. */
@@ -111,7 +151,12 @@ export class Archiving {
       case 'archived':
         return this.logger.debug(logged, 'segment archived');
       case 'opened':
-        return this.logger.info(logged, 'log opened');
+        return this.logger.info(logged, event.recovered ? 'log opened, store recovered' : 'log opened');
+      case 'fenced':
+        return this.logger.warn(
+          logged,
+          'another store has gone on with the log; looking again from time to time',
+        );
       case 'overtaken':
         return this.logger.warn(logged, 'another archiver has written; opening the log again');
       case 'failed':

@@ -81,10 +81,12 @@ export class Reaper {
       this.#failing = false;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      // Said once: while the store is away every round fails the same way.
+      // Said once: while the store is away every round fails the same way. One that recovers says so itself.
+      if (error.failure === 'recovering') return;
       if (!this.#failing) this.logger.warn({ err: error }, 'the store is out of reach for expiring leases');
       this.#failing = true;
+    } finally {
+      if (!this.#stopping) this.#schedule();
     }
-    if (!this.#stopping) this.#schedule();
   }
 }

@@ -13,7 +13,15 @@ interface Counts {
   readonly failures: Tally<Failure>;
 }
 
-const STATES: readonly ArchiverState[] = ['stopped', 'standby', 'opening', 'running', 'retrying', 'refused'];
+const STATES: readonly ArchiverState[] = [
+  'stopped',
+  'standby',
+  'opening',
+  'running',
+  'retrying',
+  'refused',
+  'fenced',
+];
 
 export class ArchiveMetrics {
   readonly #partitions = new Map<number, Counts>();

@@ -161,8 +161,16 @@ export interface Recoverable {
     records: readonly LogRecord[],
     archived: { pos: Position; slot: number },
   ): Promise<boolean>;
-  /** The state is that of the log `logId`; positions go on as (view, 1), (view, 2), …; the gate opens for this run. */
+  /**
+   * The state is that of the log `logId`; positions go on as (view, 1), (view, 2), …; the gate opens for this run. A
+   * repeat finds it open, and changes nothing.
+   */
   finishRecovery(partition: number, epoch: number, logId: string, view: number): Promise<boolean>;
+}
+
+/** The store when it can be recovered from the log; null when it cannot, and has no gate. */
+export function recoverableOf(store: Store): (Store & Recoverable) | null {
+  return 'beginRecovery' in store ? (store as Store & Recoverable) : null;
 }
 
 export interface Store extends Outbox {

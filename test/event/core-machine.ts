@@ -357,7 +357,7 @@ export class CoreMachine {
       assert.deepEqual(dumpState(state), dumpState(this.state), 'a snapshot holds everything');
     }
     this.state = state;
-    this.#carryOut({ records: [{ op: 'opened', view: state.view + 1 }], result: null });
+    this.#carryOut({ records: [{ op: 'opened', logId: 'log', view: state.view + 1 }], result: null });
   }
 }
 

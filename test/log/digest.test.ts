@@ -9,6 +9,7 @@ import { LogFold } from '../../src/log/fold.js';
 import { EmbeddedStore } from '../../src/store/embedded/embedded.js';
 import { completionOf, keyOf, type Scene, SECOND, scene } from '../contract/store/scene.js';
 import type { StoreHarness } from '../contract/store.js';
+import { openGate } from '../support/open-gate.js';
 import { RedisHarness } from '../support/redis-harness.js';
 import { startRedisServer } from '../support/redis-server.js';
 
@@ -20,7 +21,7 @@ const embedded: StoreHarness = {
   async open({ policy, limits, startsAt }) {
     const dir = await mkdtemp(join(tmpdir(), 'clockwork-digest-'));
     let now = startsAt;
-    const open = () => EmbeddedStore.open({ dir, policy, limits, now: () => now });
+    const open = async () => openGate(await EmbeddedStore.open({ dir, policy, limits, now: () => now }));
     let store = await open();
     const set = (ms: number) => {
       now = ms;

@@ -21,6 +21,7 @@ import type { Store, Wake } from '../../src/store/store.js';
 import { envelopeOf, LIMITS, POLICY } from '../contract/store/scene.js';
 import { CountingBlobs } from '../support/counting-blobs.js';
 import { MemoryBlobs } from '../support/memory-blobs.js';
+import { openGate } from '../support/open-gate.js';
 import { acceptedRecord, acceptedRecords, LOG_ID } from '../support/records.js';
 import { startRedisServer } from '../support/redis-server.js';
 import { loadStore, startArchivers } from '../support/store-load.js';
@@ -334,7 +335,8 @@ t.test(
     t.teardown(() => rm(dir, { recursive: true }));
 
     await t.test('embedded', async (t) => {
-      const store = await EmbeddedStore.open({ dir: join(dir, 'store'), policy: POLICY, limits: LIMITS });
+      const options = { dir: join(dir, 'store'), policy: POLICY, limits: LIMITS };
+      const store = await openGate(await EmbeddedStore.open(options));
       t.teardown(() => store.close());
       const blobs = new FileBlobStore(join(dir, 'log'));
       await readUnderLoad(t, { instances: [store], blobs });

@@ -12,6 +12,7 @@ import { SEGMENT_RAW_BYTES_MAX, SEGMENT_RECORDS_MAX } from '../../src/log/segmen
 import { EmbeddedStore } from '../../src/store/embedded/embedded.js';
 import { envelopeOf, LIMITS, POLICY, Scene, SECOND } from '../contract/store/scene.js';
 import { EVENTS_A_SEGMENT, logDocument, withCosts } from '../support/cost-table.js';
+import { openGate } from '../support/open-gate.js';
 import { writeSegments } from '../support/written-log.js';
 
 const NOON = Date.UTC(2026, 10, 23, 12);
@@ -36,6 +37,7 @@ async function serviceFolder(): Promise<{ folder: string; dead: string }> {
     limits: LIMITS,
     now: () => now,
   });
+  await openGate(store);
   const set = (ms: number) => {
     now = ms;
   };

@@ -175,7 +175,7 @@ t.test('while the store is out of reach the page says so and has the rest', asyn
 t.test('archiving is counted a partition, and its lag and state are those of the archiver', async (t) => {
   const metrics = new Metrics();
   const { count } = metrics.archive;
-  count(0, { kind: 'opened', slot: 6, epoch: 2 });
+  count(0, { kind: 'opened', slot: 6, recovered: false, view: null, epoch: 2 });
   count(0, { kind: 'archived', slot: 7, records: 300, bytes: 5_000 });
   count(0, { kind: 'archived', slot: 8, records: 1, bytes: 500 });
   count(1, { kind: 'overtaken', slot: 3, writer: 'other' });

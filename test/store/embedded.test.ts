@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { EmbeddedStore } from '../../src/store/embedded/embedded.js';
 import { type StoreHarness, storeContract } from '../contract/store.js';
+import { openGate } from '../support/open-gate.js';
 
 const harness: StoreHarness = {
   name: 'embedded',
@@ -12,15 +13,15 @@ const harness: StoreHarness = {
     const dir = await mkdtemp(join(tmpdir(), 'clockwork-store-'));
     let now = startsAt;
     // Small files, so that the cases go over the edge from one to the next.
-    const open = () =>
-      EmbeddedStore.open({
-        dir,
-        policy,
-        limits,
-        now: () => now,
-        journalFileBytes: 16 << 10,
-        compactBytesMin: 64 << 10,
-      });
+    const options = {
+      dir,
+      policy,
+      limits,
+      now: () => now,
+      journalFileBytes: 16 << 10,
+      compactBytesMin: 64 << 10,
+    };
+    const open = async () => openGate(await EmbeddedStore.open(options));
     let store = await open();
     return {
       store,

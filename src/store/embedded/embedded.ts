@@ -40,12 +40,14 @@ import { decideLease } from '../../event/decide/lease.js';
 import { decidePrune, findSettled } from '../../event/decide/prune.js';
 import type { Policy } from '../../event/policy.js';
 import { comparePositions, type LogRecord, type Position } from '../../event/record.js';
-import { promoteDue } from '../../event/schedule.js';
+import { promoteDue, tidy } from '../../event/schedule.js';
 import type { Limits, PartitionState, TypeState } from '../../event/state.js';
 import { attemptsOf, viewOf } from '../../event/view.js';
 import {
   DEPTHS_TYPES_MAX,
   type Depths,
+  type Recoverable,
+  type Standing,
   type Store,
   StoreError,
   type StoreHealth,
@@ -74,12 +76,15 @@ const COMPACT_BYTES_MIN = 64 << 20;
 /** Deliveries whose wait is over that one lease moves to their queues at most, so that a great many cannot stop the loop. */
 const PROMOTED_BY_LEASE_MAX = 10_000;
 
-export class EmbeddedStore implements Store {
+export class EmbeddedStore implements Store, Recoverable {
   readonly partitions = 1;
-  readonly logId: string;
   readonly #state: PartitionState;
   readonly #wakes: Wakes;
   #archiving: { readonly holder: string; readonly until: number } | null = null;
+  /** Every run begins with a closed gate: the log may have more than the folder. */
+  #open = false;
+  /** The epoch of the recovery that has begun in this run. */
+  #recovering = 0;
   #closing: Promise<void> | null = null;
 
   private constructor(
@@ -87,12 +92,16 @@ export class EmbeddedStore implements Store {
     private readonly lock: FolderLock,
     private readonly now: () => number,
   ) {
-    this.logId = folder.logId;
     this.#state = folder.state;
     this.#wakes = new Wakes();
   }
 
-  /** Throws FolderError when the folder is another's, or damaged. */
+  /** That of the log; before there is one, the id that a new log would get. */
+  get logId(): string {
+    return this.#state.logId ?? this.folder.logId;
+  }
+
+  /** Until `finishRecovery` the gate is closed. Throws FolderError when the folder is another's, or damaged. */
   static async open(options: EmbeddedOptions): Promise<EmbeddedStore> {
     const { dir, policy, limits, now = Date.now } = options;
     fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -220,15 +229,18 @@ export class EmbeddedStore implements Store {
     _partition: number,
     after: Position | null,
     limit: { records: number; bytes: number },
+    view?: number,
   ): Promise<LogRecord[]> {
     this.#assertOpen('readOutbox');
+    this.#assertView('readOutbox', view);
     const records = this.#state.outbox.read(after, limit);
     await this.folder.journal.tail();
     return records;
   }
 
-  markArchived(_partition: number, pos: Position, slot: number): Promise<void> {
+  markArchived(_partition: number, pos: Position, slot: number, view?: number): Promise<void> {
     return this.#transition('markArchived', () => {
+      this.#assertView('markArchived', view);
       const { archived } = this.#state;
       if (archived && comparePositions(pos, archived.pos) <= 0) return;
       this.#carryOut({ records: [{ op: 'archived', pos, slot }], result: undefined });
@@ -236,18 +248,66 @@ export class EmbeddedStore implements Store {
   }
 
   async archivedTo(_partition: number): Promise<{ pos: Position; slot: number } | null> {
-    this.#assertOpen('archivedTo');
+    this.#assertRunning('archivedTo');
     const { archived } = this.#state;
     await this.folder.journal.tail();
     return archived;
   }
 
   async holdArchiving(_partition: number, holder: string, ms: number): Promise<boolean> {
-    this.#assertOpen('holdArchiving');
+    this.#assertRunning('holdArchiving');
     const now = this.now();
     const held = this.#archiving;
     if (held && held.holder !== holder && held.until > now && held.until - now <= ms) return false;
     this.#archiving = { holder, until: now + ms };
+    return true;
+  }
+
+  async standing(_partition: number): Promise<Standing> {
+    this.#assertRunning('standing');
+    const { logId, view, last, archived } = this.#state;
+    const recovering = this.#recovering;
+    const open = this.#open;
+    await this.folder.journal.tail();
+    if (logId === null) return { open: false, logId, view: 0, last: null, archived: null, recovering };
+    return { open, logId, view, last, archived, recovering };
+  }
+
+  async beginRecovery(_partition: number, epoch: number): Promise<boolean> {
+    this.#assertRunning('beginRecovery');
+    if (epoch < this.#recovering) return false;
+    this.#recovering = epoch;
+    this.#open = false;
+    return true;
+  }
+
+  empty(_partition: number, epoch: number): Promise<boolean> {
+    return this.#recover('empty', epoch, () => {
+      if (this.#state.last !== null) this.#carryOut({ records: [{ op: 'emptied' }], result: null });
+    });
+  }
+
+  replay(
+    _partition: number,
+    epoch: number,
+    records: readonly LogRecord[],
+    archived: { pos: Position; slot: number },
+  ): Promise<boolean> {
+    return this.#recover('replay', epoch, () => {
+      const { last } = this.#state;
+      const lacking = records.filter(({ pos }) => last === null || comparePositions(pos, last) > 0);
+      this.#carryOut({ records: [...lacking, { op: 'archived', ...archived }], result: null });
+    });
+  }
+
+  async finishRecovery(_partition: number, epoch: number, logId: string, view: number): Promise<boolean> {
+    if (this.#open && epoch === this.#recovering) return true;
+    const opened = await this.#recover('finishRecovery', epoch, () => {
+      tidy(this.#state);
+      this.#carryOut({ records: [{ op: 'opened', logId, view }], result: null });
+    });
+    if (!opened || epoch !== this.#recovering) return false;
+    this.#open = true;
     return true;
   }
 
@@ -257,8 +317,11 @@ export class EmbeddedStore implements Store {
 
   async health(): Promise<StoreHealth> {
     const { journal, compactor } = this.folder;
-    const notes = [journal.failure?.message, compactor.problem].filter((note) => typeof note === 'string');
-    const ready = !journal.failure && !this.#closing;
+    const closed = this.#open ? null : 'the store waits until it has caught up with the log';
+    const notes = [journal.failure?.message, closed, compactor.problem].filter(
+      (note) => typeof note === 'string',
+    );
+    const ready = this.#open && !journal.failure && !this.#closing;
     return { kind: 'embedded', ready, notes, durable: 'fsync' };
   }
 
@@ -294,6 +357,15 @@ export class EmbeddedStore implements Store {
     return result;
   }
 
+  /** False when `epoch` is not that of the recovery under way. */
+  async #recover(operation: string, epoch: number, act: () => void): Promise<boolean> {
+    this.#assertRunning(operation);
+    if (this.#open || epoch !== this.#recovering) return false;
+    act();
+    await this.folder.journal.tail();
+    return true;
+  }
+
   #carryOut<Result>({ records, result }: Decision<Result>): Result {
     for (const record of records) {
       apply(this.#state, record);
@@ -303,7 +375,18 @@ export class EmbeddedStore implements Store {
     return result;
   }
 
+  #assertView(operation: string, view: number | undefined): void {
+    if (view === undefined || view === this.#state.view) return;
+    throw new StoreError('recovering', operation, new Error(`the store has view ${this.#state.view}`));
+  }
+
   #assertOpen(operation: string): void {
+    this.#assertRunning(operation);
+    if (!this.#open)
+      throw new StoreError('recovering', operation, new Error('not yet caught up with the log'));
+  }
+
+  #assertRunning(operation: string): void {
     const { failure } = this.folder.journal;
     if (failure) throw failure;
     if (this.#closing) throw new StoreError('unavailable', operation, new Error('the store is closed'));

@@ -12,7 +12,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import type { Files } from './files.js';
 
-const FORMAT = 1;
+const FORMAT = 2;
 const IDENTITY = 'store.json';
 const NUMBERED = /^(journal|snapshot)-(\d{16})$/;
 
@@ -56,7 +56,10 @@ export function readContents(dir: string): Contents {
   return { journals, snapshots, unfinished };
 }
 
-/** The log id that was made at the first start, or null when there has been none. */
+/**
+ * The id that was made when the folder was founded, or null when it was not. Its files name it, and a new log takes
+ * it; a store that is rebuilt from a log has that log's id beside it, in its state.
+ */
 export function readIdentity(dir: string): string | null {
   const path = join(dir, IDENTITY);
   let text: string;

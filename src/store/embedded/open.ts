@@ -1,5 +1,4 @@
 /** Opens a data folder: makes it when it is new, recovers it when it is not, and gets its journal ready to go on. */
-import { apply } from '../../event/apply.js';
 import type { Policy } from '../../event/policy.js';
 import type { Limits, PartitionState } from '../../event/state.js';
 import { removeCovered } from './compact.js';
@@ -20,6 +19,7 @@ import {
   createJournalFile,
   FILE_HEADER_BYTES,
   type JournalEnd,
+  type JournalHeader,
   newJournalHeader,
 } from './journal-file.js';
 import { keepInMemory } from './payload.js';
@@ -38,6 +38,7 @@ export interface FolderOptions {
 }
 
 export interface OpenedFolder {
+  /** The folder's own; see `readIdentity`. */
   readonly logId: string;
   readonly state: PartitionState;
   readonly journal: Journal;
@@ -50,22 +51,16 @@ export async function openFolder(options: FolderOptions): Promise<OpenedFolder> 
   const found = readContents(dir);
   for (const path of found.unfinished) await files.remove(path);
   const logId = readIdentity(dir) ?? (await foundStore(options, found));
-  const { journals, snapshots } = readContents(dir);
-  const snapshot = snapshots.at(-1) ?? null;
+  const snapshot = readContents(dir).snapshots.at(-1) ?? null;
   if (snapshot !== null) await removeCovered(files, dir, snapshot);
-  const upTo = checkRun(dir, journals, snapshot);
+  await replaceLostJournals(options, logId, snapshot ?? 1);
+  const upTo = checkRun(dir, readContents(dir).journals, snapshot);
 
   const memory = keepInMemory();
   const folded = fold({ dir, logId, policy, limits, snapshot, upTo, toTheEnd: true, keep: () => memory });
   const { state, end } = folded;
   const compactor = makeCompactor(options, logId, { ...folded, snapshot });
   const journal = await continueJournal(options, end, compactor);
-  // Every start takes a view of its own, so that no position is ever given twice, whatever a crash has cut off.
-  const isFirst = snapshot === null && end.header.number === 1 && end.sequence === 1;
-  const opened = { op: 'opened', view: isFirst ? state.view : state.view + 1 } as const;
-  apply(state, opened);
-  journal.append(opened);
-  await journal.tail();
   compactor.runIfDue();
   return { logId, state, journal, compactor };
 }
@@ -79,12 +74,30 @@ async function foundStore({ dir, files, journalFileBytes }: FolderOptions, found
   }
   const logId = newLogId();
   const header = newJournalHeader(1, journalFileBytes, logId);
-  const path = journalPath(dir, 1);
+  await createJournal(files, dir, header);
+  await writeIdentity(files, dir, logId);
+  return logId;
+}
+
+/**
+ * Without any journal that goes on from the snapshot, the state is what it was at some time, as after a failover; what
+ * came since is taken from the log when the store is recovered. A folder of which only some journals are gone is
+ * refused: nobody has taken them away on purpose.
+ */
+async function replaceLostJournals(
+  { dir, files, journalFileBytes }: FolderOptions,
+  logId: string,
+  number: number,
+): Promise<void> {
+  if (readContents(dir).journals.length > 0) return;
+  await createJournal(files, dir, newJournalHeader(number, journalFileBytes, logId));
+}
+
+async function createJournal(files: Files, dir: string, header: JournalHeader): Promise<void> {
+  const path = journalPath(dir, header.number);
   await files.close(await createJournalFile(files, `${path}.tmp`, header));
   await files.rename(`${path}.tmp`, path);
   await files.syncFolder(dir);
-  await writeIdentity(files, dir, logId);
-  return logId;
 }
 
 /** The journals that are needed are all there; returns the number of the last. */

@@ -24,8 +24,11 @@ export interface SnapshotHead {
   /** The journal that goes on from here, and the number of its first group. */
   readonly journal: number;
   readonly group: number;
+  /** The log that the state was opened for; `logId` is the folder's own. */
+  readonly log: string | null;
   readonly view: number;
   readonly n: number;
+  readonly last: Position | null;
   readonly sequence: number;
   readonly bytes: number;
   readonly archived: { readonly pos: Position; readonly slot: number } | null;
@@ -105,10 +108,10 @@ export function* encodeState(state: PartitionState, origin: Origin): IterableIte
 }
 
 function* partsOf(state: PartitionState, origin: Origin): IterableIterator<EncodedPart> {
-  const { view, n, sequence, bytes, archived, indexed } = state;
+  const { logId: log, view, n, last, sequence, bytes, archived, indexed } = state;
   const format = SNAPSHOT_FORMAT;
-  const head = { part: 'head' as const, format, ...origin, view, n, sequence, bytes, archived, indexed };
-  yield { part: head, payload: null };
+  const facts = { log, view, n, last, sequence, bytes, archived, indexed };
+  yield { part: { part: 'head', format, ...origin, ...facts }, payload: null };
   for (const { name, ordinal, version } of state.typesByOrdinal) {
     yield { part: { part: 'type', name, ordinal, version }, payload: null };
   }
@@ -196,8 +199,10 @@ function bytesOfEvent(
 export function decodePart(state: PartitionState, part: SnapshotPart, payload: Uint8Array | null): void {
   switch (part.part) {
     case 'head':
+      state.logId = part.log;
       state.view = part.view;
       state.n = part.n;
+      state.last = part.last;
       state.sequence = part.sequence;
       state.bytes = part.bytes;
       state.archived = part.archived;

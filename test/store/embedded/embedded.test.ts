@@ -8,6 +8,7 @@ import { EmbeddedStore } from '../../../src/store/embedded/embedded.js';
 import { type Files, nodeFiles } from '../../../src/store/embedded/files.js';
 import { FolderError, readContents } from '../../../src/store/embedded/folder.js';
 import { envelopeOf, LIMITS, NOON, POLICY } from '../../contract/store/scene.js';
+import { openGate } from '../../support/open-gate.js';
 import { liveThrough, openScene, readFolder, tempFolder } from './folder.js';
 
 const OPTIONS = { policy: POLICY, limits: LIMITS };
@@ -239,8 +240,9 @@ t.test('the syncs', async (t) => {
 t.test('the budget', async (t) => {
   await t.test('events are refused when the store is full, all else goes on', async (t) => {
     const dir = tempFolder(t);
-    const open = () =>
-      EmbeddedStore.open({ dir, policy: POLICY, limits: { ...LIMITS, bytesMax: 20_000 }, now: () => NOON });
+    const limits = { ...LIMITS, bytesMax: 20_000 };
+    const open = async () =>
+      openGate(await EmbeddedStore.open({ dir, policy: POLICY, limits, now: () => NOON }));
     let store = await open();
     const id = (k: number) => `0193f1d2-7c3a-7000-8000-0000000000${String(k).padStart(2, '0')}`;
     const command = (k: number) => ({

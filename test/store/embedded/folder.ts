@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { EmbeddedStore } from '../../../src/store/embedded/embedded.js';
+import { type EmbeddedOptions, EmbeddedStore } from '../../../src/store/embedded/embedded.js';
 import type { Files } from '../../../src/store/embedded/files.js';
 import { readContents, readIdentity } from '../../../src/store/embedded/folder.js';
 import { keepInMemory } from '../../../src/store/embedded/payload.js';
@@ -18,6 +18,7 @@ import {
   SECOND,
 } from '../../contract/store/scene.js';
 import type { StoreHarness, StoreOptions } from '../../contract/store.js';
+import { openGate } from '../../support/open-gate.js';
 import { dumpState, type StateDump } from '../../support/state-dump.js';
 
 export function tempFolder(t: Test): string {
@@ -48,7 +49,7 @@ export function embeddedHarness(dirOf: () => string, more: EmbeddedMore = {}): S
     async open({ policy, limits, startsAt }: StoreOptions) {
       const dir = dirOf();
       let now = startsAt;
-      const open = () => EmbeddedStore.open({ dir, policy, limits, now: () => now, ...more });
+      const open = () => openStore({ dir, policy, limits, now: () => now, ...more });
       let store = await open();
       return {
         store,
@@ -66,6 +67,15 @@ export function embeddedHarness(dirOf: () => string, more: EmbeddedMore = {}): S
       };
     },
   };
+}
+
+/** With an open gate, or not at all: a folder that dies meanwhile is let go. */
+async function openStore(options: EmbeddedOptions): Promise<EmbeddedStore> {
+  const store = await EmbeddedStore.open(options);
+  return openGate(store).catch(async (error: unknown) => {
+    await store.close().catch(() => undefined);
+    throw error;
+  });
 }
 
 export async function openScene(dir: string, more: EmbeddedMore = {}): Promise<Scene> {

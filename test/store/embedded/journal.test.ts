@@ -238,6 +238,6 @@ t.test('journals of another folder, or misnamed ones, refuse the start', async (
   fs.renameSync(path, journalPath(dir, 2));
   await t.rejects(openScene(dir), { message: /no store.json/ });
   const identity = join(other.dir, 'store.json');
-  fs.writeFileSync(identity, fs.readFileSync(identity, 'utf8').replace('"format":1', '"format":2'));
-  await t.rejects(openScene(other.dir), { message: /is of format 2/ });
+  fs.writeFileSync(identity, fs.readFileSync(identity, 'utf8').replace('"format":2', '"format":3'));
+  await t.rejects(openScene(other.dir), { message: /is of format 3/ });
 });

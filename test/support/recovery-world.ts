@@ -1,0 +1,428 @@
+/**
+ * The protocol of log and recovery as a simulation: the real archiver, opening and recovery over the real core, on
+ * simulated stores, a simulated place for the log, and clocks and chance that belong to the seed. Servers fail over
+ * to any prefix of what they had, live on as zombies, lose everything; service instances die, or are led to another
+ * server in the middle of anything; puts get lost, come late or twice; old segments are deleted.
+ *
+ * After every step it is checked that the log is one chain without gap or double, that nothing archived is missing
+ * from it or from a store that is open in the log's view, and that nothing waits where it can never be archived.
+ */
+import assert from 'node:assert/strict';
+import { setImmediate } from 'node:timers/promises';
+import { apply } from '../../src/event/apply.js';
+import { decideAccept } from '../../src/event/decide/accept.js';
+import { decideCancel } from '../../src/event/decide/cancel.js';
+import { decideComplete } from '../../src/event/decide/complete.js';
+import type { Decision } from '../../src/event/decide/decision.js';
+import { decideExpire } from '../../src/event/decide/expire.js';
+import { decideLease } from '../../src/event/decide/lease.js';
+import { comparePositions, formatPosition, type LogRecord, parsePosition } from '../../src/event/record.js';
+import { promoteDue } from '../../src/event/schedule.js';
+import { emptyState, type PartitionState } from '../../src/event/state.js';
+import { attemptsOf, viewOf } from '../../src/event/view.js';
+import type { Archiver } from '../../src/log/archiver.js';
+import type { ArchiverEvent } from '../../src/log/archiver-status.js';
+import { decodeRecord } from '../../src/log/record-line.js';
+import { type Outbox, type Recoverable, StoreError } from '../../src/store/store.js';
+import { LIMITS, POLICY } from '../contract/store/scene.js';
+import { ManualClock } from './manual-clock.js';
+import { type ServerMistakes, SimServer } from './sim-server.js';
+import { Places, StormyBlobs } from './stormy-place.js';
+import { Turns } from './turns.js';
+
+const LOG_ID = 'simulated';
+const DAY_MS = 86_400_000;
+const FAILOVERS_MAX = 4;
+const INSTANCES_MAX = 3;
+const BODY = Buffer.from('{}\nbody');
+
+export interface WorldOptions {
+  readonly Archiver: typeof Archiver;
+  readonly mistakes: ServerMistakes & { readonly overwrites?: boolean };
+}
+
+export interface Counts {
+  records: number;
+  segments: number;
+  fences: number;
+  acknowledged: number;
+  recoveries: number;
+  failovers: number;
+  tailsLost: number;
+  zombies: number;
+  flushes: number;
+  redirects: number;
+  deaths: number;
+  lost: number;
+  late: number;
+  doubled: number;
+  deletions: number;
+  overtaken: number;
+  fenced: number;
+}
+
+interface Instance {
+  readonly name: string;
+  readonly archiver: Archiver;
+  readonly clock: ManualClock;
+  server: SimServer;
+  taken: readonly LogRecord[];
+}
+
+export class World {
+  readonly turns: Turns;
+  readonly places = new Places();
+  readonly overwrites: boolean;
+  readonly counts: Counts = {
+    records: 0,
+    segments: 0,
+    fences: 0,
+    acknowledged: 0,
+    recoveries: 0,
+    failovers: 0,
+    tailsLost: 0,
+    zombies: 0,
+    flushes: 0,
+    redirects: 0,
+    deaths: 0,
+    lost: 0,
+    late: 0,
+    doubled: 0,
+    deletions: 0,
+    overtaken: 0,
+    fenced: 0,
+  };
+  #bad = true;
+  #instances: Instance[] = [];
+  #servers: SimServer[];
+  #names = 0;
+  #ids = 0;
+  #now = Date.UTC(2026, 0, 1);
+  /** By position: the line of each record that an archiver has said is archived. */
+  readonly #acknowledged = new Set<string>();
+  #inLog = new Set<string>();
+  #cursor: LogRecord['pos'] | null = null;
+  #logView = 0;
+  /** What went wrong where nobody could throw. */
+  #fault: unknown = null;
+
+  constructor(
+    seed: number,
+    private readonly options: WorldOptions,
+  ) {
+    this.turns = new Turns(seed);
+    this.overwrites = options.mistakes.overwrites === true;
+    this.#servers = [new SimServer(options.mistakes)];
+  }
+
+  strikes(probability: number): boolean {
+    return this.#bad && this.turns.chance(probability);
+  }
+
+  async run(steps: number): Promise<void> {
+    this.#bear();
+    for (let i = 0; i < steps; i++) {
+      await this.#settle();
+      this.#happen();
+      if (this.turns.chance(0.01)) await this.#deleteOld();
+      await this.#settle();
+      this.#step();
+      this.#check();
+    }
+    await this.#heal();
+  }
+
+  /** When the faults stop, the store in use opens, and everything in it is archived. */
+  async #heal(): Promise<void> {
+    this.#bad = false;
+    const server = this.#master;
+    for (const other of this.#servers) if (other !== server) other.alive = false;
+    this.#servers = [server];
+    if (this.#instances.length === 0) this.#bear();
+    for (const instance of this.#instances) instance.server = server;
+    const steps = 3_000;
+    for (let i = 0; !(server.open && server.state.outbox.length === 0 && this.turns.waiting === 0); i++) {
+      const states = this.#instances.map(({ archiver }) => JSON.stringify(archiver.status())).join();
+      assert.ok(i < steps, `all is well, and the store is ${server.open ? 'open' : 'closed'}: ${states}`);
+      await this.#settle();
+      this.#step();
+      this.#check();
+    }
+    this.#compareWithLog(server.state);
+    this.counts.records = this.#inLog.size;
+    this.counts.acknowledged = this.#acknowledged.size;
+    for (const { header } of this.places.parsed)
+      this.counts[header.kind === 'fence' ? 'fences' : 'segments']++;
+  }
+
+  get #master(): SimServer {
+    return this.#servers.at(-1)!;
+  }
+
+  #happen(): void {
+    const { turns } = this;
+    if (turns.chance(0.35)) this.#callSomebody();
+    if (turns.chance(0.02) && this.counts.failovers < FAILOVERS_MAX) this.#failOver();
+    if (turns.chance(0.004)) {
+      this.#master.flush();
+      this.counts.flushes++;
+    }
+    if (turns.chance(0.02)) this.#redirect();
+    if (turns.chance(0.015)) this.#kill();
+    if (this.#instances.length === 0) this.#bear();
+    if (turns.chance(0.03) && this.#instances.length < INSTANCES_MAX) this.#bear();
+  }
+
+  /** A client calls one of the servers that is open. */
+  #callSomebody(): void {
+    const open = this.#servers.filter((server) => server.open);
+    const server = open[this.turns.below(open.length)];
+    if (server === undefined) return;
+    const { state } = server;
+    this.#now += this.turns.below(2_000);
+    const now = this.#now;
+    const carryOut = <Result>(decision: Decision<Result>) => server.carryOut(decision);
+    const choice = this.turns.random();
+    if (choice < 0.5 || state.events.size === 0) {
+      const id = `00000000-0000-7000-8000-${String(++this.#ids).padStart(12, '0')}`;
+      const type = `t${this.turns.below(2)}`;
+      carryOut(decideAccept(state, { id, type, envelope: BODY, delayMs: 0, idempotency: null }, now));
+    } else if (choice < 0.9) {
+      promoteDue(state, now, 10);
+      const call = `call ${++this.#ids}`;
+      const lease = { types: ['t0', 't1'], listener: 'default', max: 1, bytesMax: 1_000, leaseMs: null };
+      const command = { ...lease, worker: null, call, tokens: [`token ${this.#ids}`] };
+      const result = carryOut(decideLease(state, command, now));
+      const [leased] = result.kind === 'leased' ? result.leases : [];
+      if (leased === undefined || this.turns.chance(0.3)) return;
+      const { attemptId, token } = leased;
+      const wish = { outcome: 'success', retry: { kind: 'never' }, result: BODY, fingerprint: 'f' } as const;
+      carryOut(decideComplete(state, { attemptId, token, ...wish }, now));
+    } else if (choice < 0.95) {
+      const ids = [...state.events.keys()];
+      carryOut(decideCancel(state, ids[this.turns.below(ids.length)]!, now));
+    } else {
+      this.#now += 60_000;
+      carryOut(decideExpire(state, 10, this.#now));
+    }
+  }
+
+  #failOver(): void {
+    const { turns, counts } = this;
+    const old = this.#servers[turns.below(this.#servers.length)]!;
+    const length = old.history.length;
+    const kept = turns.chance(0.4)
+      ? length
+      : Math.max(0, length - turns.below(turns.chance(0.7) ? 12 : length + 1));
+    const next = old.successor(kept);
+    counts.failovers++;
+    if (kept < length) counts.tailsLost++;
+    old.alive = turns.chance(0.5);
+    if (old.alive) counts.zombies++;
+    else this.#servers = this.#servers.filter((server) => server !== old);
+    this.#servers.push(next);
+    for (const instance of this.#instances) {
+      if (instance.server === old && (!old.alive || turns.chance(0.6))) instance.server = next;
+    }
+  }
+
+  /** An instance finds another server behind the store's address. */
+  #redirect(): void {
+    const instance = this.#instances[this.turns.below(this.#instances.length)];
+    if (instance === undefined) return;
+    instance.server = this.#servers[this.turns.below(this.#servers.length)]!;
+    this.counts.redirects++;
+  }
+
+  #kill(): void {
+    const [dead] = this.#instances.splice(this.turns.below(this.#instances.length), 1);
+    if (dead === undefined) return;
+    this.turns.drop(dead.name);
+    this.counts.deaths++;
+  }
+
+  #bear(): void {
+    const name = `writer-${++this.#names}`;
+    const clock = new ManualClock();
+    let puts = 0;
+    const server = this.#servers[this.turns.below(this.#servers.length)]!;
+    const store = this.#storeOf(name);
+    const archiver = new this.options.Archiver({
+      logId: LOG_ID,
+      partition: 0,
+      partitions: 1,
+      blobs: new StormyBlobs(name, this),
+      outbox: store,
+      recoverable: store,
+      writer: name,
+      archiveIntervalMs: 1_000,
+      clock,
+      newPutId: () => `${name}/${++puts}`,
+      report: (event) => this.#hear(name, event),
+    });
+    archiver.start();
+    this.#instances.push({ name, archiver, clock, server, taken: [] });
+  }
+
+  #hear(name: string, event: ArchiverEvent): void {
+    const { counts } = this;
+    if (event.kind === 'overtaken') counts.overtaken++;
+    if (event.kind === 'fenced') counts.fenced++;
+    if (event.kind === 'opened' && event.recovered) counts.recoveries++;
+    if (event.kind === 'failed' && event.state === 'refused') this.#fault ??= event.error;
+    if (event.kind !== 'archived') return;
+    const { taken } = this.#instance(name);
+    for (const { pos } of taken.slice(0, event.records)) {
+      const position = formatPosition(pos);
+      this.#acknowledged.add(position);
+      this.#learnLog();
+      if (!this.#inLog.has(position))
+        this.#fault ??= new Error(`LOST ${position}: acknowledged, and not in the log`);
+    }
+  }
+
+  #instance(name: string): Instance {
+    return this.#instances.find((instance) => instance.name === name)!;
+  }
+
+  #storeOf(owner: string): Outbox & Recoverable {
+    const call = async <Result>(operation: string, act: (server: SimServer) => Result): Promise<Result> => {
+      await this.turns.take(owner);
+      const { server } = this.#instance(owner);
+      if (!server.alive || this.strikes(0.04))
+        throw new StoreError('unavailable', operation, new Error('away'));
+      const result = act(server);
+      await this.turns.take(owner);
+      if (this.strikes(0.03)) throw new StoreError('unavailable', operation, new Error('the answer is lost'));
+      return result;
+    };
+    return {
+      readOutbox: async (_partition, after, _limit, view) => {
+        const count = 1 + this.turns.below(4);
+        const records = await call('readOutbox', (server) => server.readOutbox(after, count, view));
+        this.#instance(owner).taken = records;
+        return records;
+      },
+      markArchived: (_partition, pos, slot, view) =>
+        call('markArchived', (server) => server.markArchived(pos, slot, view)),
+      archivedTo: () => call('archivedTo', (server) => server.state.archived),
+      holdArchiving: () => call('holdArchiving', () => this.#mayHold(owner)),
+      standing: () => call('standing', (server) => server.standing()),
+      beginRecovery: (_partition, epoch) => call('beginRecovery', (server) => server.begin(epoch)),
+      empty: (_partition, epoch) => call('empty', (server) => server.empty(epoch)),
+      replay: (_partition, epoch, records, archived) =>
+        call('replay', (server) => server.replay(epoch, records, archived)),
+      finishRecovery: (_partition, epoch, logId, view) =>
+        call('finishRecovery', (server) => server.finish(epoch, logId, view)),
+    };
+  }
+
+  /** It protects nothing, so that in the storm anybody has it; in the end one has it alone, or they would race on. */
+  #mayHold(owner: string): boolean {
+    return this.#bad ? this.turns.chance(0.9) : this.#instances[0]?.name === owner;
+  }
+
+  /** All clocks go on by more than a day, and what is older goes, even fences. */
+  async #deleteOld(): Promise<void> {
+    const { live, parsed } = this.places;
+    if (parsed.length < 3 || !parsed.every(Boolean)) return;
+    const keepFences = this.turns.chance(0.5);
+    const below = parsed.length - this.turns.below(2);
+    for (const { clock } of [...this.#instances]) {
+      clock.advance(DAY_MS + 60_000);
+      await this.#settle();
+    }
+    for (let slot = 1; slot < below; slot++) {
+      if (!keepFences || parsed[slot - 1]?.header.kind === 'data') live.delete(slot);
+    }
+    this.counts.deletions++;
+  }
+
+  /** Until every instance waits, for its turn or for its clock: what comes next is then the seed's choice alone. */
+  async #settle(): Promise<void> {
+    for (let i = 0; !this.#instances.every((instance) => this.#blocked(instance)); i++) {
+      assert.ok(i < 100_000, 'an archiver neither waits nor comes back');
+      await setImmediate();
+    }
+  }
+
+  #blocked({ name, clock }: Instance): boolean {
+    return clock.waiting > 0 || this.turns.waits(name);
+  }
+
+  /** One of those that wait for their turn goes on, or one that sleeps wakes. */
+  #step(): void {
+    const asleep = this.#instances.filter(({ clock }) => clock.waiting > 0);
+    if (this.turns.below(this.turns.waiting + asleep.length) < this.turns.waiting) return this.turns.next();
+    const sleeper = asleep[this.turns.below(asleep.length)];
+    sleeper?.clock.advance(sleeper.clock.nextInMs ?? 0);
+  }
+
+  #check(): void {
+    if (this.#fault) throw this.#fault;
+    this.#learnLog();
+    for (const server of this.#servers) {
+      for (const { pos } of server.trimmed.splice(0)) {
+        const position = formatPosition(pos);
+        assert.ok(this.#inLog.has(position), `TRIMMED ${position}, and it is not in the log`);
+      }
+      if (!server.open || server.state.view !== this.#logView) continue;
+      for (const position of this.#acknowledged)
+        assert.ok(server.has.has(position), `VIEW misses ${position}, which is acknowledged`);
+      for (const { pos } of server.state.outbox) {
+        const position = formatPosition(pos);
+        const stranded =
+          this.#cursor && comparePositions(pos, this.#cursor) <= 0 && !this.#inLog.has(position);
+        assert.ok(!stranded, `STRANDED ${position}: below the log's end, and not in it`);
+      }
+    }
+  }
+
+  /** Reads the log when it has changed, and checks that it is one chain. */
+  #learnLog(): void {
+    if (!this.places.changed) return;
+    this.places.changed = false;
+    const inLog = new Set<string>();
+    let epoch = 0;
+    let view = 0;
+    let cursor: LogRecord['pos'] | null = null;
+    const { parsed } = this.places;
+    for (let i = 0; i < parsed.length; i++) {
+      const slot = parsed[i];
+      assert.ok(slot, `GAP in the log: no slot ${i + 1}`);
+      assert.ok(slot.header.epoch >= epoch, `EPOCH goes back in slot ${i + 1}`);
+      assert.ok(slot.header.view >= view, `VIEW goes back in slot ${i + 1}`);
+      epoch = slot.header.epoch;
+      view = slot.header.view;
+      for (const line of slot.lines) {
+        const position = line.slice(8, line.indexOf('"', 8));
+        const pos = parsePosition(position)!;
+        assert.ok(
+          !cursor || comparePositions(cursor, pos) < 0,
+          `DOUBLE or out of order: ${position} in slot ${i + 1}`,
+        );
+        cursor = pos;
+        inLog.add(position);
+      }
+    }
+    for (const position of this.#acknowledged)
+      assert.ok(inLog.has(position), `LOST ${position}: acknowledged, and no longer in the log`);
+    this.#inLog = inLog;
+    this.#cursor = cursor;
+    this.#logView = view;
+  }
+
+  /** Everything is archived, so the store is what the log's records make of nothing. */
+  #compareWithLog(state: PartitionState): void {
+    const folded = emptyState(POLICY, LIMITS);
+    for (const { lines } of this.places.parsed) for (const line of lines) apply(folded, decodeRecord(line));
+    assert.deepEqual(factsOf(state), factsOf(folded));
+  }
+}
+
+function factsOf(state: PartitionState): unknown {
+  return [...state.events.values()].map((event) => [
+    viewOf(event),
+    attemptsOf(event).map(({ expiresAt: _, ...attempt }) => attempt),
+  ]);
+}
