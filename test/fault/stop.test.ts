@@ -6,10 +6,14 @@ import { readFileLog } from '../support/file-log.js';
 import { startRedisServer } from '../support/redis-server.js';
 import { Service } from '../support/service.js';
 
-/** For calls to have begun to wait. */
-const SETTLE_MS = 50;
 /** Far less than calls wait, far more than stopping takes. */
 const SOON_MS = 10_000;
+
+/** Until so many calls wait, by what the service tells of itself. */
+async function untilWaiting(api: Api, calls: number): Promise<void> {
+  const told = new RegExp(`^clockwork_waiting_calls ${calls}$`, 'm');
+  while (!told.test((await api.call('GET', '/metrics')).text)) await delay(10);
+}
 
 for (const store of ['embedded', 'redis']) {
   t.test(`${store}: a signal ends the service in order`, async (t) => {
@@ -26,7 +30,7 @@ for (const store of ['embedded', 'redis']) {
     const lease = api.call('POST', '/v1/leases', { body: { types: ['nothing here'], waitMs: 25_000 } });
     const poll = api.call('GET', `/v1/events/${id}`, { headers: { prefer: 'wait=25' } });
     const waits = api.call('POST', '/v1/types/stop/events', { body: {}, headers: { prefer: 'wait=25' } });
-    await delay(SETTLE_MS);
+    await untilWaiting(api, 3);
     // Rejects when the process did not end by itself, or not with code 0.
     const stopped = service.pause();
 
