@@ -209,6 +209,18 @@ export const SETTINGS = {
     'How often the log takes what the store holds for it.',
   ),
 
+  retentionMs: integer(
+    'RETENTION_MS',
+    DAY_MS,
+    { unit: 'ms', min: 60 * SECOND_MS, max: 3_650 * DAY_MS },
+    'How long complete events stay in the store; then they are read from the log.',
+  ),
+  pastCacheBytesMax: integer(
+    'PAST_CACHE_BYTES_MAX',
+    32 * MIB,
+    { unit: 'bytes', min: 0, max: 64 * 1_024 * MIB },
+    'Memory for events that were read from the log lately, and as much for parts of its index and for bodies.',
+  ),
   feedCacheBytesMax: integer(
     'FEED_CACHE_BYTES_MAX',
     64 * MIB,

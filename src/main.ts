@@ -18,7 +18,9 @@ import type { Limits } from './event/state.js';
 import { makeLogger } from './http/logger.js';
 import { recordText } from './http/record-json.js';
 import { Feed } from './log/feed.js';
+import { PastEvents } from './log/past.js';
 import { Archiving } from './maintenance/archiving.js';
+import { Pruner } from './maintenance/pruner.js';
 import { Reaper } from './maintenance/reaper.js';
 import { Metrics } from './metrics/metrics.js';
 import { Queue } from './queue/queue.js';
@@ -30,6 +32,9 @@ const REAPER = { intervalMs: 250, batch: 500 };
 /** How often calls that wait look without a hint: hints get lost only with a connection. */
 const SLOW_LOOK_MS = 5_000;
 const S3_REQUEST_TIMEOUT_MS = 10_000;
+/** Often enough that the store holds little beyond its time, and seldom enough that each lot is large. */
+const PRUNES_A_RETENTION = 24;
+const PRUNE_MS_MAX = 3_600_000;
 const PROBE_AGAIN_MS = 5_000;
 const ARCHIVE_FLUSH_MS = 5_000;
 /** All of stopping; then the process ends whatever is still under way. */
@@ -97,7 +102,21 @@ async function start(
   reaper.start();
   stops.push(() => reaper.stop());
 
+  const pruner = new Pruner(
+    store,
+    blobs,
+    {
+      retentionMs: config.retentionMs,
+      intervalMs: Math.min(config.retentionMs / PRUNES_A_RETENTION, PRUNE_MS_MAX),
+      archives: (partition) => archiving.status()[partition]?.state === 'running',
+    },
+    logger,
+  );
+  pruner.start();
+  stops.push(() => pruner.stop());
+
   const queue = new Queue(store, {
+    past: new PastEvents({ blobs, store, cacheBytesMax: config.pastCacheBytesMax }),
     leaseReplyBytesMax: config.leaseBytesMax,
     waitersMax: config.waitersMax,
     slowLookMs: SLOW_LOOK_MS,

@@ -80,10 +80,7 @@ export function encodeFence(place: SegmentPlace, to: Position | null): Promise<E
 
 /** Throws CorruptSegmentError, naming `key`, unless `bytes` are a whole segment. */
 export async function decodeSegment(key: string, bytes: Uint8Array): Promise<Segment> {
-  const raw = await inflate(bytes, { maxOutputLength: INFLATED_BYTES_MAX }).catch((error: unknown) => {
-    throw new CorruptSegmentError(key, `it does not unpack: ${messageOf(error)}`, error);
-  });
-  const { content, sha256, count } = checkFooter(key, raw);
+  const { content, sha256, count } = checkFooter(key, await unpack(key, bytes));
   const lines = readLines(content);
   const header = readHeader(key, lines.next().value);
   const records = await decodeRecords(key, lines);
@@ -95,6 +92,25 @@ export async function decodeSegment(key: string, bytes: Uint8Array): Promise<Seg
   }
   checkPositions(key, header, records);
   return { header, records, sha256 };
+}
+
+/** The one record at `position`, without reading the others; null when the segment has none there. */
+export async function findRecord(
+  key: string,
+  bytes: Uint8Array,
+  position: Position,
+): Promise<LogRecord | null> {
+  const { content } = checkFooter(key, await unpack(key, bytes));
+  // A line feed stands in no JSON string, so this is the beginning of a line.
+  const start = content.indexOf(`\n{"pos":"${formatPosition(position)}",`) + 1;
+  if (start === 0) return null;
+  return decodeRecord(content.toString('utf8', start, content.indexOf(10, start)));
+}
+
+function unpack(key: string, bytes: Uint8Array): Promise<Buffer> {
+  return inflate(bytes, { maxOutputLength: INFLATED_BYTES_MAX }).catch((error: unknown) => {
+    throw new CorruptSegmentError(key, `it does not unpack: ${messageOf(error)}`, error);
+  });
 }
 
 async function encodeLines(records: readonly LogRecord[]): Promise<{ runs: string[]; count: number }> {

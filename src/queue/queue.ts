@@ -23,7 +23,16 @@ import { type Submission, type SubmitResult, submit } from './submit.js';
 import { eventTopic, queueTopic } from './topic.js';
 import { Waiting } from './waiting.js';
 
+/** Where events are found that have left the store. */
+export interface Past {
+  read(id: string): Promise<EventView | null>;
+  readRequest(id: string): Promise<Uint8Array | null>;
+  readAttempts(id: string): Promise<AttemptView[] | null>;
+}
+
 export interface QueueOptions {
+  /** Null: none ever leaves. */
+  readonly past?: Past | null;
   /** Envelope bytes in one lease reply. */
   readonly leaseReplyBytesMax: number;
   /** Calls that may wait at one time. */
@@ -45,6 +54,7 @@ export class Queue {
   readonly #waiting: Waiting;
   readonly #leasing: Leasing;
   readonly #unsubscribe: () => void;
+  readonly #past: Past | null;
   readonly #count: Count;
   #durable: Durable = 'memory';
 
@@ -54,6 +64,7 @@ export class Queue {
   ) {
     this.#waiting = new Waiting({ sleepersMax: options.waitersMax, slowLookMs: options.slowLookMs });
     this.#leasing = new Leasing(store, this.#waiting, options.leaseReplyBytesMax);
+    this.#past = options.past ?? null;
     this.#count = options.count ?? countNothing;
     this.#unsubscribe = store.onWake((wake) => this.#wake(wake));
   }
@@ -65,8 +76,9 @@ export class Queue {
     return results;
   }
 
-  read(id: string): Promise<EventView | null> {
-    return this.store.read(id);
+  /** Also when it has left the store; null: not known. */
+  async read(id: string): Promise<EventView | null> {
+    return (await this.store.read(id)) ?? (await this.#past?.read(id)) ?? null;
   }
 
   /** The event once it is complete (or of another version), or as it is when the time is up; null: not known. */
@@ -77,7 +89,7 @@ export class Queue {
       !event || event.status === 'complete' || (wait.version !== null && event.version !== wait.version);
     for (;;) {
       const place = this.#waiting.register([topic]);
-      const event = await this.store.read(id).catch((error: unknown) => {
+      const event = await this.read(id).catch((error: unknown) => {
         place.leave();
         throw error;
       });
@@ -92,12 +104,12 @@ export class Queue {
     }
   }
 
-  readRequest(id: string): Promise<Uint8Array | null> {
-    return this.store.readRequest(id);
+  async readRequest(id: string): Promise<Uint8Array | null> {
+    return (await this.store.readRequest(id)) ?? (await this.#past?.readRequest(id)) ?? null;
   }
 
-  readAttempts(id: string): Promise<AttemptView[] | null> {
-    return this.store.readAttempts(id);
+  async readAttempts(id: string): Promise<AttemptView[] | null> {
+    return (await this.store.readAttempts(id)) ?? (await this.#past?.readAttempts(id)) ?? null;
   }
 
   list(query: ListQuery): Promise<ListResult> {
@@ -105,9 +117,15 @@ export class Queue {
   }
 
   async cancel(id: string): Promise<CancelResult> {
-    const result = await this.store.cancel(id);
+    const result = await this.#cancel(id);
     this.#count('cancel', result.kind, 1);
     return result;
+  }
+
+  async #cancel(id: string): Promise<CancelResult> {
+    const result = await this.store.cancel(id);
+    const event = result.kind === 'unknown' ? ((await this.#past?.read(id)) ?? null) : null;
+    return event === null ? result : { kind: event.reason === 'cancelled' ? 'cancelled' : 'complete' };
   }
 
   async lease(request: LeaseRequest): Promise<LeaseAnswer> {

@@ -37,7 +37,8 @@ export const listSchema = {
   operationId: 'listEvents',
   summary: 'List events',
   description:
-    'Newest first. A page may be shorter than asked for, also empty, since one call looks at a bounded number of events; ' +
+    'Newest first, of the events that the store holds: one that was completed longer ago than the retention is read by its id ' +
+    'only. A page may be shorter than asked for, also empty, since one call looks at a bounded number of events; ' +
     'the list ends where `cursor` is null.',
   tags,
   querystring: ListQuerySchema,

@@ -14,9 +14,16 @@ export async function settled(
   retentionMs: number,
   limit: number,
 ): Promise<SettledEvent[]> {
-  const args = [retentionMs, Math.min(limit, BATCH_EVENTS), BATCH_BYTES];
-  const answers = (await partition.run('settled', args)) as [Buffer, Buffer, ...(Buffer | null)[]][];
-  const found = answers.map(([id, packed, ...bodies]) => readSettled(id.toString(), packed, bodies));
+  const found: ReturnType<typeof readSettled>[] = [];
+  for (let passed = 0, looked = 1; found.length < limit && looked > 0; passed += looked) {
+    const args = [retentionMs, Math.min(limit - found.length, BATCH_EVENTS), BATCH_BYTES, passed];
+    const [count, answers] = (await partition.run('settled', args)) as [
+      number,
+      [Buffer, Buffer, ...(Buffer | null)[]][],
+    ];
+    for (const [id, packed, ...bodies] of answers) found.push(readSettled(id.toString(), packed, bodies));
+    looked = count;
+  }
   await partition.learnNames(found.map(({ facts }) => facts.typeOrdinal));
   return found.map(({ facts, ended, attempts }) => ({ event: viewOf(partition, facts), ended, attempts }));
 }

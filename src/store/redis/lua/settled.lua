@@ -2,8 +2,8 @@
 -- Events that may leave: complete for long enough, and all of their records archived; the longest complete first.
 --
 -- KEYS     below
--- ARGV     1 ms since they were completed, at least, 2 most events, 3 most bytes
--- RETURNS  for each event: id, state, then for each attempt of each delivery its result, unless it is the event's own,
+-- ARGV     1 ms since they were completed, at least, 2 how many to look at, 3 most bytes, 4 how many to pass over
+-- RETURNS  how many were looked at, 0 when none behind them may leave, and for each event: id, state, then for each attempt of each delivery its result, unless it is the event's own,
 --          and its late result, or nothing for what there is not
 --@keys meta events results settled
 --@include gate
@@ -29,11 +29,13 @@ local function bodiesOf(id, state, answer)
 end
 
 local answers = {}
-local ids = redis.call('LRANGE', SETTLED, 0, ARGV[2] - 1)
+local ids = redis.call('LRANGE', SETTLED, ARGV[4], ARGV[4] + ARGV[2] - 1)
+local looked = #ids
 local states = #ids > 0 and redis.call('HMGET', EVENTS, unpack(ids)) or {}
 for index, id in ipairs(ids) do
   local state = states[index] and unpackState(states[index])
   if state and state[COMPLETED_AT] > YOUNGEST then
+    looked = 0
     break
   end
   if state and isArchived(state) then
@@ -41,9 +43,10 @@ for index, id in ipairs(ids) do
     bytes = bytes + #states[index]
     bodiesOf(id, state, answer)
     if bytes > BYTES_MAX and #answers > 0 then
+      looked = index - 1
       break
     end
     answers[#answers + 1] = answer
   end
 end
-return answers
+return { looked, answers }

@@ -1,0 +1,93 @@
+/**
+ * The pruner: events that ended longer ago than the retention leave the store, once the log has their records and its
+ * index has them. Of many instances the one that archives a partition does it; while the log is away nobody does.
+ */
+import type { Logger } from 'pino';
+import { BlobError, type BlobStore } from '../blob/blob.js';
+import { processClock } from '../log/clock.js';
+import { INDEX_EVENTS_MAX } from '../log/index-object.js';
+import { Indexer } from '../log/indexer.js';
+import { type Store, StoreError } from '../store/store.js';
+
+export interface PrunerOptions {
+  readonly retentionMs: number;
+  /** Between two rounds; each writes an object of the index at least, when there is something to prune. */
+  readonly intervalMs: number;
+  /** Whether this process archives the partition. */
+  readonly archives: (partition: number) => boolean;
+}
+
+export class Pruner {
+  readonly #indexers: readonly Indexer[];
+  #running: Promise<void> | null = null;
+  readonly #stopping = new AbortController();
+  #failing = false;
+
+  constructor(
+    private readonly store: Store,
+    blobs: BlobStore,
+    private readonly options: PrunerOptions,
+    private readonly logger: Logger,
+  ) {
+    const { logId, partitions } = store;
+    this.#indexers = Array.from(
+      { length: partitions },
+      (_, partition) => new Indexer({ blobs, logId, partition, partitions }),
+    );
+  }
+
+  /** Begins in the background; a second call does nothing. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when no step is under way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  /** One round over the partitions that this process archives; resolves to how many events went. */
+  async round(): Promise<number> {
+    let pruned = 0;
+    for (let partition = 0; partition < this.store.partitions; partition += 1) {
+      if (this.options.archives(partition)) pruned += await this.#pruneAll(partition);
+    }
+    return pruned;
+  }
+
+  async #pruneAll(partition: number): Promise<number> {
+    let pruned = 0;
+    while (!this.#stopping.signal.aborted) {
+      const archived = await this.store.archivedTo(partition);
+      const settled = await this.store.settled(partition, this.options.retentionMs, INDEX_EVENTS_MAX);
+      if (archived === null || settled.length === 0) break;
+      // In the index first: from the moment that the store has forgotten an event, the index is where it is found.
+      const indexed = await this.#indexers[partition]!.write(settled, archived.slot);
+      const events = indexed.map(({ event: { id, version } }) => ({ id, version }));
+      const went = await this.store.prune(partition, { events, index: archived.slot });
+      pruned += went;
+      if (went === 0) break;
+    }
+    if (pruned > 0) this.logger.info({ partition, pruned }, 'events left the store');
+    return pruned;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await processClock.wait(this.options.intervalMs, signal);
+      if (signal.aborted) return;
+      try {
+        await this.round();
+        this.#failing = false;
+      } catch (error) {
+        // Said once: while the store or the log is away every round fails the same way.
+        if (!this.#failing) this.logger.warn({ err: error }, 'pruning failed, and will be tried again');
+        if (!(error instanceof StoreError || error instanceof BlobError))
+          this.logger.error({ err: error }, 'pruning met a fault');
+        this.#failing = true;
+      }
+    }
+  }
+}
