@@ -18,23 +18,17 @@ export interface PrunerOptions {
 }
 
 export class Pruner {
-  readonly #indexers: readonly Indexer[];
+  readonly #indexers = new Map<number, Indexer>();
   #running: Promise<void> | null = null;
   readonly #stopping = new AbortController();
   #failing = false;
 
   constructor(
     private readonly store: Store,
-    blobs: BlobStore,
+    private readonly blobs: BlobStore,
     private readonly options: PrunerOptions,
     private readonly logger: Logger,
-  ) {
-    const { logId, partitions } = store;
-    this.#indexers = Array.from(
-      { length: partitions },
-      (_, partition) => new Indexer({ blobs, logId, partition, partitions }),
-    );
-  }
+  ) {}
 
   /** Begins in the background; a second call does nothing. */
   start(): void {
@@ -63,7 +57,7 @@ export class Pruner {
       const settled = await this.store.settled(partition, this.options.retentionMs, INDEX_EVENTS_MAX);
       if (archived === null || settled.length === 0) break;
       // In the index first: from the moment that the store has forgotten an event, the index is where it is found.
-      const indexed = await this.#indexers[partition]!.write(settled, archived.slot);
+      const indexed = await this.#indexer(partition).write(settled, archived.slot);
       const events = indexed.map(({ event: { id, version } }) => ({ id, version }));
       const went = await this.store.prune(partition, { events, index: archived.slot });
       pruned += went;
@@ -71,6 +65,16 @@ export class Pruner {
     }
     if (pruned > 0) this.logger.info({ partition, pruned }, 'events left the store');
     return pruned;
+  }
+
+  /** Made when it is first needed: until the store is open, which log it belongs to may change. */
+  #indexer(partition: number): Indexer {
+    const { logId, partitions } = this.store;
+    const known = this.#indexers.get(partition);
+    if (known) return known;
+    const indexer = new Indexer({ blobs: this.blobs, logId, partition, partitions });
+    this.#indexers.set(partition, indexer);
+    return indexer;
   }
 
   async #run(): Promise<void> {

@@ -17,6 +17,7 @@ import { RedisStore } from '../../src/store/redis/redis-store.js';
 import type { Store } from '../../src/store/store.js';
 import { completionOf, envelopeOf, LIMITS, POLICY, resultOf } from '../contract/store/scene.js';
 import { CountingBlobs } from '../support/counting-blobs.js';
+import { openGate } from '../support/open-gate.js';
 import { startRedisServer } from '../support/redis-server.js';
 import { TestS3Server } from '../support/s3-server.js';
 import { loadStore, startArchivers } from '../support/store-load.js';
@@ -166,7 +167,9 @@ function median(values: number[]): string {
 t.test('an event beyond the retention is read as before', async (t) => {
   await t.test('embedded, log in files', async (t) => {
     const dir = await folder(t);
-    const store = await EmbeddedStore.open({ dir: join(dir, 'store'), policy: POLICY, limits: LIMITS });
+    const store = await openGate(
+      await EmbeddedStore.open({ dir: join(dir, 'store'), policy: POLICY, limits: LIMITS }),
+    );
     t.teardown(() => store.close());
     await readsBeyond(t, store, new FileBlobStore(join(dir, 'log')));
   });
@@ -198,7 +201,9 @@ t.test('an event beyond the retention is read as before', async (t) => {
 
 t.test('what was pruned after an instance has looked is found by it', async (t) => {
   const dir = await folder(t);
-  const store = await EmbeddedStore.open({ dir: join(dir, 'store'), policy: POLICY, limits: LIMITS });
+  const store = await openGate(
+    await EmbeddedStore.open({ dir: join(dir, 'store'), policy: POLICY, limits: LIMITS }),
+  );
   t.teardown(() => store.close());
   const blobs = new FileBlobStore(join(dir, 'log'));
   const other = queueOver(t, store, blobs);
@@ -214,7 +219,9 @@ t.test('what was pruned after an instance has looked is found by it', async (t) 
 
 t.test('nothing is pruned while the index cannot be written; a damaged index is named', async (t) => {
   const dir = await folder(t);
-  const store = await EmbeddedStore.open({ dir: join(dir, 'store'), policy: POLICY, limits: LIMITS });
+  const store = await openGate(
+    await EmbeddedStore.open({ dir: join(dir, 'store'), policy: POLICY, limits: LIMITS }),
+  );
   t.teardown(() => store.close());
   const blobs = new FileBlobStore(join(dir, 'log'));
   const archivers = startArchivers(store, blobs, 20);

@@ -9,6 +9,7 @@ import { EmbeddedStore } from '../../src/store/embedded/embedded.js';
 import { RedisStore } from '../../src/store/redis/redis-store.js';
 import type { Store } from '../../src/store/store.js';
 import { completionOf, envelopeOf, LIMITS, POLICY } from '../contract/store/scene.js';
+import { openGate } from '../support/open-gate.js';
 import { startRedisServer } from '../support/redis-server.js';
 
 const BODY = 'x'.repeat(1_000);
@@ -52,7 +53,7 @@ async function pruneAll(store: Store): Promise<number> {
 t.test('a full embedded store takes events again when others have been pruned', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'clockwork-prune-'));
   const limits = { ...LIMITS, bytesMax: 4 << 20 };
-  const store = await EmbeddedStore.open({ dir, policy: POLICY, limits });
+  const store = await openGate(await EmbeddedStore.open({ dir, policy: POLICY, limits }));
   t.teardown(async () => {
     await store.close();
     await rm(dir, { recursive: true });
