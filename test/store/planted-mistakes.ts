@@ -25,12 +25,12 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'an expired lease is not counted as an attempt',
     file: 'include/attempt',
-    from: 'endAttempt(id, state, listener, attempt, EXPIRED)',
-    to: 'endAttempt(id, state, listener, attempt, EXPIRED) delivery[ATTEMPT] = delivery[ATTEMPT] - 1',
+    from: 'local attempt = delivery[#delivery]',
+    to: 'local attempt = delivery[#delivery] delivery[ATTEMPT] = delivery[ATTEMPT] - 1',
   },
   {
     name: 'a lease handed back is counted',
-    file: 'include/attempt',
+    file: 'include/apply',
     from: 'delivery[ATTEMPT] = delivery[ATTEMPT] - 1',
     to: '',
   },
@@ -49,8 +49,8 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'there is no backoff',
     file: 'include/attempt',
-    from: 'local dueAt = now + backoffMs(id, state, listener, delivery)',
-    to: 'local dueAt = now',
+    from: 'dueAt = now + backoffMs(id, state, listener, delivery)',
+    to: 'dueAt = now',
   },
   {
     name: 'one attempt too many',
@@ -60,15 +60,15 @@ export const MISTAKES: readonly Mistake[] = [
   },
   {
     name: 'what comes back is not put into the order of the log',
-    file: 'include/attempt',
+    file: 'include/apply',
     from: "redis.call('ZADD', queue, state[SEQUENCE], id)",
     to: "redis.call('ZADD', queue, now, id)",
   },
   {
     name: 'an expired lease of an event to be cancelled is retried',
     file: 'include/attempt',
-    from: 'if state[CANCEL_REQUESTED] == 1 then\n    attempt[RETRY_AT] = now',
-    to: 'if false then\n    attempt[RETRY_AT] = now',
+    from: 'if state[CANCEL_REQUESTED] == 1 then\n    cancelling = true',
+    to: 'if false then\n    cancelling = true',
   },
   {
     name: 'a repeated completion is a second one',
@@ -122,8 +122,8 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'a repeated lease call gets other leases',
     file: 'lease',
-    from: 'for first = 3, known and #known or 0, 3 do',
-    to: 'for first = 3, 0, 3 do',
+    from: 'for first = 3, known and #known or 0, 4 do',
+    to: 'for first = 3, 0, 4 do',
   },
   {
     name: 'a repeated lease call does not take its leases over',
@@ -181,9 +181,9 @@ export const MISTAKES: readonly Mistake[] = [
   },
   {
     name: 'the archived position goes back',
-    file: 'mark-archived',
-    from: 'if noted[1] and not isArchived',
-    to: 'if false and not isArchived',
+    file: 'include/note-archived',
+    from: 'if notedView and',
+    to: 'if false and',
   },
 ];
 

@@ -15,12 +15,12 @@ import { CoreModel } from '../support/core-model.js';
 const SECOND = 1_000;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
-const STARTS_AT = Date.UTC(2026, 0, 15, 23, 59, 50);
+export const STARTS_AT = Date.UTC(2026, 0, 15, 23, 59, 50);
 const TYPES = ['mail', 'bill {0}', 'naïve/🕰️\r\n', 'rare'];
 
-const LIMITS: Limits = { leaseMsMax: 60 * SECOND, typesMax: 3, bytesMax: Number.MAX_SAFE_INTEGER };
+export const LIMITS: Limits = { leaseMsMax: 60 * SECOND, typesMax: 3, bytesMax: Number.MAX_SAFE_INTEGER };
 
-const POLICIES: readonly Policy[] = [
+export const POLICIES: readonly Policy[] = [
   policy({ attemptsMax: 2, backoffFirstMs: 0 }),
   policy({ attemptsMax: 3, backoffFirstMs: 1_000, backoffJitter: 0.4 }),
   policy({ attemptsMax: 5, backoffFirstMs: 700, backoffFactor: 3, backoffMsMax: 5_000 }),
@@ -60,7 +60,7 @@ const completeItem = fc.record({
   fingerprint: fc.constantFrom('done 1', 'done 1', 'done 2'),
 });
 
-const step = fc.oneof(
+export const step = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
@@ -138,7 +138,7 @@ const step = fc.oneof(
   },
 );
 
-type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
+export type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
 export interface WorkOptions {
   readonly runs: number;
@@ -182,7 +182,8 @@ interface LeaseAnswer {
   readonly leases: readonly Lease[];
 }
 
-class Both {
+/** A store and the core, which do the same. */
+export class Both {
   readonly #ids: string[] = [];
   readonly #leases: Lease[] = [];
   readonly #answers: LeaseAnswer[] = [];
@@ -191,7 +192,7 @@ class Both {
 
   constructor(
     private readonly store: Store,
-    private readonly core: CoreModel,
+    public core: CoreModel,
     private readonly clock: { set(ms: number): void | Promise<void> },
   ) {}
 
@@ -251,7 +252,8 @@ class Both {
   }
 
   async #accept(items: Extract<Step, { do: 'accept' }>['items']): Promise<void> {
-    const ids = [...this.#ids];
+    // Nobody sends a request again when its event has been pruned: that is days later.
+    const ids = this.#ids.filter((id) => this.core.state.events.has(id));
     const commands = items.map(({ type, delayMs, scope, fingerprint, resend, size }) => {
       const id = (resend === null ? undefined : fromEnd(ids, resend)) ?? this.#newId();
       ids.push(id);

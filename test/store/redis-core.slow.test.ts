@@ -1,8 +1,10 @@
 /** The Redis store does what the core does, at length; and mistakes planted in the scripts are noticed. */
 import t from 'tap';
+import { compareRecoveries } from '../contract/recovery.js';
 import { RedisHarness } from '../support/redis-harness.js';
 import { startRedisServer } from '../support/redis-server.js';
 import { MISTAKES, plant } from './planted-mistakes.js';
+import { RECOVERY_MISTAKES } from './planted-recovery-mistakes.js';
 import { compareWithCore } from './random-work.js';
 
 const RUNS = 2_500;
@@ -26,6 +28,15 @@ t.test('the Redis store and the core', { timeout: 600_000 }, async (t) => {
       t.teardown(() => harness.close());
       const work = { runs: MISTAKE_RUNS_MAX, seed: 1, shorten: false };
       await t.rejects(compareWithCore(harness, work), { message: /Property failed/ });
+    });
+  }
+
+  for (const mistake of RECOVERY_MISTAKES) {
+    await t.test(`a planted mistake is found: ${mistake.name}`, async (t) => {
+      const harness = new RedisHarness(server.url, { partitions: 1, edit: plant(mistake) });
+      t.teardown(() => harness.close());
+      const work = { runs: MISTAKE_RUNS_MAX, seed: 1, shorten: false };
+      await t.rejects(compareRecoveries(harness, work), { message: /Property failed/ });
     });
   }
 });

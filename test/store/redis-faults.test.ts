@@ -181,13 +181,14 @@ t.test('behind a closed gate nothing is answered, not even that an id is unknown
     store.expire(0, 10),
     store.promote(0, 10),
     store.readOutbox(0, null, { records: 1, bytes: 1 }),
-    store.archivedTo(0),
     store.markArchived(0, { view: 1, n: 1 }, 1),
   ];
-  await redis.hset(`{${prefix}:0}:meta`, 'open', 0);
+  t.equal(await store.beginRecovery(0, 1), true);
   await allFail(t, 'recovering', each());
   t.equal((await store.health()).ready, false);
-  await redis.hset(`{${prefix}:0}:meta`, 'open', 1);
+  t.equal(await store.archivedTo(0), null);
+  t.equal(await store.holdArchiving(0, 'me', 1_000), true);
+  t.equal(await store.finishRecovery(0, 1, store.logId, 2), true);
   t.match(await store.read(known.id), { status: 'in_process' });
 
   await redis.unlink(`{${prefix}:0}:meta`, `{${prefix}:0}:events`);

@@ -19,13 +19,15 @@ import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.
 import { decideLease } from '../../src/event/decide/lease.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import type { Policy } from '../../src/event/policy.js';
-import { comparePositions, type LogRecord, type Position } from '../../src/event/record.js';
+import { comparePositions, type LogRecord, type Position, type StoreRecord } from '../../src/event/record.js';
 import { promoteDue } from '../../src/event/schedule.js';
 import { emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
 import { attemptsOf, viewOf } from '../../src/event/view.js';
 
 export class CoreModel {
   readonly state: PartitionState;
+  /** All that was ever applied. */
+  readonly journal: StoreRecord[] = [];
 
   constructor(
     policy: Policy,
@@ -83,7 +85,7 @@ export class CoreModel {
   markArchived(pos: Position, slot: number) {
     const noted = this.state.archived;
     if (noted && comparePositions(noted.pos, pos) >= 0) return;
-    apply(this.state, { op: 'archived', pos, slot });
+    this.apply({ op: 'archived', pos, slot });
   }
 
   outbox(): LogRecord[] {
@@ -104,8 +106,13 @@ export class CoreModel {
     return event ? attemptsOf(event) : null;
   }
 
+  apply(record: StoreRecord): void {
+    this.journal.push(record);
+    apply(this.state, record);
+  }
+
   #run<Result>({ records, result }: Decision<Result>): Result {
-    for (const record of records) apply(this.state, record);
+    for (const record of records) this.apply(record);
     return result;
   }
 }

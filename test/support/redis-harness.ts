@@ -2,7 +2,8 @@
 import { Redis } from 'ioredis';
 import { RedisStore } from '../../src/store/redis/redis-store.js';
 import { type Edit, loadScripts, type Scripts } from '../../src/store/redis/scripts.js';
-import type { OpenedStore, StoreHarness, StoreOptions } from '../contract/store.js';
+import type { RecoverableStore } from '../contract/recovery.js';
+import type { StoreHarness, StoreOptions } from '../contract/store.js';
 
 const TEST_CLOCK = `
 local function clock()
@@ -32,7 +33,11 @@ export class RedisHarness implements StoreHarness {
   }
 
   /** Each store has a prefix of its own, and its keys go when it is closed. */
-  async open({ policy, limits, startsAt }: StoreOptions): Promise<OpenedStore & { readonly prefix: string }> {
+  async open({
+    policy,
+    limits,
+    startsAt,
+  }: StoreOptions): Promise<RecoverableStore & { readonly prefix: string }> {
     this.#opened += 1;
     const { redis, url, options } = this;
     const prefix = `test ${process.pid}-${this.#opened}`;
@@ -51,6 +56,8 @@ export class RedisHarness implements StoreHarness {
         store = await openStore();
         return store;
       },
+      copy: () => copyAll(redis, `{${prefix}:`),
+      forget: () => unlinkAll(redis, `{${prefix}`),
       async close() {
         await store.close();
         await unlinkAll(redis, prefix);
@@ -67,4 +74,18 @@ async function unlinkAll(redis: Redis, prefix: string): Promise<void> {
   for await (const keys of redis.scanStream({ match: `*${prefix}:*`, count: 1_000 })) {
     if ((keys as string[]).length > 0) await redis.unlink(...(keys as string[]));
   }
+}
+
+/** What every key that begins so holds; resolves to what brings it back, with nothing that came since. */
+async function copyAll(redis: Redis, beginning: string): Promise<() => Promise<void>> {
+  const copies: { key: string; ttlMs: number; bytes: Buffer }[] = [];
+  for (const key of await redis.keys(`${beginning}*`)) {
+    const bytes = await redis.dumpBuffer(key);
+    if (bytes) copies.push({ key, ttlMs: Math.max(0, await redis.pttl(key)), bytes });
+  }
+  return async () => {
+    const now = await redis.keys(`${beginning}*`);
+    if (now.length > 0) await redis.unlink(...now);
+    for (const { key, ttlMs, bytes } of copies) await redis.restore(key, ttlMs, bytes);
+  };
 }

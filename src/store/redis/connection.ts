@@ -73,17 +73,41 @@ export class Connection {
     });
   }
 
-  /** Runs `script`. Rejects with StoreError, or OutOfMemory. */
+  /** Runs `script`, sending its text where it is not known. Rejects with StoreError, or OutOfMemory. */
   async run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    return this.#trying(script.name, () => this.#evaluate(script, keys, args));
+    return this.trying(script.name, () => this.#evaluate(script, keys, args));
+  }
+
+  /** Runs a script that was loaded, once; rejects with what Redis says, for `trying` to judge. */
+  async runLoaded(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    return this.#client.callBuffer('evalsha', script.sha, keys.length, ...keys, ...args);
+  }
+
+  /**
+   * Loads `script` where the server is still in that run, and nowhere else: run and text go over one socket, and a
+   * server that restarts in between has closed it.
+   */
+  async load(script: Script, run: string): Promise<void> {
+    await Promise.all(
+      this.#masters().map(async (client) => {
+        const { stream } = client;
+        const info = String(await client.call('INFO', 'server'));
+        if (!info.includes(`run_id:${run}`) || client.stream !== stream || client.status !== 'ready') return;
+        await client.call('SCRIPT', 'LOAD', script.source);
+      }),
+    );
   }
 
   /** A plain command of every master, for the facts about the servers. */
   async ask(name: string, ...args: readonly string[]): Promise<unknown[]> {
-    const clients = this.#client instanceof Cluster ? this.#client.nodes('master') : [this.#client];
+    const clients = this.#masters();
     if (clients.length === 0)
       throw new StoreError('unavailable', name, 'no node of the cluster is known yet');
     return Promise.all(clients.map((client) => client.call(name, ...args)));
+  }
+
+  #masters(): Redis[] {
+    return this.#client instanceof Cluster ? this.#client.nodes('master') : [this.#client];
   }
 
   async subscribe(channels: readonly string[], heard: (channel: string, message: string) => void) {
@@ -106,12 +130,15 @@ export class Connection {
     }
   }
 
-  async #trying<T>(operation: string, attempt: () => Promise<T>): Promise<T> {
+  /** Tries `attempt` again for a while where that may help. Rejects with StoreError, or OutOfMemory. */
+  async trying<T>(operation: string, attempt: () => Promise<T>): Promise<T> {
     const deadline = performance.now() + TRY_MS;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
       try {
         return await attempt();
       } catch (error) {
+        // Of a call within this one, which has had its tries.
+        if (error instanceof StoreError || error instanceof OutOfMemory) throw error;
         const failure = failureOf(error);
         if (failure === 'recovering') throw new StoreError('recovering', operation, error);
         if (failure === 'out_of_memory') throw new OutOfMemory(String(error));

@@ -1,7 +1,7 @@
-/** Reads the records that lua/include/record.lua writes: JSON arrays that begin with a letter for the operation. */
+/** Reads and writes records as lua/include/record.lua does: JSON arrays that begin with a letter for the operation. */
 import { idempotencyExpiresAt } from '../../event/idempotency.js';
 import { type LogRecord, type Outcome, parsePosition } from '../../event/record.js';
-import { outcomeOf, reasonOf } from './state-codec.js';
+import { outcomeCode, outcomeOf, reasonCode, reasonOf } from './state-codec.js';
 
 export type Entry =
   | readonly ['T', at: number, type: string, ordinal: number]
@@ -133,6 +133,52 @@ export function readRecord(
       return { op: 'cancelled', ...of };
     case 'P':
       return { op: 'pruned', ...of, index: entry[4] };
+  }
+}
+
+/** For lua/replay.lua. `ordinal` is that of the record's type; a record without a body has an empty one. */
+export function writeRecord(record: LogRecord, ordinal: number): { entry: Entry; body: Buffer } {
+  const bytes = 'payload' in record ? record.payload : null;
+  const body = bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.alloc(0);
+  return { entry: entryOf(record, ordinal), body };
+}
+
+function entryOf(record: LogRecord, ordinal: number): Entry {
+  if (record.op === 'typeSet') return ['T', record.at, record.type, record.ordinal];
+  const { at, id } = record;
+  switch (record.op) {
+    case 'accepted': {
+      const { dueAt, idempotency } = record;
+      if (!idempotency) return ['A', at, id, ordinal, dueAt];
+      return ['A', at, id, ordinal, dueAt, idempotency.scope, idempotency.fingerprint];
+    }
+    case 'granted': {
+      const { listener, grant, attempt, token, expiresAt, call, claim } = record;
+      const worker = record.worker ?? false;
+      return ['G', at, id, ordinal, listener, grant, attempt, token, worker, expiresAt, call, claim];
+    }
+    case 'handedBack':
+      return ['H', at, id, ordinal, record.listener, record.grant];
+    case 'retried': {
+      const { listener, grant, why, dueAt, fingerprint } = record;
+      return ['R', at, id, ordinal, listener, grant, WHY.indexOf(why), dueAt, fingerprint ?? false];
+    }
+    case 'completed': {
+      const { listener, grant, outcome, reason, fingerprint } = record;
+      return ['C', at, id, ordinal, listener, grant, outcomeCode(outcome), reasonCode(reason), fingerprint];
+    }
+    case 'dead': {
+      const { listener, grant, why, fingerprint } = record;
+      return ['D', at, id, ordinal, listener, grant, WHY.indexOf(why), fingerprint ?? false];
+    }
+    case 'late':
+      return ['L', at, id, ordinal, record.listener, record.grant, record.fingerprint];
+    case 'cancelRequested':
+      return ['Q', at, id, ordinal];
+    case 'cancelled':
+      return ['X', at, id, ordinal];
+    case 'pruned':
+      return ['P', at, id, ordinal, record.index];
   }
 }
 

@@ -1,18 +1,21 @@
 /** One partition as the adapter sees it: its keys, its scripts, and the ordinals of its types. */
 import type { Argument, Connection } from './connection.js';
+import { Gate, type Restarted } from './gate.js';
 import type { Keys } from './keys.js';
 import type { Scripts } from './scripts.js';
 
 export interface Changing {
   readonly head: readonly Argument[];
+  readonly restarted: Restarted;
   readonly woken: (partition: Partition, message: string) => void;
 }
 
 export class Partition {
-  /** Names by ordinal. Ordinals are never reused, so what was learnt stays true. */
-  readonly #names: string[] = [];
-  readonly #ordinals = new Map<string, number>();
+  /** Names by ordinal. Ordinals are never reused while the gate is open, so what was learnt stays true until then. */
+  #names: string[] = [];
+  #ordinals = new Map<string, number>();
   #learning: Promise<void> | null = null;
+  readonly #gate: Gate;
 
   constructor(
     readonly number: number,
@@ -20,14 +23,21 @@ export class Partition {
     private readonly connection: Connection,
     private readonly scripts: Scripts,
     private readonly changing: Changing,
-  ) {}
+  ) {
+    this.#gate = new Gate(connection, {
+      look: () => this.run('look', []),
+      adopt: () => this.run('adopt', ['', '']),
+      restarted: changing.restarted,
+      closed: () => this.#forgetTypes(),
+    });
+  }
 
   /** Runs the script of that name; `more` keys come after the constant ones that it declares. */
   run(name: string, args: readonly Argument[], more: readonly string[] = []): Promise<unknown> {
     const script = this.scripts.get(name);
     if (!script) throw new Error(`no script ${name}`);
     const keys = script.keys.map((key) => this.keys.constant(key)).concat(more);
-    return this.connection.run(script, keys, args);
+    return script.gated ? this.#gate.run(script, keys, args) : this.connection.run(script, keys, args);
   }
 
   /**
@@ -68,12 +78,26 @@ export class Partition {
     return this.#learning;
   }
 
+  /** A recovery begins. */
+  closeGate(): void {
+    this.#gate.forget();
+  }
+
   async #learn(): Promise<void> {
-    const names = (await this.run('types', [this.#names.length])) as Buffer[];
+    // What was asked for before a recovery does not go on in what is known after it.
+    const known = this.#names;
+    const names = (await this.run('types', [known.length])) as Buffer[];
+    if (known !== this.#names) return;
     for (const name of names) {
-      this.#ordinals.set(name.toString(), this.#names.length);
-      this.#names.push(name.toString());
+      this.#ordinals.set(name.toString(), known.length);
+      known.push(name.toString());
     }
+  }
+
+  /** A recovery may have lost types that were known here, and given their ordinals to others. */
+  #forgetTypes(): void {
+    this.#names = [];
+    this.#ordinals = new Map();
   }
 
   /** Makes sure that all of `ordinals`, which the store has named, have a name here too. */

@@ -33,6 +33,8 @@ import type { Limits } from '../../event/state.js';
 import {
   type Depths,
   partitionOfType,
+  type Recoverable,
+  type Standing,
   type Store,
   StoreError,
   type StoreHealth,
@@ -46,6 +48,7 @@ import { Connection, type Logger } from './connection.js';
 import { depths } from './depths.js';
 import { expire, promote } from './expire.js';
 import { FullGauge } from './full-gauge.js';
+import type { Restarted } from './gate.js';
 import { Keys } from './keys.js';
 import { abandon, lease } from './lease.js';
 import { list } from './list.js';
@@ -53,6 +56,7 @@ import { archivedTo, holdArchiving, markArchived, readOutbox } from './outbox.js
 import { Partition } from './partition.js';
 import { indexedTo, prune, settled } from './prune.js';
 import { readAttempts, readBatch, readRequest } from './read.js';
+import { Recovery } from './recovery.js';
 import { loadScripts, type Scripts } from './scripts.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
 import { Wakes } from './wakes.js';
@@ -70,6 +74,11 @@ export interface RedisStoreOptions {
   readonly logger?: Logger;
   /** Ends waiting for a Redis that is not up. */
   readonly signal?: AbortSignal;
+  /**
+   * `adopt`, unless said otherwise: a server that has restarted, or is new, is taken as it is. `recover`: the gate is
+   * closed until a recovery has opened it for that run of the server.
+   */
+  readonly restarted?: Restarted;
   /** Other scripts than the folder's; for tests. */
   readonly scripts?: Scripts;
 }
@@ -80,13 +89,14 @@ const CANCEL_RESULTS = ['cancelled', 'requested', 'complete', 'unknown'] as cons
 
 interface Lane {
   readonly partition: Partition;
+  readonly recovery: Recovery;
   readonly accept: Coalescer<AcceptCommand, AcceptResult>;
   readonly extend: Coalescer<OnAttempt<ExtendCommand>, ExtendResult>;
   readonly complete: Coalescer<OnAttempt<CompleteCommand>, CompleteResult>;
   readonly read: Coalescer<string, EventView | null>;
 }
 
-export class RedisStore implements Store {
+export class RedisStore implements Store, Recoverable {
   readonly #lanes: readonly Lane[];
 
   /** Resolves when Redis is up and fits: it is waited for. Rejects when it does not fit, with what to change. */
@@ -116,7 +126,8 @@ export class RedisStore implements Store {
   readonly #full: FullGauge;
 
   private constructor(
-    readonly logId: string,
+    /** That of the log; of a store that is empty, the one that a new log would get. */
+    public logId: string,
     private readonly options: RedisStoreOptions,
     private readonly connection: Connection,
     private readonly wakes: Wakes,
@@ -244,6 +255,35 @@ export class RedisStore implements Store {
     return holdArchiving(this.#partition(partition), holder, ms);
   }
 
+  async standing(partition: number): Promise<Standing> {
+    const { partitions: _, ...standing } = await this.#recovery(partition).standing();
+    if (standing.logId !== null) this.logId = standing.logId;
+    return standing;
+  }
+
+  async beginRecovery(partition: number, epoch: number): Promise<boolean> {
+    return this.#recovery(partition).begin(epoch, this.partitions);
+  }
+
+  async empty(partition: number, epoch: number): Promise<boolean> {
+    return this.#recovery(partition).empty(epoch);
+  }
+
+  async replay(
+    partition: number,
+    epoch: number,
+    records: readonly LogRecord[],
+    archived: { pos: Position; slot: number },
+  ): Promise<boolean> {
+    return this.#recovery(partition).replay(epoch, records, archived);
+  }
+
+  async finishRecovery(partition: number, epoch: number, logId: string, view: number): Promise<boolean> {
+    const finished = await this.#recovery(partition).finish(epoch, logId, view);
+    if (finished) this.logId = logId;
+    return finished;
+  }
+
   onWake(wake: (wake: Wake) => void): () => void {
     return this.wakes.listen(wake);
   }
@@ -280,6 +320,7 @@ export class RedisStore implements Store {
     };
     return {
       partition,
+      recovery: new Recovery(partition),
       accept: new Coalescer({
         ...BATCH,
         bytesOf: ({ envelope }) => envelope.byteLength,
@@ -306,9 +347,17 @@ export class RedisStore implements Store {
   }
 
   #partition(number: number): Partition {
+    return this.#lane(number).partition;
+  }
+
+  #recovery(number: number): Recovery {
+    return this.#lane(number).recovery;
+  }
+
+  #lane(number: number): Lane {
     const lane = this.#lanes[number];
     if (!lane) throw new Error(`there is no partition ${number}`);
-    return lane.partition;
+    return lane;
   }
 
   async #lookAgain(): Promise<void> {
@@ -338,10 +387,12 @@ function makePartitions(
     backoffJitter,
   ];
   const scripts = options.scripts ?? loadScripts();
+  const restarted = options.restarted ?? 'adopt';
   const woken = (partition: Partition, message: string) => wakes.own(partition, message);
   return Array.from(
     { length: partitions },
-    (_, number) => new Partition(number, new Keys(prefix, number), connection, scripts, { head, woken }),
+    (_, number) =>
+      new Partition(number, new Keys(prefix, number), connection, scripts, { head, restarted, woken }),
   );
 }
 
@@ -357,19 +408,35 @@ async function setUp(
   if (facts.refusal !== null) throw new Misfit(facts.refusal);
   let logId: string | null = null;
   for (const partition of partitions) {
-    const reply = await partition.run('open', [logId ?? randomUUID(), options.partitions]);
-    const [itsLogId = '', itsPartitions = ''] = (reply as Buffer[]).map(String);
-    if (Number(itsPartitions) !== options.partitions) {
+    const found: Found =
+      options.restarted === 'recover'
+        ? await new Recovery(partition).standing()
+        : await adopt(partition, logId, options.partitions);
+    const itsPartitions = found.partitions ?? options.partitions;
+    if (itsPartitions !== options.partitions) {
       throw new Misfit(
         `Redis keeps ${itsPartitions} partitions under the prefix ${options.prefix}, PARTITIONS says ${options.partitions}: set it to ${itsPartitions}, or choose another REDIS_PREFIX to begin anew`,
       );
     }
-    logId ??= itsLogId;
-    if (itsLogId !== logId)
-      throw new Misfit(`partition ${partition.number} belongs to the log ${itsLogId}, not ${logId}`);
+    logId ??= found.logId;
+    if (found.logId !== null && found.logId !== logId)
+      throw new Misfit(`partition ${partition.number} belongs to the log ${found.logId}, not ${logId}`);
   }
-  await Promise.all(partitions.map((partition) => partition.learnTypes()));
-  return { logId: logId!, facts };
+  if (options.restarted !== 'recover')
+    await Promise.all(partitions.map((partition) => partition.learnTypes()));
+  return { logId: logId ?? randomUUID(), facts };
+}
+
+interface Found {
+  readonly logId: string | null;
+  readonly partitions: number | null;
+}
+
+/** Takes what the server has as it is, without a log; what is new is set up. */
+async function adopt(partition: Partition, logId: string | null, partitions: number): Promise<Found> {
+  const reply = await partition.run('adopt', [logId ?? randomUUID(), partitions]);
+  const [itsLogId = null, itsPartitions = null] = reply as (Buffer | null)[];
+  return { logId: itsLogId && String(itsLogId), partitions: itsPartitions && Number(itsPartitions) };
 }
 
 const WAIT_MS = 500;

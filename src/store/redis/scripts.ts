@@ -1,7 +1,8 @@
 /**
  * Loads the Lua scripts from the folder beside this file; a new script is a new file there. A line `--@keys a b` names the
  * constant keys that a script needs: it finds them as A and B, then others from KEYS[CONSTANT_KEYS + 1] on, and the
- * caller sends them without being told twice. A line `--@include x` stands for include/x.lua, once a script.
+ * caller sends them without being told twice. A line `--@include x` stands for include/x.lua, once a script. A line
+ * `--@word X` makes X the word that the script is loaded under, see `loadedUnder`.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -14,6 +15,8 @@ export interface Script {
   /** SHA-1, as EVALSHA wants it. */
   readonly sha: string;
   readonly keys: readonly KeyName[];
+  /** It runs behind the gate, and only as `loadedUnder` the gate's word. */
+  readonly gated: boolean;
 }
 
 export type Scripts = ReadonlyMap<string, Script>;
@@ -21,6 +24,8 @@ export type Scripts = ReadonlyMap<string, Script>;
 /** Gives the text to use for a file, named like `accept` or `include/clock`. For tests. */
 export type Edit = (file: string, text: string) => string;
 
+/** Stands for the gate's word in a script that is not loaded yet. */
+const WORD = 'word of the gate';
 const FOLDER = fileURLToPath(new URL('./lua/', import.meta.url));
 
 export function loadScripts(edit: Edit = (_file, text) => text): Scripts {
@@ -42,12 +47,24 @@ function assemble(name: string, edit: Edit): Script {
   if (!declared) throw new Error(`${name}.lua does not declare its keys`);
   const keys = declared.slice('--@keys '.length).trim().split(/\s+/).map(keyName);
   const source = [shebang, keysInLua(keys), ...expand(lines, edit, new Set())].join('\n');
-  return { name, source, sha: createHash('sha1').update(source).digest('hex'), keys };
+  return { name, source, sha: shaOf(source), keys, gated: source.includes(WORD) };
+}
+
+/** The script with the gate's word in its text: under another word it is another script. */
+export function loadedUnder(script: Script, word: string): Script {
+  const source = script.source.replace(WORD, word);
+  return { ...script, source, sha: shaOf(source) };
+}
+
+function shaOf(source: string): string {
+  return createHash('sha1').update(source).digest('hex');
 }
 
 function expand(lines: readonly string[], edit: Edit, included: Set<string>): string[] {
   return lines.flatMap((line) => {
     if (line.startsWith('--@keys ')) return [];
+    const word = /^--@word (\S+)$/.exec(line)?.[1];
+    if (word !== undefined) return [`local ${word} = '${WORD}'`];
     const include = /^--@include (\S+)$/.exec(line)?.[1];
     if (include === undefined) return [line];
     if (included.has(include)) return [];

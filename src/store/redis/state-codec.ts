@@ -20,6 +20,7 @@ const ENDS: readonly (AttemptEnd | null)[] = [null, 'completed', 'retried', 'dea
 export const statusOf = (code: number): Status => known(STATUSES[code], 'status', code);
 export const outcomeOf = (code: number): Outcome | null => known(OUTCOMES[code], 'outcome', code);
 export const reasonOf = (code: number): Reason | null => known(REASONS[code], 'reason', code);
+export const reasonCode = (reason: Reason | null): number => REASONS.indexOf(reason);
 export const outcomeCode = (outcome: Outcome): number => OUTCOMES.indexOf(outcome);
 
 type PackedAttempt = readonly [

@@ -13,11 +13,10 @@
 --@include head
 --@include record
 --@include wake
+--@include accepted
 local TYPES_MAX = tonumber(ARGV[8])
 local FULL = ARGV[9] == '1'
 local FIELDS = 9
-local DAY_MS = 86400000
-local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
 
 -- Each item as a table; everything that is stored about its id or its scope is fetched at once.
 local items, ids, scopes = {}, {}, {}
@@ -66,7 +65,7 @@ end
 
 -- Decides one item. Gives its answer, or nil when the ordinal is not the type's.
 local typeCount = redis.call('LLEN', TYPE_NAMES)
-local newTypes, newTypeNames = {}, {}
+local newTypes = {}
 local accepted = {}
 
 local function decide(item)
@@ -96,7 +95,6 @@ local function decide(item)
         return nil
       end
       newTypes[item.type] = typeCount
-      newTypeNames[#newTypeNames + 1] = item.type
       typeCount = typeCount + 1
       item.declares = true
     end
@@ -119,59 +117,21 @@ for _, item in ipairs(items) do
 end
 
 -- Writes what was accepted.
-local states, envelopes, order, remembered, fresh = {}, {}, {}, {}, {}
 for _, item in ipairs(accepted) do
   local ordinal, dueAt = item.ordinal, now + item.delayMs
   if item.declares then
     record('T', now, item.type, ordinal)
+    applyTypeSet(item.type, ordinal)
   end
   if item.scope then
     record('A', now, item.id, ordinal, dueAt, item.scope, item.fingerprint)
-    remembered[#remembered + 1] = item.scope
-    remembered[#remembered + 1] = item.id .. ' ' .. now .. ' ' .. item.fingerprint
   else
     record('A', now, item.id, ordinal, dueAt)
   end
-  sequence = sequence + 1
-  order[#order + 1] = item.id
-  states[#states + 1] = item.id
-  states[#states + 1] = cjson.encode({ 0, ordinal, sequence, view, n, now })
-  envelopes[#envelopes + 1] = item.id
-  envelopes[#envelopes + 1] = item.envelope
-  if dueAt > now then
-    redis.call('ZADD', DELAYED, dueAt, item.id .. '.' .. ordinal .. '.0')
-  else
-    fresh[item.queue] = fresh[item.queue] or {}
-    table.insert(fresh[item.queue], item.id)
-    wakeQueue(ordinal, 0)
-  end
+  local queue = KEYS[CONSTANT_KEYS + item.queue]
+  addAccepted(item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue)
 end
-
-if #accepted > 0 then
-  for _, name in ipairs(newTypeNames) do
-    redis.call('HSET', TYPES, name, newTypes[name])
-    redis.call('RPUSH', TYPE_NAMES, name)
-  end
-  redis.call('HSET', EVENTS, unpack(states))
-  redis.call('HSET', ENVELOPES, unpack(envelopes))
-  redis.call('RPUSH', IDS, unpack(order))
-  for queue, queued in pairs(fresh) do
-    redis.call('RPUSH', KEYS[CONSTANT_KEYS + queue], unpack(queued))
-  end
-  redis.call('HSET', META, 'sequence', sequence)
-end
-
--- Three hashes take turns by day; by the time that one's turn comes again its keys are long over.
-if #remembered > 0 then
-  local day = math.floor(now / DAY_MS)
-  local slot = day % 3
-  local label = tonumber(redis.call('HGET', META, 'day' .. slot) or 0)
-  if label < day then
-    redis.call('UNLINK', SCOPES[slot])
-    redis.call('HSET', META, 'day' .. slot, day)
-  end
-  redis.call('HSET', SCOPES[slot], unpack(remembered))
-end
+applyAccepted()
 
 noteRecords()
 return { wakeAll(), unpack(answers) }

@@ -5,7 +5,7 @@
 -- KEYS     below
 -- ARGV     1–7 head, 8 id
 -- RETURNS  whom it wakes, then 0 cancelled, 1 requested, 2 complete, 3 unknown
---@keys meta events leasedUntil delayed settled outbox
+--@keys meta events results leasedUntil delayed settled outbox
 --@include gate
 --@include head
 --@include record
@@ -32,10 +32,8 @@ end
 if held > 0 then
   if state[CANCEL_REQUESTED] == 0 then
     record('Q', now, id, state[TYPE])
-    state[CANCEL_REQUESTED] = 1
-    state[VERSION] = state[VERSION] + 1
+    applyCancelRequested(id, state)
     saveState(id, state)
-    wakeEvent(id)
     noteRecords()
   end
   return { wakeAll(), 1 }

@@ -36,14 +36,7 @@ local function keepLate(item, state, delivery, attempt)
   local own = attempt[TOKEN] == item.token and attempt[LATE_AT] == 0
   if own then
     record('L', now, id, state[TYPE], listener, attempt[GRANT], item.fingerprint)
-    redis.call('HSET', RESULTS, id .. '.' .. listener .. '.' .. attempt[GRANT] .. '.late', item.result)
-    attempt[LATE_AT] = now
-    if state[STATUS] == COMPLETE then
-      state[LAST_VIEW] = view
-      state[LAST_N] = n
-    end
-    state[VERSION] = state[VERSION] + 1
-    wakeEvent(id)
+    applyLate(id, state, listener, attempt, item.result)
   end
   if overdue or own then
     saveState(id, state)
@@ -52,32 +45,26 @@ local function keepLate(item, state, delivery, attempt)
 end
 
 local function finish(item, state, delivery, attempt, outcome, reason)
-  record('C', now, item.id, state[TYPE], item.listener, attempt[GRANT], outcome, reason, item.fingerprint)
-  endAttempt(item.id, state, item.listener, attempt, COMPLETED)
-  attempt[END_OUTCOME] = outcome
-  attempt[END_REASON] = reason
-  delivery[STATE] = ENDED
-  completeEvent(item.id, state, outcome, reason)
-  state[RESULT] = attempt[GRANT]
+  local id, listener, fingerprint = item.id, item.listener, item.fingerprint
+  record('C', now, id, state[TYPE], listener, attempt[GRANT], outcome, reason, fingerprint)
+  applyCompleted(id, state, listener, delivery, attempt, outcome, reason, fingerprint, item.result)
 end
 
 local function die(item, state, delivery, attempt)
-  record('D', now, item.id, state[TYPE], item.listener, attempt[GRANT], 1, item.fingerprint)
-  endAttempt(item.id, state, item.listener, attempt, DEAD)
-  delivery[STATE] = ENDED
-  completeEvent(item.id, state, FAIL, BY_ATTEMPTS)
-  state[RESULT] = attempt[GRANT]
+  local id, listener, fingerprint = item.id, item.listener, item.fingerprint
+  record('D', now, id, state[TYPE], listener, attempt[GRANT], 1, fingerprint)
+  applyDead(id, state, listener, delivery, attempt, 1, fingerprint, item.result)
 end
 
 local function retry(item, state, delivery, attempt)
+  local id, listener, fingerprint = item.id, item.listener, item.fingerprint
   local waitMs = item.afterMs
   if item.retry == 'policy' then
-    waitMs = backoffMs(item.id, state, item.listener, delivery)
+    waitMs = backoffMs(id, state, listener, delivery)
   end
-  record('R', now, item.id, state[TYPE], item.listener, attempt[GRANT], 1, now + waitMs, item.fingerprint)
-  endAttempt(item.id, state, item.listener, attempt, RETRIED)
-  attempt[RETRY_AT] = now + waitMs
-  waitUntil(item.id, state, item.listener, delivery, now + waitMs, item.queue)
+  local dueAt = now + waitMs
+  record('R', now, id, state[TYPE], listener, attempt[GRANT], 1, dueAt, fingerprint)
+  applyRetried(id, state, listener, delivery, attempt, 1, dueAt, fingerprint, item.queue, item.result)
 end
 
 local function complete(item)
@@ -108,8 +95,6 @@ local function complete(item)
   else
     retry(item, state, delivery, attempt)
   end
-  attempt[FINGERPRINT] = item.fingerprint
-  redis.call('HSET', RESULTS, item.id .. '.' .. item.listener .. '.' .. item.grant, item.result)
   saveState(item.id, state)
   return standing(attempt)
 end

@@ -11,13 +11,14 @@
 -- RETURNS  {'promote'}: there are due deliveries, promote them first; {'types'}: one of the names is a type, learn it
 --          first; {'again'}: only dead entries so far, ask again; or {'leased', whom it wakes, the claim, then for each lease id,
 --          ordinal, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope}
---@keys meta events envelopes types leasedUntil delayed settled outbox forgotten
+--@keys meta events envelopes results types leasedUntil delayed settled outbox forgotten
 --@include gate
 --@include head
 --@include record
 --@include wake
 --@include state
 --@include attempt
+--@include granted
 local CALL_KEY = KEYS[CONSTANT_KEYS + 1]
 local CALL = ARGV[8]
 local MAX = tonumber(ARGV[9])
@@ -29,11 +30,8 @@ local UNKNOWN = tonumber(ARGV[15])
 local TYPE_COUNT = (#KEYS - CONSTANT_KEYS - 1) / 2
 local FIRST_ORDINAL = 16 + UNKNOWN
 local FIRST_TOKEN = FIRST_ORDINAL + TYPE_COUNT
-local ATTEMPTS_KEPT_MAX = 100
 local DEAD_ENTRIES_MAX = 1000
 local CHUNK_MAX = 100
--- A call is remembered a little longer than its own time says, which alone decides.
-local CALL_GRACE_MS = 5000
 
 for index = 1, UNKNOWN do
   if redis.call('HEXISTS', TYPES, ARGV[15 + index]) == 1 then
@@ -62,18 +60,18 @@ local function give(id, state, listener, delivery, attempt, envelope)
   reply[size + 11] = envelope
 end
 
--- A call is remembered as its claim, when it is forgotten, and id, listener and grant of each lease.
-local known = redis.call('GET', CALL_KEY)
-known = known and cjson.decode(known)
+-- The token tells a lease from one that took its place when the store was rebuilt.
+local known = recallCall(CALL_KEY)
 if known and known[2] <= now then
   known = false
 end
-for first = 3, known and #known or 0, 3 do
-  local id, listener, grant = known[first], known[first + 1], known[first + 2]
+for first = 3, known and #known or 0, 4 do
+  local id, listener, grant, token = known[first], known[first + 1], known[first + 2], known[first + 3]
   local state = loadState(id)
   local delivery = state and state[DELIVERIES][listener + 1]
-  if delivery and delivery[STATE] == LEASED and delivery[GRANTS] == grant and not leaseExpired(delivery) then
-    give(id, state, listener, delivery, delivery[#delivery], redis.call('HGET', ENVELOPES, id))
+  local attempt = delivery and delivery[GRANTS] == grant and delivery[#delivery]
+  if attempt and holdsLease(delivery, attempt, token) then
+    give(id, state, listener, delivery, attempt, redis.call('HGET', ENVELOPES, id))
   end
 end
 if #reply > 0 then
@@ -160,14 +158,6 @@ if #taken == 0 and dead >= DEAD_ENTRIES_MAX then
   return { 'again' }
 end
 
--- The oldest attempt makes room. Its bodies may still be wanted by the outbox: they go once that is archived.
-local function forgetOldest(id, listener, delivery)
-  local oldest = table.remove(delivery, ATTEMPTS)
-  if oldest[FINGERPRINT] or oldest[LATE_AT] ~= 0 then
-    redis.call('RPUSH', FORGOTTEN, cjson.encode({ view, n, id .. '.' .. listener .. '.' .. oldest[GRANT] }))
-  end
-end
-
 local claim = (known and known[1] or 0) + 1
 local expiresAt = now + LEASE_MS
 local remembered = { claim, expiresAt }
@@ -175,38 +165,23 @@ local states, ends = {}, {}
 for index, each in ipairs(taken) do
   local id, state, listener = each.id, each.state, 0
   local delivery = state[DELIVERIES][1]
-  delivery[STATE] = LEASED
-  delivery[EXPIRES_AT] = expiresAt
-  delivery[GRANTS] = delivery[GRANTS] + 1
-  delivery[ATTEMPT] = delivery[ATTEMPT] + 1
   local token = ARGV[FIRST_TOKEN + index - 1]
-  local attempt = { delivery[GRANTS], delivery[ATTEMPT], token, now, WORKER, 0, LIVE, 0, 0, 0, false, 0 }
-  delivery[#delivery + 1] = attempt
-  if #delivery - ATTEMPTS + 1 > ATTEMPTS_KEPT_MAX then
-    forgetOldest(id, listener, delivery)
-  end
-  if state[STATUS] == PENDING then
-    state[STATUS] = IN_PROCESS
-    state[STARTED_AT] = now
-  end
-  state[VERSION] = state[VERSION] + 1
+  local grant, count = delivery[GRANTS] + 1, delivery[ATTEMPT] + 1
+  local attempt = applyGranted(id, state, listener, delivery, grant, count, token, WORKER, expiresAt)
   record(
-    'G', now, id, state[TYPE], listener, delivery[GRANTS], delivery[ATTEMPT], token, WORKER, expiresAt, CALL, claim
+    'G', now, id, state[TYPE], listener, grant, count, token, WORKER, expiresAt, CALL, claim
   )
   states[#states + 1] = id
   states[#states + 1] = cjson.encode(state)
   ends[#ends + 1] = expiresAt
   ends[#ends + 1] = memberOf(id, state, listener)
-  remembered[#remembered + 1] = id
-  remembered[#remembered + 1] = listener
-  remembered[#remembered + 1] = delivery[GRANTS]
-  wakeEvent(id)
+  rememberGrant(remembered, id, listener, grant, token)
   give(id, state, listener, delivery, attempt, each.envelope)
 end
 if #taken > 0 then
   redis.call('HSET', EVENTS, unpack(states))
   redis.call('ZADD', LEASED_UNTIL, unpack(ends))
-  redis.call('SET', CALL_KEY, cjson.encode(remembered), 'PX', LEASE_MS + CALL_GRACE_MS)
+  rememberCall(CALL_KEY, remembered, now)
 end
 noteRecords()
 return { 'leased', wakeAll(), claim, unpack(reply) }

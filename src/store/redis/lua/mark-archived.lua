@@ -9,32 +9,12 @@
 --@include head
 --@include wake
 --@include expected-view
+--@include note-archived
 local otherView = expectView(ARGV[11])
 if otherView then
   return otherView
 end
-local archivedView, archivedN = tonumber(ARGV[8]), tonumber(ARGV[9])
-local function isArchived(someView, someN)
-  return someView < archivedView or (someView == archivedView and someN <= archivedN)
+if noteArchived(tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]) then
+  wakeArchived()
 end
-
-local noted = redis.call('HMGET', META, 'archivedView', 'archivedN')
-if noted[1] and not isArchived(tonumber(noted[1]), tonumber(noted[2])) then
-  return { '' }
-end
-redis.call('HSET', META, 'archivedView', ARGV[8], 'archivedN', ARGV[9], 'archivedSlot', ARGV[10])
-redis.call('XTRIM', OUTBOX, 'MINID', ARGV[8] .. '-' .. string.format('%.0f', archivedN + 1))
-
--- Bodies of attempts that were forgotten and that the outbox has no use for any more.
-local oldest = redis.call('LINDEX', FORGOTTEN, 0)
-while oldest do
-  local entry = cjson.decode(oldest)
-  if not isArchived(entry[1], entry[2]) then
-    break
-  end
-  redis.call('HDEL', RESULTS, entry[3], entry[3] .. '.late')
-  redis.call('LPOP', FORGOTTEN)
-  oldest = redis.call('LINDEX', FORGOTTEN, 0)
-end
-wakeArchived()
 return { wakeAll() }

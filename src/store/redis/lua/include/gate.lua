@@ -1,13 +1,17 @@
 -- The first thing that a script does: it reads the clock, once, and the partition's counters. While the partition is
 -- not open, because it has not been set up or is catching up with the log, nothing is read and nothing is written.
 --
+-- GATE is the word that this text was loaded under, see include/word.lua: a server that restarted does not know the
+-- text, one that was opened anew has another word.
+--
 -- Needs META. Gives now, view, n (of the last record) and sequence (of the last event).
+--@word GATE
 --@include clock
 local now = clock()
 local view, n, sequence
 do
   local meta = redis.call('HMGET', META, 'open', 'view', 'n', 'sequence')
-  if meta[1] ~= '1' then
+  if meta[1] ~= GATE then
     return redis.error_reply('RECOVERING this partition is not open')
   end
   view, n, sequence = tonumber(meta[2]), tonumber(meta[3]), tonumber(meta[4])

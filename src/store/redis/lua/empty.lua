@@ -1,0 +1,27 @@
+#!lua flags=allow-oom
+-- Forgets a partition, in three kinds of steps: the first makes it stand as empty, then the queues of its types go, and
+-- in the end all that is left. What goes is freed in the background.
+--
+-- KEYS     the constant ones below, then queues
+-- ARGV     1 epoch, 2 the step (first, queues, last)
+-- RETURNS  how many types' queues there are, or -1 when the recovery is not this one's any more
+--@keys meta events envelopes results types typeNames ids oldIds settled leasedUntil delayed outbox forgotten scopes0 scopes1 scopes2
+--@include run
+--@include recovering
+if not recovering(ARGV[1]) then
+  return -1
+end
+if ARGV[2] == 'first' then
+  redis.call('HDEL', META, 'logId', 'runId')
+end
+for index = CONSTANT_KEYS + 1, #KEYS do
+  redis.call('UNLINK', KEYS[index])
+end
+local types = redis.call('LLEN', TYPE_NAMES)
+if ARGV[2] == 'last' then
+  redis.call('UNLINK', EVENTS, ENVELOPES, RESULTS, TYPES, TYPE_NAMES, IDS, LEASED_UNTIL, DELAYED)
+  redis.call('UNLINK', OLD_IDS, SETTLED, OUTBOX, FORGOTTEN, SCOPES0, SCOPES1, SCOPES2)
+  redis.call('HDEL', META, 'view', 'n', 'sequence', 'lastView', 'lastN', 'day0', 'day1', 'day2')
+  redis.call('HDEL', META, 'archivedView', 'archivedN', 'archivedSlot', 'indexed')
+end
+return types

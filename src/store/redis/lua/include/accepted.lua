@@ -1,0 +1,63 @@
+-- What it means that events were accepted, and that types came with them. Many are written at once, which is far quicker:
+-- all that are added at one time of the clock, then they are applied.
+--
+-- Needs now (the records' time), view and n (the position of the one that is added), sequence, wake, META, EVENTS,
+-- ENVELOPES, TYPES, TYPE_NAMES, IDS, DELAYED and SCOPES0 to 2.
+local DAY_MS = 86400000
+local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
+local added, addedStates, addedEnvelopes, addedScopes, addedFresh = {}, {}, {}, {}, {}
+
+local function applyTypeSet(name, ordinal)
+  redis.call('HSET', TYPES, name, ordinal)
+  redis.call('RPUSH', TYPE_NAMES, name)
+end
+
+-- `scope` is false without an idempotency key, `queue` is the type's `fresh`.
+local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue)
+  sequence = sequence + 1
+  added[#added + 1] = id
+  addedStates[#addedStates + 1] = id
+  addedStates[#addedStates + 1] = cjson.encode({ 0, ordinal, sequence, view, n, now })
+  addedEnvelopes[#addedEnvelopes + 1] = id
+  addedEnvelopes[#addedEnvelopes + 1] = envelope
+  if scope then
+    addedScopes[#addedScopes + 1] = scope
+    addedScopes[#addedScopes + 1] = id .. ' ' .. string.format('%.0f', now) .. ' ' .. fingerprint
+  end
+  if dueAt > now then
+    redis.call('ZADD', DELAYED, dueAt, id .. '.' .. ordinal .. '.0')
+  else
+    addedFresh[queue] = addedFresh[queue] or {}
+    table.insert(addedFresh[queue], id)
+    wakeQueue(ordinal, 0)
+  end
+end
+
+-- Three hashes take turns by day; by the time that one's turn comes again its keys are long over.
+local function rememberScopes()
+  local day = math.floor(now / DAY_MS)
+  local slot = day % 3
+  local label = tonumber(redis.call('HGET', META, 'day' .. slot) or 0)
+  if label < day then
+    redis.call('UNLINK', SCOPES[slot])
+    redis.call('HSET', META, 'day' .. slot, day)
+  end
+  redis.call('HSET', SCOPES[slot], unpack(addedScopes))
+end
+
+local function applyAccepted()
+  if #added == 0 then
+    return
+  end
+  redis.call('HSET', EVENTS, unpack(addedStates))
+  redis.call('HSET', ENVELOPES, unpack(addedEnvelopes))
+  redis.call('RPUSH', IDS, unpack(added))
+  for queue, queued in pairs(addedFresh) do
+    redis.call('RPUSH', queue, unpack(queued))
+  end
+  redis.call('HSET', META, 'sequence', sequence)
+  if #addedScopes > 0 then
+    rememberScopes()
+  end
+  added, addedStates, addedEnvelopes, addedScopes, addedFresh = {}, {}, {}, {}, {}
+end

@@ -1,0 +1,51 @@
+-- What it means that an event was pruned, and how the lists of ids are made shorter behind it.
+--
+-- Needs state, META, EVENTS, ENVELOPES, RESULTS, IDS, OLD_IDS and SETTLED.
+
+-- Ids whose events are gone are let lie until they are so many and half of all.
+local SLACK_MAX = 1024
+
+-- Its idempotency key stays for as long as it would have.
+local function applyPruned(id, state, index)
+  redis.call('HDEL', EVENTS, id)
+  redis.call('HDEL', ENVELOPES, id)
+  redis.call('ZREM', OLD_IDS, id)
+  for listener, delivery in ipairs(state[DELIVERIES]) do
+    for place = ATTEMPTS, #delivery do
+      local attempt = delivery[place]
+      if attempt[FINGERPRINT] or attempt[LATE_AT] ~= 0 then
+        local field = id .. '.' .. (listener - 1) .. '.' .. attempt[GRANT]
+        redis.call('HDEL', RESULTS, field, field .. '.late')
+      end
+    end
+  end
+  if index > tonumber(redis.call('HGET', META, 'indexed') or 0) then
+    redis.call('HSET', META, 'indexed', index)
+  end
+end
+
+-- In so many steps at most.
+local function shortenLists(steps)
+  for _ = 1, steps do
+    local id = redis.call('LINDEX', SETTLED, 0)
+    if not id or redis.call('HEXISTS', EVENTS, id) == 1 then
+      break
+    end
+    redis.call('LPOP', SETTLED)
+  end
+  -- The oldest ids go as long as their events are gone. One that has outlived the others makes way for them.
+  for _ = 1, steps do
+    local id = redis.call('LINDEX', IDS, 0)
+    local packed = id and redis.call('HGET', EVENTS, id)
+    if not id then
+      break
+    elseif not packed then
+      redis.call('LPOP', IDS)
+    elseif redis.call('LLEN', IDS) + redis.call('ZCARD', OLD_IDS) > 2 * redis.call('HLEN', EVENTS) + SLACK_MAX then
+      redis.call('LPOP', IDS)
+      redis.call('ZADD', OLD_IDS, unpackState(packed)[SEQUENCE], id)
+    else
+      break
+    end
+  end
+end

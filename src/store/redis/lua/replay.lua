@@ -1,0 +1,167 @@
+#!lua flags=allow-oom
+-- Replay: records of the log are applied, as they were when they were made. Those that the state has are passed over.
+-- They do not go to the outbox.
+--
+-- KEYS     the constant ones below, then the queues and calls of the records
+-- ARGV     1–7 head, 8 epoch, then view, n and slot of what is archived with them, or nothing each; then for each record:
+--          view, n, the record as include/record.lua writes it, body, and which keys it needs: `fresh` for A; `fresh`,
+--          `again` and the call for G; `again` for H and R
+-- RETURNS  1, or 0 when the recovery is not this one's any more
+--@keys meta events envelopes results types typeNames ids oldIds settled leasedUntil delayed outbox forgotten scopes0 scopes1 scopes2
+--@include run
+--@include recovering
+--@include last
+--@include head
+--@include clock
+local EPOCH = ARGV[8]
+if not recovering(EPOCH) then
+  return 0
+end
+-- Time and place of the record in hand.
+local now, view, n
+local sequence = tonumber(redis.call('HGET', META, 'sequence') or 0)
+--@include wake
+--@include state
+--@include apply
+--@include granted
+--@include accepted
+--@include pruned
+--@include note-archived
+local FIELDS = 7
+local FIRST_RECORD = 12
+local CLOCK = clock()
+
+-- Out of whichever queue it stands in: mostly the head of one, behind entries whose delivery does not wait any more.
+local function takeFromQueues(id, state, listener, fresh, again)
+  local out = redis.call('ZREM', DELAYED, memberOf(id, state, listener)) + redis.call('ZREM', again, id)
+  if out > 0 then
+    return
+  end
+  local head = redis.call('LINDEX', fresh, 0)
+  while head and head ~= id do
+    local other = loadState(head)
+    if other and other[DELIVERIES][listener + 1][STATE] == WAITING then
+      break
+    end
+    redis.call('LPOP', fresh)
+    head = redis.call('LINDEX', fresh, 0)
+  end
+  redis.call('LREM', fresh, 1, id)
+end
+
+local function grant(id, state, listener, delivery, entry, keys)
+  local grant, count, token, worker, expiresAt = entry[6], entry[7], entry[8], entry[9], entry[10]
+  takeFromQueues(id, state, listener, keys[1], keys[2])
+  applyGranted(id, state, listener, delivery, grant, count, token, worker, expiresAt)
+  redis.call('ZADD', LEASED_UNTIL, expiresAt, memberOf(id, state, listener))
+  if expiresAt <= CLOCK then
+    return
+  end
+  local claim = entry[12]
+  local call = recallCall(keys[3])
+  if not call or call[1] ~= claim or call[2] ~= expiresAt then
+    call = { claim, expiresAt }
+  end
+  -- The call may have outlived what was emptied, and know the lease already.
+  for place = 6, #call, 4 do
+    if call[place] == token then
+      return
+    end
+  end
+  rememberGrant(call, id, listener, grant, token)
+  rememberCall(keys[3], call, CLOCK)
+end
+
+-- What the records of an attempt that is there do.
+local onAttempt = {
+  H = function(id, state, listener, delivery, attempt, _, _, again)
+    applyHandedBack(id, state, listener, delivery, attempt, again)
+  end,
+  R = function(id, state, listener, delivery, attempt, entry, body, again)
+    applyRetried(id, state, listener, delivery, attempt, entry[7], entry[8], entry[9], again, body)
+  end,
+  C = function(id, state, listener, delivery, attempt, entry, body)
+    applyCompleted(id, state, listener, delivery, attempt, entry[7], entry[8], entry[9], body)
+  end,
+  D = function(id, state, listener, delivery, attempt, entry, body)
+    applyDead(id, state, listener, delivery, attempt, entry[7], entry[8], body)
+  end,
+}
+
+-- False when the record does not fit the state.
+local function apply(entry, body, keys)
+  local op, id = entry[1], entry[3]
+  if op == 'T' then
+    applyTypeSet(entry[3], entry[4])
+    return true
+  end
+  if op == 'A' then
+    addAccepted(id, entry[4], entry[5], entry[6], entry[7], body, keys[1])
+    return true
+  end
+  local state = loadState(id)
+  if not state then
+    return false
+  end
+  if op == 'P' then
+    applyPruned(id, state, entry[5])
+    return true
+  end
+  local listener = entry[5]
+  local delivery = listener and state[DELIVERIES][listener + 1]
+  if op == 'Q' then
+    applyCancelRequested(id, state)
+  elseif op == 'X' then
+    applyCancelled(id, state)
+  elseif not delivery then
+    return false
+  elseif op == 'G' then
+    grant(id, state, listener, delivery, entry, keys)
+  else
+    local attempt = attemptOf(delivery, entry[6])
+    if op == 'L' then
+      applyLate(id, state, listener, attempt, body)
+    elseif attempt and onAttempt[op] then
+      onAttempt[op](id, state, listener, delivery, attempt, entry, body, keys[1])
+    else
+      return false
+    end
+  end
+  saveState(id, state)
+  return true
+end
+
+local lastView, lastN = lastRecord()
+local misfit
+for first = FIRST_RECORD, #ARGV, FIELDS do
+  view, n = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
+  if not lastView or view > lastView or (view == lastView and n > lastN) then
+    local entry = cjson.decode(ARGV[first + 2])
+    -- What was accepted is written once another record, or another time, comes.
+    if entry[1] ~= 'A' or entry[2] ~= now then
+      applyAccepted()
+    end
+    now = entry[2]
+    local keys = {}
+    for place = 1, 3 do
+      keys[place] = KEYS[CONSTANT_KEYS + (tonumber(ARGV[first + 3 + place]) or 0)]
+    end
+    if not apply(entry, ARGV[first + 3], keys) then
+      misfit = view .. '-' .. n
+      break
+    end
+    lastView, lastN = view, n
+  end
+end
+applyAccepted()
+shortenLists(2 * #ARGV / FIELDS)
+if lastView then
+  redis.call('HSET', META, 'lastView', lastView, 'lastN', lastN)
+end
+if misfit then
+  return redis.error_reply('MISFIT record ' .. misfit .. ' of the log does not fit the state')
+end
+if ARGV[9] ~= '' then
+  noteArchived(tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11])
+end
+return 1

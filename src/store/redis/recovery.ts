@@ -1,0 +1,153 @@
+/**
+ * Recovery of a partition: what the port's `Recoverable` says, by scripts that do not go through the gate. Each looks by
+ * itself whether the recovery is still this one's and the server still in the run in which it began.
+ */
+import { formatPosition, type LogRecord, type Position } from '../../event/record.js';
+import { type Standing, StoreError } from '../store.js';
+import { type Argument, OutOfMemory } from './connection.js';
+import { writeRecord } from './outbox-codec.js';
+import { type Partition, QueueKeys } from './partition.js';
+
+/** What one script applies at most, so that it does not keep the others waiting for long. */
+const CHUNK_RECORDS = 200;
+const CHUNK_BYTES = 1 << 20;
+const QUEUES_OF_TYPES = 500;
+
+interface Types {
+  readonly epoch: number;
+  readonly ordinals: Map<string, number>;
+}
+
+export interface PartitionStanding extends Standing {
+  /** Null: it was never set up. */
+  readonly partitions: number | null;
+}
+
+export class Recovery {
+  #types: Types | null = null;
+
+  constructor(private readonly partition: Partition) {}
+
+  async standing(): Promise<PartitionStanding> {
+    const reply = (await this.partition.run('standing', [])) as (Buffer | number | null)[];
+    const [open, recovering, partitions, logId = null, view, lastView, lastN, ...archived] = reply;
+    const [archivedView = null, archivedN, slot] = archived;
+    return {
+      open: open === 1,
+      recovering: Number(recovering ?? 0),
+      partitions: partitions === null ? null : Number(partitions),
+      logId: logId === null ? null : String(logId),
+      view: Number(view ?? 0),
+      last: positionOf(lastView, lastN),
+      archived:
+        archivedView === null ? null : { pos: positionOf(archivedView, archivedN)!, slot: Number(slot) },
+    };
+  }
+
+  async begin(epoch: number, partitions: number): Promise<boolean> {
+    this.#types = null;
+    this.partition.closeGate();
+    return (await this.#run('begin-recovery', [epoch, partitions])) === 1;
+  }
+
+  async empty(epoch: number): Promise<boolean> {
+    this.#types = null;
+    const { keys } = this.partition;
+    const types = Number(await this.#run('empty', [epoch, 'first']));
+    for (let from = 0; from < types; from += QUEUES_OF_TYPES) {
+      const queues: string[] = [];
+      for (let ordinal = from; ordinal < Math.min(types, from + QUEUES_OF_TYPES); ordinal += 1)
+        queues.push(keys.fresh(ordinal, 0), keys.again(ordinal, 0));
+      if (Number(await this.#run('empty', [epoch, 'queues'], queues)) < 0) return false;
+    }
+    return types >= 0 && Number(await this.#run('empty', [epoch, 'last'])) >= 0;
+  }
+
+  async replay(
+    epoch: number,
+    records: readonly LogRecord[],
+    archived: { readonly pos: Position; readonly slot: number },
+  ): Promise<boolean> {
+    const ordinals = await this.#ordinals(epoch);
+    const upTo = [archived.pos.view, archived.pos.n, archived.slot];
+    for (const { chunk, isLast } of chunksOf(records)) {
+      const queues = new QueueKeys();
+      const args: Argument[] = [...this.partition.head, epoch, ...(isLast ? upTo : ['', '', ''])];
+      for (const record of chunk) {
+        if (record.op === 'typeSet') ordinals.set(record.type, record.ordinal);
+        const ordinal = ordinals.get(record.type);
+        if (ordinal === undefined)
+          throw new Error(`record ${formatPosition(record.pos)} is of a type that the log has not named`);
+        const { entry, body } = writeRecord(record, ordinal);
+        const places = this.#keysOf(record, ordinal).map((key) => queues.placeOf(key));
+        const [first = '', second = '', third = ''] = places;
+        args.push(record.pos.view, record.pos.n, JSON.stringify(entry), body, first, second, third);
+      }
+      if ((await this.#run('replay', args, queues.list)) !== 1) return false;
+    }
+    return true;
+  }
+
+  async finish(epoch: number, logId: string, view: number): Promise<boolean> {
+    this.#types = null;
+    return (await this.#run('finish-recovery', [epoch, logId, view])) === 1;
+  }
+
+  /** The queues and calls that a record is about, in the order that lua/replay.lua wants. */
+  #keysOf(record: LogRecord, ordinal: number): string[] {
+    const { keys } = this.partition;
+    switch (record.op) {
+      case 'accepted':
+        return [keys.fresh(ordinal, 0)];
+      case 'granted':
+        return [
+          keys.fresh(ordinal, record.listener),
+          keys.again(ordinal, record.listener),
+          keys.call(record.call),
+        ];
+      case 'handedBack':
+      case 'retried':
+        return [keys.again(ordinal, record.listener)];
+      default:
+        return [];
+    }
+  }
+
+  async #ordinals(epoch: number): Promise<Map<string, number>> {
+    if (this.#types?.epoch !== epoch) {
+      const names = (await this.#run('recovered-types', [])) as Buffer[];
+      this.#types = { epoch, ordinals: new Map(names.map((name, ordinal) => [name.toString(), ordinal])) };
+    }
+    return this.#types.ordinals;
+  }
+
+  async #run(name: string, args: readonly Argument[], more: readonly string[] = []): Promise<unknown> {
+    try {
+      return await this.partition.run(name, args, more);
+    } catch (error) {
+      if (error instanceof OutOfMemory) throw new StoreError('unavailable', name, error);
+      throw error;
+    }
+  }
+}
+
+function positionOf(view: unknown, n: unknown): Position | null {
+  return view === null || view === undefined ? null : { view: Number(view), n: Number(n) };
+}
+
+/** At least one, of no records when there are none. */
+function* chunksOf(records: readonly LogRecord[]): IterableIterator<{ chunk: LogRecord[]; isLast: boolean }> {
+  let chunk: LogRecord[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    const weight = 'payload' in record ? (record.payload?.byteLength ?? 0) : 0;
+    if (chunk.length > 0 && (chunk.length === CHUNK_RECORDS || bytes + weight > CHUNK_BYTES)) {
+      yield { chunk, isLast: false };
+      chunk = [];
+      bytes = 0;
+    }
+    chunk.push(record);
+    bytes += weight;
+  }
+  yield { chunk, isLast: true };
+}

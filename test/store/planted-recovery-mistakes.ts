@@ -1,0 +1,95 @@
+/** Mistakes that somebody could make where the log is replayed. The contract of recovery has to find each of them. */
+import type { Mistake } from './planted-mistakes.js';
+
+export const RECOVERY_MISTAKES: readonly Mistake[] = [
+  {
+    name: 'what the state has is applied again',
+    file: 'replay',
+    from: 'if not lastView or view > lastView or (view == lastView and n > lastN) then',
+    to: 'if true then',
+  },
+  {
+    name: 'records take the time of the recovery',
+    file: 'replay',
+    from: 'now = entry[2]',
+    to: 'now = CLOCK',
+  },
+  {
+    name: 'what was leased stays in its queue',
+    file: 'replay',
+    from: 'takeFromQueues(id, state, listener, keys[1], keys[2])',
+    to: '',
+  },
+  {
+    name: 'a lease is not among those that expire',
+    file: 'replay',
+    from: "redis.call('ZADD', LEASED_UNTIL, expiresAt",
+    to: "redis.call('ZADD', LEASED_UNTIL, 'XX', expiresAt",
+  },
+  {
+    name: 'a lease call is forgotten',
+    file: 'replay',
+    from: 'rememberCall(keys[3], call, CLOCK)',
+    to: '',
+  },
+  {
+    name: 'what is archived stays in the outbox',
+    file: 'include/note-archived',
+    from: "redis.call('XTRIM'",
+    to: "redis.call('XLEN', OUTBOX) local _ = ('XTRIM'",
+  },
+  {
+    name: 'a recovery is not asked whether it is superseded',
+    file: 'include/recovering',
+    from: 'return meta[1] == epoch and',
+    to: 'return',
+  },
+  {
+    name: 'a recovery goes on behind an open gate',
+    file: 'include/recovering',
+    from: ' and not meta[3]',
+    to: '',
+  },
+  {
+    name: 'an emptied store keeps its events',
+    file: 'empty',
+    from: "redis.call('UNLINK', EVENTS, ENVELOPES,",
+    to: "redis.call('UNLINK', ENVELOPES,",
+  },
+  {
+    name: 'an emptied store keeps its queues',
+    file: 'empty',
+    from: "redis.call('UNLINK', KEYS[index])",
+    to: '',
+  },
+  {
+    name: 'an emptied store keeps its idempotency keys',
+    file: 'empty',
+    from: 'FORGOTTEN, SCOPES0, SCOPES1, SCOPES2)',
+    to: 'FORGOTTEN)',
+  },
+  {
+    name: 'an emptied store does not stand as empty',
+    file: 'empty',
+    from: "redis.call('HDEL', META, 'logId', 'runId')",
+    to: '',
+  },
+  {
+    name: 'positions go on in the old view',
+    file: 'finish-recovery',
+    from: "'view', ARGV[3], 'n', 0)",
+    to: "'view', 1)",
+  },
+  {
+    name: 'the last position is lost with the old view',
+    file: 'finish-recovery',
+    from: 'if lastView then',
+    to: 'if false then',
+  },
+  {
+    name: 'the gate stays open during a recovery',
+    file: 'begin-recovery',
+    from: "redis.call('HDEL', META, 'open')",
+    to: '',
+  },
+];

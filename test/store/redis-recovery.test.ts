@@ -1,0 +1,155 @@
+/** The Redis store is brought up to the log, and its gate: which servers it opens for, and which it does not. */
+import { randomUUID } from 'node:crypto';
+import { Redis } from 'ioredis';
+import t, { type Test } from 'tap';
+import type { AcceptCommand } from '../../src/event/command.js';
+import { makeEventId } from '../../src/event/id.js';
+import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.js';
+import { StoreError } from '../../src/store/store.js';
+import { compareRecoveries } from '../contract/recovery.js';
+import { LIMITS, POLICY } from '../contract/store/scene.js';
+import { RedisHarness } from '../support/redis-harness.js';
+import { type RedisServer, startRedisServer } from '../support/redis-server.js';
+
+let server: RedisServer;
+
+t.before(async () => {
+  // With `everysec` the file is written later while the disk is slow, and a kill loses that.
+  server = await startRedisServer(['--appendfsync', 'always']);
+});
+
+t.teardown(() => server.stop());
+
+async function open(t: Test, more: Partial<RedisStoreOptions> = {}): Promise<RedisStore> {
+  const fixed = {
+    url: server.url,
+    partitions: 1,
+    policy: POLICY,
+    limits: LIMITS,
+    restarted: 'recover',
+  } as const;
+  const store = await RedisStore.open({ ...fixed, prefix: randomUUID(), ...more });
+  t.teardown(() => store.close());
+  return store;
+}
+
+async function openNew(store: RedisStore): Promise<void> {
+  await store.beginRecovery(0, 1);
+  await store.finishRecovery(0, 1, store.logId, 1);
+}
+
+function command(type = 'mail'): AcceptCommand {
+  const id = makeEventId(Date.now(), 0);
+  return { id, type, envelope: Buffer.from('{}\nbody'), delayMs: 0, idempotency: null };
+}
+
+async function isRecovering(t: Test, call: Promise<unknown>): Promise<void> {
+  const error: unknown = await call.then(
+    () => 'none',
+    (reason: unknown) => reason,
+  );
+  t.ok(error instanceof StoreError && error.failure === 'recovering', String(error));
+}
+
+const LIMIT = { records: 100, bytes: 1 << 20 };
+
+t.test(
+  'whatever was lost, a recovered store does what the core does that has the log (S1–S4, S8)',
+  async (t) => {
+    const harness = new RedisHarness(server.url, { partitions: 1 });
+    t.teardown(() => harness.close());
+    await compareRecoveries(harness, { runs: 200, seed: Date.now(), msMax: 25_000 });
+  },
+);
+
+t.test('a new store is closed until it has been recovered', async (t) => {
+  const prefix = randomUUID();
+  const store = await open(t, { prefix });
+  const empty = { open: false, logId: null, view: 0, last: null, archived: null, recovering: 0 };
+  t.same(await store.standing(0), empty);
+  await isRecovering(t, store.accept([command()]));
+  t.equal((await store.health()).ready, false);
+  await openNew(store);
+  t.match(await store.accept([command()]), [{ kind: 'accepted' }]);
+  const standing = { open: true, logId: store.logId, view: 1, last: { view: 1, n: 2 }, recovering: 1 };
+  t.match(await store.standing(0), standing);
+  t.equal((await open(t, { prefix })).logId, store.logId);
+});
+
+t.test(
+  'a server that was killed and started again is closed, also for who reads, until it is recovered',
+  async (t) => {
+    const store = await open(t);
+    await openNew(store);
+    const known = command();
+    await store.accept([known]);
+    await store.beginRecovery(0, 2);
+    await server.kill();
+    await server.start();
+    await isRecovering(t, store.read(known.id));
+    const records = { pos: { view: 1, n: 2 }, slot: 1 };
+    t.equal(await store.empty(0, 2), false, 'a recovery belongs to the run in which it began');
+    t.equal(await store.replay(0, 2, [], records), false);
+    t.equal(await store.finishRecovery(0, 2, store.logId, 2), false);
+
+    await store.beginRecovery(0, 3);
+    t.equal(await store.finishRecovery(0, 3, store.logId, 2), true);
+    t.match(await store.read(known.id), { status: 'pending' });
+
+    await server.kill();
+    await server.start();
+    await isRecovering(t, store.read(known.id));
+    await isRecovering(t, store.accept([command()]));
+    t.match(await store.standing(0), { open: false, view: 2, last: { view: 1, n: 2 } });
+    await store.beginRecovery(0, 4);
+    await store.finishRecovery(0, 4, store.logId, 3);
+    t.match(await store.accept([command()]), [{ kind: 'accepted' }]);
+    const records3 = await store.readOutbox(0, null, LIMIT, 3);
+    t.same(
+      records3.at(-1)!.pos,
+      { view: 3, n: 1 },
+      'what had survived is in the outbox, and what is new after it',
+    );
+    t.equal(records3.length, 3);
+  },
+);
+
+t.test('a server that was emptied is closed; one that forgot its scripts is not', async (t) => {
+  const redis = new Redis(server.url);
+  t.teardown(() => redis.disconnect());
+  const store = await open(t);
+  await openNew(store);
+  const known = command();
+  await store.accept([known]);
+  await redis.script('FLUSH');
+  t.match(await store.read(known.id), { status: 'pending' });
+  t.match(await store.accept([command()]), [{ kind: 'accepted' }]);
+
+  await redis.flushall();
+  await isRecovering(t, store.read(known.id));
+  await isRecovering(t, store.accept([command()]));
+  t.match(await store.standing(0), { open: false, logId: null, recovering: 0 });
+});
+
+t.test(
+  'types that a recovery gave other ordinals are not mixed up by a process that knew them before',
+  async (t) => {
+    const prefix = randomUUID();
+    const [one, two] = [await open(t, { prefix }), await open(t, { prefix })];
+    await openNew(one);
+    await one.accept([command('mail')]);
+    await two.accept([command('bill'), command('mail')]);
+    await one.beginRecovery(0, 2);
+    await one.empty(0, 2);
+    await one.finishRecovery(0, 2, one.logId, 2);
+    const first = command('bill');
+    await one.accept([first]);
+    await isRecovering(t, two.accept([command('mail')]));
+    const second = command('mail');
+    await two.accept([second]);
+    for (const store of [one, two]) {
+      t.match(await store.read(first.id), { type: 'bill' });
+      t.match(await store.read(second.id), { type: 'mail' });
+    }
+  },
+);
