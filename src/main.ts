@@ -187,7 +187,7 @@ async function openStore(config: Config, logger: Logger, signal: AbortSignal): P
     return EmbeddedStore.open({ dir: join(config.dataDir, 'store'), policy, limits });
   }
   const { redisUrl: url, redisPrefix: prefix, partitions } = config;
-  return RedisStore.open({ url, prefix, partitions, policy, limits, logger, signal });
+  return RedisStore.open({ url, prefix, partitions, policy, limits, logger, signal, restarted: 'recover' });
 }
 
 function openBlobs(config: Config): BlobStore {

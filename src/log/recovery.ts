@@ -29,6 +29,8 @@ export async function recover(
   if (!(await store.beginRecovery(partition, epoch))) return false;
   // Only behind the closed gate does it stand still.
   const standing = await store.standing(partition);
+  // Behind the store's address another server may stand by now, in which this recovery has not begun.
+  if (standing.recovering !== epoch) return false;
   if (standing.logId !== null && standing.logId !== logId)
     throw new LogMismatchError(`the store belongs to log ${standing.logId}, and this is log ${logId}`);
   let from = (standing.archived?.slot ?? 0) + 1;

@@ -322,6 +322,10 @@ export class CoreMachine {
 
   #expire(op: Extract<Op, { do: 'expire' }>): void {
     forgetPast(this.state, this.now);
+    // What was forgotten once stays so when the clock steps back.
+    for (const [call, known] of this.#calls) {
+      if (known.until <= this.now) this.#calls.set(call, { ...known, until: Number.NEGATIVE_INFINITY });
+    }
     const overdue = [...this.#holders].filter(([, holder]) => !this.#lives(holder));
     const { expired } = this.#carryOut(decideExpire(this.state, op.limit, this.now));
     assert.equal(expired, Math.min(op.limit, overdue.length), 'L2: what is over is found');

@@ -184,6 +184,8 @@ interface LeaseAnswer {
 
 /** A store and the core, which do the same. */
 export class Both {
+  /** What the calls for leases that are repeated are named after. */
+  calls = 'call';
   readonly #ids: string[] = [];
   readonly #leases: Lease[] = [];
   readonly #answers: LeaseAnswer[] = [];
@@ -282,7 +284,7 @@ export class Both {
       bytesMax,
       leaseMs,
       worker,
-      call: `call ${call < 3 ? call : this.#made}`,
+      call: `${this.calls} ${call < 3 ? call : this.#made}`,
       tokens: Array.from({ length: max }, () => `token ${this.#next()}`),
     };
     const result = await this.store.lease(command);
