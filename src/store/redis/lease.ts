@@ -53,9 +53,11 @@ export async function lease(
 async function leased(partition: Partition, reply: unknown[]): Promise<LeaseResult> {
   const [message, claim, ...fields] = reply as [Buffer, number, ...unknown[]];
   partition.heard(message);
-  const leases: Lease[] = [];
-  for (let at = 0; at < fields.length; at += FIELDS)
-    leases.push(leaseOf(partition, fields.slice(at, at + FIELDS)));
+  const replies: unknown[][] = [];
+  for (let at = 0; at < fields.length; at += FIELDS) replies.push(fields.slice(at, at + FIELDS));
+  // While the script was under way the names that were known here may have been forgotten, see `closeGate`.
+  await partition.learnNames(replies.map(([, type]) => type as number));
+  const leases = replies.map((each) => leaseOf(partition, each));
   return { kind: 'leased', leases, claim };
 }
 
