@@ -75,7 +75,8 @@ function sameAsParsed(text: string, span: Span, value: unknown): boolean {
 t.test('the spans of any JSON are where its values are', async (t) => {
   fc.assert(
     fc.property(document, (text) => sameAsParsed(text, rootSpan(text), JSON.parse(text))),
-    { numRuns: 500 },
+    // The same documents each time; `SEED` looks elsewhere.
+    { numRuns: 500, seed: Number(process.env['SEED'] ?? 1) },
   );
   t.pass('500 documents');
 });
