@@ -127,7 +127,11 @@ t.test('the queries of the document', async (t) => {
     t.equal(found.length, Object.keys(expected).length);
     for (const { title, text } of found) {
       const options = { cwd: folder, encoding: 'buffer' as const };
-      const { stdout, stderr } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', text], options);
+      const { stdout, stderr } = await promisify(execFile)(
+        'bash',
+        ['--norc', '-euo', 'pipefail', '-c', text],
+        options,
+      );
       const [, check] = Object.entries(expected).find(([words]) => title.startsWith(words)) ?? [];
       t.ok(check, title);
       t.equal(stderr.toString(), '', title);
