@@ -10,7 +10,12 @@ export interface Unpacked<Head> {
 }
 
 export function pack(head: object, body: Uint8Array): Buffer {
-  const text = `${JSON.stringify(head)}\n`;
+  return join(JSON.stringify(head), body);
+}
+
+/** What `split` took apart. */
+export function join(headText: string, body: Uint8Array): Buffer {
+  const text = `${headText}\n`;
   const headBytes = Buffer.byteLength(text);
   const packed = Buffer.allocUnsafe(headBytes + body.byteLength);
   packed.write(text, 0, 'utf8');

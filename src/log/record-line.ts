@@ -7,7 +7,7 @@
  * parsing and stringifying it again gives the same text.
  */
 import { isUtf8 } from 'node:buffer';
-import { pack, split } from '../event/packed.js';
+import { join, split } from '../event/packed.js';
 import { formatPosition, type LogOp, type LogRecord, parsePosition } from '../event/record.js';
 
 /** Under what name each operation carries its packed bytes, null for those that have none. */
@@ -28,6 +28,9 @@ const PAYLOAD_FIELD: Readonly<Record<LogOp, 'request' | 'result' | null>> = {
 /** Every operation that a line can have. */
 export const LOG_OPS = Object.keys(PAYLOAD_FIELD) as readonly LogOp[];
 
+const BODY_TEXT = '"body":"';
+const BODY_BASE64 = '"bodyBase64":"';
+
 /** A body whose text would grow beyond this by escapes is binary to people, whatever its bytes say. */
 const ESCAPED_GROWTH_MAX = 2;
 
@@ -41,9 +44,14 @@ export function encodeRecord(record: LogRecord): string {
   return `${head}${fieldsAfter(fields).slice(0, -1)},"${PAYLOAD_FIELD[op]}":${packed}}`;
 }
 
-/** Throws when the line is none that `encodeRecord` wrote; the segment's hash is what guards against damage. */
+/**
+ * Throws when the line is none that `encodeRecord` wrote; the segment's hash is what guards against damage.
+ *
+ * What a client has sent is cut out of the line and not parsed: its keys may be anything, and the bytes must come back.
+ */
 export function decodeRecord(line: string): LogRecord {
-  const parsed: unknown = JSON.parse(line);
+  const split = splitLine(line);
+  const parsed: unknown = JSON.parse(split?.fields ?? line);
   if (!isObject(parsed)) throw new Error('a record that is no object');
   const { pos: posText, op, ...fields } = parsed;
   const pos = typeof posText === 'string' ? parsePosition(posText) : null;
@@ -52,9 +60,11 @@ export function decodeRecord(line: string): LogRecord {
     throw new Error(`an operation that is not known: ${JSON.stringify(op)}`);
   const payloadField = PAYLOAD_FIELD[op];
   if (payloadField === null) return { pos, op, ...fields } as unknown as LogRecord;
+  if (split?.name === payloadField)
+    return { pos, op, ...fields, payload: decodePacked(split.packed) } as unknown as LogRecord;
   const { [payloadField]: packed, ...rest } = fields;
-  const payload = packed === null ? null : decodePacked(packed);
-  return { pos, op, ...rest, payload } as unknown as LogRecord;
+  if (packed !== null) throw new Error(`a record without its ${payloadField}`);
+  return { pos, op, ...rest, payload: null } as unknown as LogRecord;
 }
 
 function encodePacked(packed: Uint8Array): string {
@@ -71,12 +81,30 @@ function encodeBody(body: Buffer): string {
   return `"bodyBase64":"${body.toString('base64')}"`;
 }
 
-function decodePacked(packed: unknown): Buffer {
-  if (!isObject(packed)) throw new Error('a record whose packed bytes are no object');
-  const { body, bodyBase64, ...head } = packed;
-  if (typeof body === 'string') return pack(head, Buffer.from(body, 'utf8'));
-  if (typeof bodyBase64 === 'string') return pack(head, Buffer.from(bodyBase64, 'base64'));
-  throw new Error('a record whose packed bytes lack a body');
+/**
+ * The packed bytes are the last field. No string holds a quotation mark that is not escaped, so the first `,"request":{`
+ * of a line is that field and no part of a value, all before it being of the service's making.
+ */
+function splitLine(line: string): { fields: string; name: string; packed: string } | null {
+  for (const name of ['request', 'result']) {
+    const key = `,"${name}":{`;
+    const at = line.indexOf(key);
+    if (at === -1) continue;
+    return { fields: `${line.slice(0, at)}}`, name, packed: line.slice(at + key.length - 1, -1) };
+  }
+  return null;
+}
+
+/** For the same reason the last key of this name is the body's: what is before it may have such keys, the body cannot. */
+function decodePacked(packed: string): Buffer {
+  const text = packed.lastIndexOf(BODY_TEXT);
+  const base64 = packed.lastIndexOf(BODY_BASE64);
+  if (Math.max(text, base64) < 1) throw new Error('a record whose packed bytes lack a body');
+  const [at, key] = text > base64 ? [text, BODY_TEXT] : [base64, BODY_BASE64];
+  const body: unknown = JSON.parse(packed.slice(at + key.length - 1, -1));
+  if (typeof body !== 'string') throw new Error('a record whose body is no text');
+  const head = `${packed.slice(0, at).replace(/,$/, '')}}`;
+  return join(head, Buffer.from(body, key === BODY_TEXT ? 'utf8' : 'base64'));
 }
 
 /** The fields as the rest of an object that has begun. */
