@@ -90,6 +90,15 @@ export class Service {
     await this.#ready(child);
   }
 
+  /** Stands still until `thaw`, and does not know it. */
+  freeze(): void {
+    process.kill(this.pid, 'SIGSTOP');
+  }
+
+  thaw(): void {
+    process.kill(this.pid, 'SIGCONT');
+  }
+
   /** `kill -9`. Resolves when the process is gone. */
   async kill(): Promise<void> {
     this.#child?.kill('SIGKILL');
