@@ -24,7 +24,8 @@ export function serverOptions(config: Config, logger: Logger): FastifyHttpOption
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     http: {
-      maxHeaderSize: config.headerBytesMax,
+      // Node refuses from this number on; it counts the target, and names and values of the fields.
+      maxHeaderSize: config.headerBytesMax + 1,
       headersTimeout: config.headersTimeoutMs,
       connectionsCheckingInterval: LATE_CHECK_MS,
     },

@@ -34,10 +34,11 @@ import { decideLease } from '../../src/event/decide/lease.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import { split } from '../../src/event/packed.js';
 import type { Policy } from '../../src/event/policy.js';
-import type { LogRecord } from '../../src/event/record.js';
+import type { LogRecord, Position } from '../../src/event/record.js';
 import { promoteDue } from '../../src/event/schedule.js';
-import { type EventState, emptyState, type Limits } from '../../src/event/state.js';
+import { type EventState, emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
 import { attemptsOf, viewOf } from '../../src/event/view.js';
+import { listEvents } from '../../src/store/embedded/list.js';
 import {
   type Depths,
   type Store,
@@ -46,6 +47,8 @@ import {
   type StoreHealth,
   type Wake,
 } from '../../src/store/store.js';
+
+import { LOG_ID } from './records.js';
 
 const POLICY: Policy = {
   attemptsMax: 5,
@@ -58,7 +61,7 @@ const POLICY: Policy = {
 const LIMITS: Limits = { leaseMsMax: 12 * 3_600_000, typesMax: 10_000, bytesMax: 256 * 1024 * 1024 };
 
 export class CoreStore implements Store {
-  readonly logId = 'core';
+  readonly logId = LOG_ID;
   readonly partitions = 1;
   /** What the clock shows; null: the real one. */
   now: number | null = null;
@@ -136,17 +139,9 @@ export class CoreStore implements Store {
     return event && attemptsOf(event);
   }
 
-  async list({ type, status, outcome, cursor, limit }: ListQuery): Promise<ListResult> {
+  async list(query: ListQuery): Promise<ListResult> {
     this.#mayFail();
-    if (cursor !== null && !this.#state.events.has(cursor)) return { kind: 'bad_cursor' };
-    const wanted = ({ id, ...event }: EventState) =>
-      (cursor === null || id < cursor) &&
-      (type === null || event.type.name === type) &&
-      (status === null || event.status === status) &&
-      (outcome === null || event.outcome === outcome);
-    const found = [...this.#state.events.values()].filter(wanted).sort((a, b) => (a.id < b.id ? 1 : -1));
-    const events = found.slice(0, limit).map(viewOf);
-    return { kind: 'page', events, cursor: found.length > limit ? events.at(-1)!.id : null };
+    return listEvents(this.#state, query);
   }
 
   onWake(wake: (wake: Wake) => void): () => void {
@@ -175,10 +170,12 @@ export class CoreStore implements Store {
     return [];
   }
 
-  async markArchived(): Promise<void> {}
+  async markArchived(_partition: number, pos: Position, slot: number): Promise<void> {
+    apply(this.#state, { op: 'archived', pos, slot });
+  }
 
-  async archivedTo(): Promise<null> {
-    return null;
+  async archivedTo(): Promise<PartitionState['archived']> {
+    return this.#state.archived;
   }
 
   async holdArchiving(): Promise<boolean> {
