@@ -66,6 +66,6 @@ export class ContractCheck {
     }
     const value: unknown = JSON.parse(text);
     if (validator.Check(value)) return null;
-    return `${call}: ${JSON.stringify(validator.Errors(value))}\n${text}`;
+    return `${call}: ${JSON.stringify(validator.Errors(value)).slice(0, 2_000)}\n${text.slice(0, 2_000)}`;
   }
 }
