@@ -11,7 +11,6 @@ import type { Logger } from 'pino';
 import { buildApp } from './app.js';
 import type { BlobStore } from './blob/blob.js';
 import { FileBlobStore } from './blob/file.js';
-import { S3BlobStore } from './blob/s3.js';
 import { type Config, ConfigError, describeConfig, readConfig } from './config.js';
 import type { Policy } from './event/policy.js';
 import type { Limits } from './event/state.js';
@@ -25,7 +24,6 @@ import { Reaper } from './maintenance/reaper.js';
 import { Metrics } from './metrics/metrics.js';
 import { Queue } from './queue/queue.js';
 import { EmbeddedStore } from './store/embedded/embedded.js';
-import { RedisStore } from './store/redis/redis-store.js';
 import type { Store } from './store/store.js';
 
 const REAPER = { intervalMs: 250, batch: 500 };
@@ -77,7 +75,7 @@ async function start(
   const metrics = new Metrics();
   metrics.watchProcess();
   metrics.store.watch(store);
-  const blobs = metrics.logRequests.around(openBlobs(config));
+  const blobs = metrics.logRequests.around(await openBlobs(config));
   stops.push(() => blobs.close());
 
   const writer = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
@@ -176,6 +174,7 @@ function readConfigOrExit(): Config {
   }
 }
 
+/** What is not in use is not loaded: the clients of Redis and S3 take longer to load than everything else together. */
 async function openStore(config: Config, logger: Logger, signal: AbortSignal): Promise<Store> {
   const policy: Policy = config;
   const limits: Limits = {
@@ -186,12 +185,14 @@ async function openStore(config: Config, logger: Logger, signal: AbortSignal): P
   if (config.redisUrl === null) {
     return EmbeddedStore.open({ dir: join(config.dataDir, 'store'), policy, limits });
   }
+  const { RedisStore } = await import('./store/redis/redis-store.js');
   const { redisUrl: url, redisPrefix: prefix, partitions } = config;
   return RedisStore.open({ url, prefix, partitions, policy, limits, logger, signal, restarted: 'recover' });
 }
 
-function openBlobs(config: Config): BlobStore {
+async function openBlobs(config: Config): Promise<BlobStore> {
   if (config.s3Bucket === null) return new FileBlobStore(join(config.dataDir, 'log'));
+  const { S3BlobStore } = await import('./blob/s3.js');
   return new S3BlobStore({
     bucket: config.s3Bucket,
     prefix: config.s3Prefix,
