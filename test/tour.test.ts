@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { startRedisServer } from './support/redis-server.js';
 import { TestS3Server } from './support/s3-server.js';
+import { REAL_S3_BUCKET, REAL_S3_ENDPOINT, s3Settings } from './support/s3-settings.js';
 import { Service } from './support/service.js';
 import { comparable, Namer, runSteps, type Step, stepsOf } from './support/tour.js';
 
@@ -50,15 +51,13 @@ t.test('the tour is as the README says, on Redis and S3', { skip: elsewhere }, a
   await takeTour(t, service.url, 'everysec');
 });
 
-const REAL_ENDPOINT = process.env['S3_TEST_ENDPOINT'];
-
 t.test(
   'the tour is as the README says, on Redis and a real S3 server',
-  { skip: !REAL_ENDPOINT && 'S3_TEST_ENDPOINT is not set' },
+  { skip: !REAL_S3_ENDPOINT && 'S3_TEST_ENDPOINT is not set' },
   async (t) => {
     const redis = await startRedisServer();
     t.teardown(() => redis.stop());
-    const s3 = s3Settings(String(REAL_ENDPOINT), process.env['S3_TEST_BUCKET']);
+    const s3 = s3Settings(String(REAL_S3_ENDPOINT), REAL_S3_BUCKET);
     const prefix = `tour-${Date.now()}-${process.pid}/`;
     const service = await Service.start({ env: { REDIS_URL: redis.url, ...s3, S3_PREFIX: prefix } });
     t.teardown(() => service.stop());
@@ -71,17 +70,6 @@ t.test(
   { skip: GIVEN_URL === undefined && 'TOUR_URL is not set' },
   (t) => takeTour(t, String(GIVEN_URL), process.env['TOUR_DURABLE'] ?? 'everysec'),
 );
-
-function s3Settings(endpoint: string, bucket = 'test'): Record<string, string> {
-  return {
-    S3_BUCKET: bucket,
-    S3_ENDPOINT: endpoint,
-    S3_FORCE_PATH_STYLE: 'true',
-    AWS_REGION: 'us-east-1',
-    AWS_ACCESS_KEY_ID: process.env['AWS_ACCESS_KEY_ID'] ?? 'test',
-    AWS_SECRET_ACCESS_KEY: process.env['AWS_SECRET_ACCESS_KEY'] ?? 'test',
-  };
-}
 
 t.test('a tour that differs from its README is found out', async (t) => {
   const steps: Step[] = stepsOf(
