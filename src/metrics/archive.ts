@@ -9,7 +9,11 @@ interface Counts {
   records: number;
   bytes: number;
   openings: number;
+  recoveries: number;
+  fenced: number;
   overtaken: number;
+  /** Of the store's records since the log was opened last; null before that. */
+  view: number | null;
   readonly failures: Tally<Failure>;
 }
 
@@ -49,6 +53,16 @@ export class ArchiveMetrics {
       labels: ['partition'],
       samples: () => this.#eachStatus(({ slot }) => slot),
     },
+    {
+      name: 'clockwork_archive_view',
+      help: 'The view of the log that this archiver writes in: it goes up whenever a store is recovered.',
+      type: 'gauge',
+      labels: ['partition'],
+      samples: () =>
+        [...this.#partitions].flatMap(([partition, { view }]) =>
+          view === null ? [] : [{ labels: { partition }, value: view }],
+        ),
+    },
     this.#counter('segments', 'clockwork_archive_segments_total', 'Segments written.'),
     this.#counter('records', 'clockwork_archive_records_total', 'Records in the segments written.'),
     this.#counter('bytes', 'clockwork_archive_bytes_total', 'Bytes of the segments written, compressed.'),
@@ -56,6 +70,16 @@ export class ArchiveMetrics {
       'openings',
       'clockwork_archive_openings_total',
       'How often the log was opened for writing.',
+    ),
+    this.#counter(
+      'recoveries',
+      'clockwork_archive_recoveries_total',
+      'How often the store was brought up to the log: after its restart or failover, and when it had been emptied.',
+    ),
+    this.#counter(
+      'fenced',
+      'clockwork_archive_fenced_total',
+      'How often another store was found to have gone on with the log: this one is an old copy.',
     ),
     this.#counter(
       'overtaken',
@@ -79,6 +103,11 @@ export class ArchiveMetrics {
     switch (event.kind) {
       case 'opened':
         counts.openings += 1;
+        counts.view = event.view;
+        if (event.recovered) counts.recoveries += 1;
+        return;
+      case 'fenced':
+        counts.fenced += 1;
         return;
       case 'archived':
         counts.segments += 1;
@@ -102,7 +131,17 @@ export class ArchiveMetrics {
     const known = this.#partitions.get(partition);
     if (known) return known;
     const failures = new Tally<Failure>(['retrying', 'refused']);
-    const counts = { segments: 0, records: 0, bytes: 0, openings: 0, overtaken: 0, failures };
+    const counts: Counts = {
+      segments: 0,
+      records: 0,
+      bytes: 0,
+      openings: 0,
+      recoveries: 0,
+      fenced: 0,
+      overtaken: 0,
+      view: null,
+      failures,
+    };
     this.#partitions.set(partition, counts);
     return counts;
   }
@@ -114,7 +153,7 @@ export class ArchiveMetrics {
     });
   }
 
-  #counter(field: Exclude<keyof Counts, 'failures'>, name: string, help: string): Family {
+  #counter(field: Exclude<keyof Counts, 'failures' | 'view'>, name: string, help: string): Family {
     const samples = () =>
       [...this.#partitions].map(([partition, counts]) => ({ labels: { partition }, value: counts[field] }));
     return { name, help, type: 'counter', labels: ['partition'], samples };

@@ -175,7 +175,9 @@ t.test('while the store is out of reach the page says so and has the rest', asyn
 t.test('archiving is counted a partition, and its lag and state are those of the archiver', async (t) => {
   const metrics = new Metrics();
   const { count } = metrics.archive;
-  count(0, { kind: 'opened', slot: 6, recovered: false, view: null, epoch: 2 });
+  count(0, { kind: 'opened', slot: 5, recovered: true, view: 3, epoch: 2 });
+  count(0, { kind: 'opened', slot: 6, recovered: false, view: 4, epoch: 3 });
+  count(1, { kind: 'fenced', view: 3, logView: 4 });
   count(0, { kind: 'archived', slot: 7, records: 300, bytes: 5_000 });
   count(0, { kind: 'archived', slot: 8, records: 1, bytes: 500 });
   count(1, { kind: 'overtaken', slot: 3, writer: 'other' });
@@ -194,7 +196,10 @@ t.test('archiving is counted a partition, and its lag and state are those of the
   ]);
   const samples = samplesOf(await metrics.text());
   t.match(samples, {
-    'clockwork_archive_openings_total{partition="0"}': 1,
+    'clockwork_archive_openings_total{partition="0"}': 2,
+    'clockwork_archive_recoveries_total{partition="0"}': 1,
+    'clockwork_archive_fenced_total{partition="1"}': 1,
+    'clockwork_archive_view{partition="0"}': 4,
     'clockwork_archive_segments_total{partition="0"}': 2,
     'clockwork_archive_records_total{partition="0"}': 301,
     'clockwork_archive_bytes_total{partition="0"}': 5_500,
@@ -206,6 +211,7 @@ t.test('archiving is counted a partition, and its lag and state are those of the
     'clockwork_archive_state{partition="1",state="running"}': 0,
     'clockwork_archive_slot{partition="0"}': 8,
   });
+  t.notOk('clockwork_archive_view{partition="1"}' in samples, 'nor is a view');
   t.notOk('clockwork_archive_slot{partition="1"}' in samples, 'a slot that is not known is not shown');
 });
 
