@@ -208,6 +208,18 @@ export const SETTINGS = {
     { unit: 'ms', min: 50, max: 60 * SECOND_MS },
     'How often the log takes what the store holds for it.',
   ),
+  archiveTimeoutMs: integer(
+    'ARCHIVE_TIMEOUT_MS',
+    10 * SECOND_MS,
+    { unit: 'ms', min: 100, max: 60 * SECOND_MS },
+    'How long an answer about an event with `archive` durability waits for the log.',
+  ),
+  outboxBytesMax: integer(
+    'OUTBOX_BYTES_MAX',
+    256 * MIB,
+    { unit: 'bytes', min: MIB, max: 1_024 * 1_024 * MIB },
+    'What may wait in Redis to be archived, in each partition, about; events are refused beyond it.',
+  ),
 
   retentionMs: integer(
     'RETENTION_MS',

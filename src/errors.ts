@@ -54,6 +54,11 @@ export const ERRORS = {
   // The service is not able to.
   'too-many-waiters': 'More calls are waiting than the limit.',
   'store-full': 'The store holds as many bytes as it may. It takes events again as soon as some are gone.',
+  'log-behind':
+    'More is waiting to be archived than may. Events are taken again once the log has caught up; leases and completions go on.',
+  'not-archived':
+    'The event was taken, or changed, and that was not archived in time. Ask again, or send the same request again.',
+  'archive-unavailable': 'Nothing can be archived now, so that no event with `archive` durability is taken.',
   'store-unavailable':
     'The store is out of reach. The request may or may not have been carried out; it may be sent again.',
   'store-recovering': 'The store is catching up with the log and cannot tell yet what it knows.',

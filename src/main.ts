@@ -115,6 +115,10 @@ async function start(
 
   const queue = new Queue(store, {
     past: new PastEvents({ blobs, store, cacheBytesMax: config.pastCacheBytesMax }),
+    archive: {
+      timeoutMs: config.archiveTimeoutMs,
+      available: (partition) => archiving.isAvailable(partition),
+    },
     leaseReplyBytesMax: config.leaseBytesMax,
     waitersMax: config.waitersMax,
     slowLookMs: SLOW_LOOK_MS,
@@ -187,7 +191,8 @@ async function openStore(config: Config, logger: Logger, signal: AbortSignal): P
   }
   const { RedisStore } = await import('./store/redis/redis-store.js');
   const { redisUrl: url, redisPrefix: prefix, partitions } = config;
-  return RedisStore.open({ url, prefix, partitions, policy, limits, logger, signal, restarted: 'recover' });
+  const more = { policy, limits, logger, signal, restarted: 'recover' } as const;
+  return RedisStore.open({ url, prefix, partitions, outboxBytesMax: config.outboxBytesMax, ...more });
 }
 
 async function openBlobs(config: Config): Promise<BlobStore> {

@@ -21,7 +21,7 @@ import type {
   TypeSet,
   Volatile,
 } from './record.js';
-import { enqueue, setLease } from './schedule.js';
+import { enqueue, hold, setLease } from './schedule.js';
 import {
   ATTEMPT_OVERHEAD_BYTES,
   ATTEMPTS_KEPT_MAX,
@@ -37,6 +37,7 @@ import {
   readyHeap,
   type TypeState,
 } from './state.js';
+import { noteUnarchived } from './unarchived.js';
 
 export function apply(state: PartitionState, record: StoreRecord): void {
   if (!('pos' in record) || record.op === 'archived') {
@@ -48,6 +49,16 @@ export function apply(state: PartitionState, record: StoreRecord): void {
   state.last = record.pos;
   state.outbox.push(record);
   applyLogged(state, record);
+  if (record.op !== 'typeSet') noteWhatIsUnarchived(state, record);
+}
+
+/** Nothing with `store` durability, nor of an event that is gone. */
+function noteWhatIsUnarchived(state: PartitionState, record: Exclude<LogRecord, TypeSet>): void {
+  const notes = state.events.get(record.id)?.unarchived;
+  if (!notes) return;
+  const { pos, op } = record;
+  const grant = 'grant' in record ? record.grant : 0;
+  noteUnarchived(notes, { pos, op, grant }, state.archived?.pos ?? null);
 }
 
 /** The change that `record` makes, without its place in the outbox. */
@@ -138,6 +149,7 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
     last: null,
     version: 1,
     result: null,
+    unarchived: record.durability === 'archive' ? [] : null,
     deliveries: [],
   };
   const delivery: Delivery = {
@@ -156,7 +168,8 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
   state.history.push(event);
   state.bytes += EVENT_OVERHEAD_BYTES + record.payload.byteLength;
   if (record.idempotency) rememberKey(state, record);
-  enqueue(state, delivery, record.at);
+  if (event.unarchived) hold(state, delivery);
+  else enqueue(state, delivery, record.at);
 }
 
 function rememberKey(state: PartitionState, record: Accepted): void {

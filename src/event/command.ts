@@ -6,6 +6,7 @@
  */
 import type { IdempotencyClaim, Outcome, Position, Reason } from './record.js';
 import type { AttemptEnd, Status } from './state.js';
+import type { Durability } from './unarchived.js';
 
 export interface AcceptCommand {
   /** Made by the caller; the same id again is the same event. */
@@ -16,16 +17,25 @@ export interface AcceptCommand {
   /** 0: may be leased at once. */
   readonly delayMs: number;
   readonly idempotency: IdempotencyClaim | null;
+  /** `store` unless said. */
+  readonly durability?: Durability;
+}
+
+/** With `archive` durability: what must be archived before the answer may be given; null: nothing. */
+export interface Promised {
+  readonly archive: Position | null;
 }
 
 export type AcceptResult =
-  | { readonly kind: 'accepted'; readonly id: string; readonly createdAt: number }
+  | ({ readonly kind: 'accepted'; readonly id: string; readonly createdAt: number } & Promised)
   /** The idempotency key has been used for the same request: `id` is the first one's. */
-  | { readonly kind: 'duplicate'; readonly id: string; readonly createdAt: number }
+  | ({ readonly kind: 'duplicate'; readonly id: string; readonly createdAt: number } & Promised)
   /** The idempotency key has been used for another request. */
   | { readonly kind: 'conflict'; readonly id: string }
   | { readonly kind: 'too_many_types' }
-  | { readonly kind: 'full' };
+  | { readonly kind: 'full' }
+  /** More is waiting to be archived than may. */
+  | { readonly kind: 'behind' };
 
 export interface LeaseCommand {
   /** Not empty, without doubles, all of one partition. */
@@ -99,7 +109,7 @@ export interface CompleteCommand {
 }
 
 export type CompleteResult =
-  | {
+  | (Promised & {
       readonly kind: 'completed';
       readonly id: string;
       readonly type: string;
@@ -109,7 +119,7 @@ export type CompleteResult =
       readonly reason: Reason | null;
       /** When the failed attempt will be tried again; null when it will not. */
       readonly retryAt: number | null;
-    }
+    })
   | { readonly kind: 'lease_lost' }
   /** The attempt was completed before, with something else. */
   | { readonly kind: 'conflict' }
@@ -138,10 +148,10 @@ export interface AbandonResult {
 }
 
 export type CancelResult =
-  | { readonly kind: 'cancelled' }
+  | ({ readonly kind: 'cancelled' } & Promised)
   /** A listener holds it and will hear of it at its next extension. */
-  | { readonly kind: 'requested' }
-  | { readonly kind: 'complete' }
+  | ({ readonly kind: 'requested' } & Promised)
+  | ({ readonly kind: 'complete' } & Promised)
   | { readonly kind: 'unknown' };
 
 export interface ExpireResult {
@@ -168,7 +178,12 @@ export interface EventView {
   readonly position: Position;
   /** Packed; null until complete and when it ended without a completion. */
   readonly result: Uint8Array | null;
+  /** With `archive` durability: something has happened since, and is shown once it is archived. */
+  readonly behind: boolean;
 }
+
+/** What is shown of an event among others, and kept of one that has left the store. */
+export type EventSummary = Omit<EventView, 'result' | 'behind'>;
 
 export interface AttemptView {
   readonly attemptId: string;
@@ -186,7 +201,7 @@ export interface AttemptView {
 
 /** An event that may leave the store, without what is in the log byte for byte: its request and its result. */
 export interface SettledEvent {
-  readonly event: Omit<EventView, 'result'>;
+  readonly event: EventSummary;
   /** Of the record that it ended with, which has its result. */
   readonly ended: Position;
   readonly attempts: readonly SettledAttempt[];
@@ -219,7 +234,7 @@ export type ListResult =
   | {
       readonly kind: 'page';
       /** Newest first. */
-      readonly events: readonly Omit<EventView, 'result'>[];
+      readonly events: readonly EventSummary[];
       /** Null at the end. */
       readonly cursor: string | null;
     }

@@ -60,6 +60,8 @@ export interface Accepted extends OfEvent {
   readonly op: 'accepted';
   /** When the delivery may first be leased, ms since the epoch; equal to `at` without a delay. */
   readonly dueAt: number;
+  /** Left out with `store` durability. */
+  readonly durability?: 'archive';
   readonly idempotency: (IdempotencyClaim & { readonly expiresAt: number }) | null;
   /** The packed envelope. */
   readonly payload: Uint8Array;

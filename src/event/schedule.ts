@@ -2,6 +2,7 @@
  * When a delivery is leased next and when its lease ends: the upkeep of the heaps that answer both.
  */
 import type { Delivery, PartitionState, TypeState } from './state.js';
+import { isBeyond } from './unarchived.js';
 
 /** Puts a waiting delivery where a lease, or the end of its wait, will find it. */
 export function enqueue(state: PartitionState, delivery: Delivery, now: number): void {
@@ -10,23 +11,61 @@ export function enqueue(state: PartitionState, delivery: Delivery, now: number):
   state.delayed.push({ at: delivery.dueAt, delivery });
 }
 
+/** Puts a delivery of an event that is not archived where `releaseArchived` will find it. */
+export function hold(state: PartitionState, delivery: Delivery): void {
+  delivery.place = 'held';
+  state.held.push(delivery);
+}
+
+/**
+ * Lets go of deliveries whose events have been archived, the oldest first, at most `limit`: to their ready queues, or
+ * to wait until they are due. Returns how many those were, and those that are ready.
+ */
+export function releaseArchived(
+  state: PartitionState,
+  now: number,
+  limit: number,
+): { readonly released: number; readonly ready: readonly Delivery[] } {
+  const ready: Delivery[] = [];
+  let released = 0;
+  while (released < limit) {
+    const delivery = state.held.peek();
+    if (!delivery || isBeyond(delivery.event.position, state.archived?.pos ?? null)) break;
+    state.held.pop();
+    if (!isWaiting(delivery, 'held')) continue;
+    released += 1;
+    enqueue(state, delivery, now);
+    if (isReady(delivery)) ready.push(delivery);
+  }
+  return { released, ready };
+}
+
+function isReady({ place }: Delivery): boolean {
+  return place === 'ready';
+}
+
 function makeReady(delivery: Delivery): void {
   delivery.place = 'ready';
   delivery.event.type.ready[delivery.listener]!.push(delivery);
 }
 
 /**
- * Moves deliveries whose wait is over to their ready queues, at most `limit`; returns those moved. A store does it
- * before every lease, so that the oldest eligible delivery is found in its place, and wakes who waits for them.
+ * Moves deliveries whose wait is over (for their events to be archived, to be due) to their ready queues; returns those.
+ * At most `limit` are looked at. A store does it before every lease, so that the oldest eligible delivery is found in
+ * its place, and wakes who waits for them.
  */
 export function promoteDue(state: PartitionState, now: number, limit: number): Delivery[] {
-  const moved: Delivery[] = [];
-  while (moved.length < limit) {
+  const { released, ready } = releaseArchived(state, now, limit);
+  const moved = [...ready];
+  for (let left = limit - released; left > 0; left -= 1) {
     const entry = state.delayed.peek();
     if (!entry || entry.at > now) break;
     state.delayed.pop();
     const { delivery } = entry;
-    if (!isWaiting(delivery, 'delayed') || delivery.dueAt !== entry.at) continue;
+    if (!isWaiting(delivery, 'delayed') || delivery.dueAt !== entry.at) {
+      left += 1;
+      continue;
+    }
     makeReady(delivery);
     moved.push(delivery);
   }
@@ -53,7 +92,7 @@ export function takeReady(delivery: Delivery): void {
   delivery.place = 'none';
 }
 
-function isWaiting(delivery: Delivery, place: 'ready' | 'delayed'): boolean {
+function isWaiting(delivery: Delivery, place: 'ready' | 'delayed' | 'held'): boolean {
   return delivery.state === 'waiting' && delivery.place === place;
 }
 
@@ -71,6 +110,7 @@ export function setLease(state: PartitionState, delivery: Delivery, expiresAt: n
  * lease after it would have to walk past all that.
  */
 export function tidy(state: PartitionState): void {
+  state.held.retain((delivery) => isWaiting(delivery, 'held'));
   state.delayed.retain(({ at, delivery }) => isWaiting(delivery, 'delayed') && delivery.dueAt === at);
   state.leased.retain(leaseEntryHolds);
   state.settled.sort((event) => state.events.get(event.id) === event);

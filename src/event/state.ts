@@ -11,6 +11,7 @@ import { Outbox } from './outbox.js';
 import type { Policy } from './policy.js';
 import type { Outcome, Position, Reason } from './record.js';
 import { Settled } from './settled.js';
+import type { Unarchived } from './unarchived.js';
 
 export type Status = 'pending' | 'in_process' | 'complete';
 
@@ -66,7 +67,7 @@ export interface Delivery {
   /** The newest `ATTEMPTS_KEPT_MAX`, oldest first; while leased the last one is the live one. */
   readonly attempts: Attempt[];
   /** Which index it is to be found in; entries left in the other are stale. */
-  place: 'ready' | 'delayed' | 'none';
+  place: 'ready' | 'delayed' | 'held' | 'none';
 }
 
 export interface EventState {
@@ -91,6 +92,8 @@ export interface EventState {
   version: number;
   /** The result that the event ended with. */
   result: Uint8Array | null;
+  /** With `archive` durability the records that may not be archived yet, oldest first; null with `store`. */
+  readonly unarchived: Unarchived[] | null;
   /** One a listener. The first is the responder's. */
   readonly deliveries: Delivery[];
 }
@@ -161,6 +164,8 @@ export interface PartitionState {
   /** Records not yet archived. */
   readonly outbox: Outbox;
   archived: { pos: Position; slot: number } | null;
+  /** Deliveries of events whose acceptance was not archived, oldest first: until it is, nobody may lease them. */
+  readonly held: Heap<Delivery>;
   readonly delayed: Heap<Entry>;
   readonly leased: Heap<Entry>;
   leasedCount: number;
@@ -196,6 +201,7 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
     callsDue: new Heap((a, b) => a.at < b.at),
     outbox: new Outbox(),
     archived: null,
+    held: readyHeap(),
     delayed: entryHeap(),
     leased: entryHeap(),
     leasedCount: 0,
@@ -209,6 +215,7 @@ function entryHeap(): Heap<Entry> {
   );
 }
 
+/** The oldest event first. */
 export function readyHeap(): Heap<Delivery> {
   return new Heap((a, b) => a.event.sequence < b.event.sequence);
 }

@@ -1,9 +1,31 @@
 /** How state shows itself to readers. */
 import { formatAttemptId } from './attempt-id.js';
-import type { AttemptView, EventView } from './command.js';
+import type { AttemptView, EventSummary, EventView } from './command.js';
 import { DEFAULT_LISTENER } from './decide/lease.js';
-import type { Attempt, Delivery, EventState } from './state.js';
+import { maskAttempts, maskOf, maskView } from './mask.js';
+import type { Attempt, Delivery, EventState, PartitionState } from './state.js';
+import { NOT_ARCHIVED, type NotArchived } from './unarchived.js';
 
+/** What may be shown: with `archive` durability as it was when its last archived record was made. */
+export function shownView({ archived }: PartitionState, event: EventState): EventView | NotArchived {
+  const mask = maskOf(event.unarchived, archived?.pos ?? null);
+  return mask === null ? viewOf(event) : maskView(viewOf(event), mask);
+}
+
+export function shownRequest({ archived }: PartitionState, event: EventState): Uint8Array | NotArchived {
+  return maskOf(event.unarchived, archived?.pos ?? null)?.accepted ? NOT_ARCHIVED : event.envelope;
+}
+
+export function shownAttempts({ archived }: PartitionState, event: EventState): AttemptView[] | NotArchived {
+  const mask = maskOf(event.unarchived, archived?.pos ?? null);
+  return mask === null ? attemptsOf(event) : maskAttempts(attemptsOf(event), mask);
+}
+
+export function summaryOf({ result: _, behind: __, ...summary }: EventView): EventSummary {
+  return summary;
+}
+
+/** The event as it is. */
 export function viewOf(event: EventState): EventView {
   return {
     id: event.id,
@@ -19,9 +41,11 @@ export function viewOf(event: EventState): EventView {
     version: event.version,
     position: event.position,
     result: event.result,
+    behind: false,
   };
 }
 
+/** As they are. */
 export function attemptsOf(event: EventState): AttemptView[] {
   return event.deliveries.flatMap((delivery) =>
     delivery.attempts.map((attempt) => attemptView(delivery, attempt)),

@@ -64,6 +64,7 @@ export function submissionOfCloudEvent(bulk: BulkRequest, item: Item, index: num
     contentType: body.contentType,
     bodyEncoding: body.bodyEncoding,
     delayMs: bulk.wishes.delayMs,
+    durability: bulk.wishes.durability,
     version: bulk.wishes.version,
     correlationId: bulk.wishes.correlationId,
     cloudEvent: attributes,

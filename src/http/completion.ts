@@ -1,12 +1,14 @@
 /** Completions: what a listener posts, checked and packed. */
 import type { Config } from '../config.js';
 import { ClockworkError } from '../errors.js';
-import type { CompleteCommand, CompleteResult, RetryWish } from '../event/command.js';
+import type { CompleteCommand, RetryWish } from '../event/command.js';
 import { sha256Hex } from '../event/envelope.js';
 import { packResult, type ResponseHead } from '../event/result.js';
+import type { CompleteAnswer } from '../queue/answer.js';
 import { classifyLeniently } from './body.js';
 import { textAt } from './bulk.js';
 import { headerIn, readPostedBody, readPostedHeaders } from './posted.js';
+import { notArchived } from './respond.js';
 import type { CompletionBody } from './schemas/input.js';
 
 export interface CompletionSource {
@@ -83,7 +85,7 @@ function responseOf(
 
 /** Why a completion was not accepted. */
 export function completionError(
-  result: Exclude<CompleteResult, { kind: 'completed' }>,
+  result: Exclude<CompleteAnswer, { kind: 'completed' }>,
   attemptId: string,
 ): ClockworkError {
   const members = { attemptId };
@@ -101,6 +103,12 @@ export function completionError(
       );
     case 'unknown':
       return attemptNotFound(attemptId);
+    case 'not_archived':
+      return notArchived(
+        result.id,
+        'The attempt was completed, and that was not archived in time.',
+        'Send the same completion again: it is one, with one answer.',
+      );
   }
 }
 

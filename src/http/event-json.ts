@@ -2,11 +2,12 @@
  * Events, leases and receipts as JSON text. Written by hand, because a JSON body goes into the reply as the text
  * it came as: to parse it and write it again would change it, and cost more than all the rest.
  */
-import type { AttemptView, CompleteResult, EventView, Lease } from '../event/command.js';
+import type { AttemptView, CompleteResult, EventSummary, EventView, Lease } from '../event/command.js';
 import type { BodyEncoding, EnvelopeHead } from '../event/envelope.js';
 import { split } from '../event/packed.js';
 import { formatPosition } from '../event/record.js';
 import type { ResultHead } from '../event/result.js';
+import type { Durability } from '../event/unarchived.js';
 import type { Durable } from '../store/store.js';
 
 /** A body as a JSON value. */
@@ -46,18 +47,20 @@ export interface Receipt {
   readonly id: string;
   readonly type: string;
   readonly createdAt: number;
+  readonly durability: Durability;
 }
 
 /** What a client gets for an event that was taken: the same for a repeat with the same idempotency key. */
-export function receiptText({ id, type, createdAt }: Receipt, durable: Durable): string {
+export function receiptText({ id, type, createdAt, durability }: Receipt, durable: Durable): string {
+  const promised = durability === 'archive' ? 'archived' : durable;
   return (
     `{"id":"${id}","type":${JSON.stringify(type)},"status":"pending","outcome":null,` +
-    `"createdAt":"${timeText(createdAt)}","durable":"${durable}","links":${linksText(id)}}`
+    `"createdAt":"${timeText(createdAt)}","durable":"${promised}","links":${linksText(id)}}`
   );
 }
 
 /** Everything of an event that does not change with how much of it is shown. */
-function eventMembers(event: Omit<EventView, 'result'>): string {
+function eventMembers(event: EventSummary): string {
   const { id, type, status, outcome, reason, createdAt, startedAt, completedAt } = event;
   return (
     `"id":"${id}","type":${JSON.stringify(type)},"status":"${status}","outcome":${JSON.stringify(outcome)},` +
@@ -67,7 +70,7 @@ function eventMembers(event: Omit<EventView, 'result'>): string {
   );
 }
 
-export function eventSummaryText(event: Omit<EventView, 'result'>): string {
+export function eventSummaryText(event: EventSummary): string {
   return `{${eventMembers(event)},"links":${linksText(event.id)}}`;
 }
 

@@ -19,9 +19,10 @@ function membersOf(record: LogRecord): string {
   const id = `,"id":${JSON.stringify(record.id)}`;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, idempotency, payload } = record;
+      const { dueAt, durability, idempotency, payload } = record;
+      const archives = durability === undefined ? '' : `,"durability":"${durability}"`;
       const until = idempotency === null ? 'null' : `"${timeText(idempotency.expiresAt)}"`;
-      return `${id},"dueAt":"${timeText(dueAt)}","idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
+      return `${id},"dueAt":"${timeText(dueAt)}"${archives},"idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
     }
     case 'granted': {
       const { attempt, worker, expiresAt } = record;

@@ -2,6 +2,7 @@
 import type { FastifyReply } from 'fastify';
 import { ClockworkError } from '../errors.js';
 import { partitionOfId } from '../event/id.js';
+import { NOT_ARCHIVED, type NotArchived } from '../event/unarchived.js';
 import type { SubmitResult } from '../queue/submit.js';
 import type { Receipt } from './event-json.js';
 
@@ -31,9 +32,21 @@ export function eventNotFound(id: string): ClockworkError {
   return new ClockworkError('event-not-found', 'No event has this id.', { members: { eventId: id } });
 }
 
-export function mustExist<Value>(value: Value | null, id: string): Value {
+/** Throws when there is nothing to show: no such event, or none that is archived yet. */
+export function mustExist<Value>(value: Value | NotArchived | null, id: string): Value {
   if (value === null) throw eventNotFound(id);
+  if (value === NOT_ARCHIVED)
+    throw notArchived(id, 'The event was taken and is not archived yet.', 'Ask again in a moment.');
   return value;
+}
+
+/** Said of an event that the store has; whether it will still have it after a failover only the log can tell. */
+export function notArchived(id: string, detail: string, hint: string): ClockworkError {
+  return new ClockworkError('not-archived', detail, {
+    hint,
+    members: { id, eventId: id },
+    retryAfterMs: 1_000,
+  });
 }
 
 /** The receipt of a submission that was taken, or why it was not. */
@@ -55,6 +68,26 @@ export function receiptOf(result: SubmitResult): Receipt | ClockworkError {
       return new ClockworkError('store-full', 'The store holds as many bytes as it may.', {
         retryAfterMs: 5_000,
       });
+    case 'behind':
+      return new ClockworkError('log-behind', 'More is waiting to be archived than may.', {
+        hint: 'Look at what keeps the log from being written: see /readyz.',
+        retryAfterMs: 5_000,
+      });
+    case 'not_archived':
+      return notArchived(
+        result.id,
+        'The event was taken, and was not archived in time.',
+        'Ask for it by its id, or send the request again with the same Idempotency-Key.',
+      );
+    case 'archive_unavailable':
+      return new ClockworkError(
+        'archive-unavailable',
+        'Nothing can be archived now. The event was not taken.',
+        {
+          hint: 'Send it with `Event-Durability: store`, or later again; /readyz says what is wrong with the log.',
+          retryAfterMs: 5_000,
+        },
+      );
   }
 }
 

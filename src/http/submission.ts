@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { ClockworkError } from '../errors.js';
 import { type BodyEncoding, type EnvelopeHead, sha256Hex } from '../event/envelope.js';
+import type { Durability } from '../event/unarchived.js';
 import type { Submission } from '../queue/submit.js';
 import { classifyBody } from './body.js';
 import { type Item, textAt } from './bulk.js';
@@ -48,6 +49,7 @@ export function submissionOf(
     },
     body,
     delayMs: wishes.delayMs,
+    durability: wishes.durability,
     idempotencyKey: idempotencyKeyOf(request.headers, config.keyBytesMax),
     eventHeaders: wishes.eventHeaders,
   };
@@ -98,6 +100,7 @@ export function submissionOfItem(bulk: BulkRequest, item: Item, index: number): 
     contentType: body.contentType,
     bodyEncoding: body.bodyEncoding,
     delayMs: event.delayMs ?? bulk.wishes.delayMs,
+    durability: event.durability ?? bulk.wishes.durability,
     version: event.version ?? bulk.wishes.version,
     correlationId: event.correlationId ?? bulk.wishes.correlationId,
     cloudEvent: null,
@@ -112,6 +115,7 @@ export interface Parts {
   /** Null: to be found out from the bytes. */
   readonly bodyEncoding: BodyEncoding | null;
   readonly delayMs: number;
+  readonly durability: Durability;
   readonly version: string | null;
   readonly correlationId: string | null;
   readonly cloudEvent: CloudEventAttributes | null;
@@ -119,13 +123,16 @@ export interface Parts {
 
 export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts): Submission {
   const { config, secretHeaders } = bulk.context;
-  const { type, bytes, contentType, version, correlationId, cloudEvent, delayMs } = parts;
+  const { type, bytes, contentType, version, correlationId, cloudEvent, delayMs, durability } = parts;
   checkTypeName(type, config.nameBytesMax);
   if (bytes.byteLength > config.bodyBytesMax) {
     throw new ClockworkError('body-too-large', `The body has more than ${config.bodyBytesMax} bytes.`);
   }
   const encoding = headerIn(parts.headers, 'content-encoding') ?? undefined;
   const bodyEncoding = parts.bodyEncoding ?? classifyBody(bytes, contentType, encoding, config.jsonDepthMax);
+  const { headers } = parts;
+  // Left out with `store`, as it was before there was another: a key tells the same requests apart for days.
+  const archives = durability === 'archive' ? { durability } : {};
   return {
     type,
     head: {
@@ -145,7 +152,8 @@ export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts
     },
     body: bytes,
     delayMs,
+    durability,
     idempotencyKey: bulk.idempotencyKey === null ? null : `${bulk.idempotencyKey}#${index}`,
-    eventHeaders: [JSON.stringify({ delayMs, version, correlationId, cloudEvent, headers: parts.headers })],
+    eventHeaders: [JSON.stringify({ delayMs, ...archives, version, correlationId, cloudEvent, headers })],
   };
 }

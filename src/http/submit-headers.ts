@@ -2,10 +2,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Config } from '../config.js';
 import { ClockworkError } from '../errors.js';
+import type { Durability } from '../event/unarchived.js';
 import type { HeaderList } from './head.js';
 
 export interface SubmitHeaders {
   readonly delayMs: number;
+  readonly durability: Durability;
   readonly version: string | null;
   readonly correlationId: string | null;
   readonly traceparent: string | null;
@@ -24,16 +26,11 @@ export function readSubmitHeaders(
   const eventHeaders = eventHeadersIn(list);
   const traceparent = traceparentOf(headers);
   if (eventHeaders.length === 0) {
-    return { delayMs: 0, version: null, correlationId: null, traceparent, eventHeaders };
-  }
-  const durability = headers['event-durability'];
-  if (durability !== undefined && durability !== 'store') {
-    throw new ClockworkError('invalid-header', 'Event-Durability can be `store` only.', {
-      hint: 'Leave the header out: the receipt says in `durable` what is given.',
-    });
+    return { delayMs: 0, durability: 'store', version: null, correlationId: null, traceparent, eventHeaders };
   }
   return {
     delayMs: delayOf(headers['event-delay-ms'], config.delayMsMax),
+    durability: durabilityOf(headers['event-durability']),
     version: keyIn('Event-Version', headers['event-version'], config.keyBytesMax),
     correlationId: keyIn('Event-Correlation-Id', headers['event-correlation-id'], config.keyBytesMax),
     traceparent,
@@ -64,6 +61,12 @@ function delayOf(given: string | string[] | undefined, delayMsMax: number): numb
   const delayMs = /^\d{1,12}$/.test(String(given)) ? Number(given) : Number.NaN;
   if (delayMs <= delayMsMax) return delayMs;
   throw new ClockworkError('invalid-header', `Event-Delay-Ms must be a whole number, 0 to ${delayMsMax}.`);
+}
+
+function durabilityOf(given: string | string[] | undefined): Durability {
+  if (given === undefined) return 'store';
+  if (given === 'store' || given === 'archive') return given;
+  throw new ClockworkError('invalid-header', 'Event-Durability must be `store` or `archive`.');
 }
 
 function keyIn(name: string, value: string | string[] | undefined, bytesMax: number): string | null {

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ClockworkError } from '../errors.js';
 import type { EventView } from '../event/command.js';
+import { NOT_ARCHIVED } from '../event/unarchived.js';
 import type { Submission } from '../queue/submit.js';
 import { ANONYMOUS, type HttpContext } from './context.js';
 import { type Receipt, receiptText } from './event-json.js';
@@ -12,11 +13,22 @@ import { locationOf, receiptOf, sendJson } from './respond.js';
 /** How soon polling for an event makes sense, in s. */
 const RETRY_AFTER_S = '1';
 
-export async function takeOne(context: HttpContext, submission: Submission): Promise<Receipt> {
+export async function takeOne(
+  context: HttpContext,
+  reply: FastifyReply,
+  submission: Submission,
+): Promise<Receipt> {
   const [result] = await context.queue.submit([submission], ANONYMOUS);
   const receipt = receiptOf(result!);
-  if (receipt instanceof ClockworkError) throw receipt;
+  if (receipt instanceof ClockworkError) throw located(reply, receipt);
   return receipt;
+}
+
+/** What went wrong after the event was taken says where it is. */
+export function located(reply: FastifyReply, error: ClockworkError): ClockworkError {
+  const { id } = error.members;
+  if (error.code === 'not-archived') reply.header('location', locationOf(String(id)));
+  return error;
 }
 
 export function replyAccepted(context: HttpContext, reply: FastifyReply, receipt: Receipt): FastifyReply {
@@ -40,7 +52,7 @@ export async function waitIfPreferred(
   if (waitMs === null || !queue.hasRoomToWait) return null;
   try {
     const event = await queue.waitForEvent(id, { version: null, waitMs, signal: hangUpSignal(reply) });
-    if (event?.status !== 'complete') return null;
+    if (event === NOT_ARCHIVED || event?.status !== 'complete') return null;
     reply.header('preference-applied', appliedWait(waitMs));
     return event;
   } catch (err) {

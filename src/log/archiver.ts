@@ -58,6 +58,8 @@ const STORE_RETRY_MS_MAX = 1_000;
 /** How often a fenced archiver looks whether the other store still goes on. */
 const FENCED_LOOK_MS = 5_000;
 const REFUSED_RETRY_MS = 15_000;
+/** While somebody waits, puts begin no closer to each other than this: a few a second, however many wait. */
+const HURRY_MS = 150;
 
 /** For so long no other process begins after this one has last said that it archives; said again well before. */
 const HOLD_MS = 15_000;
@@ -100,8 +102,14 @@ export class Archiver {
   #stopping: Promise<boolean> | null = null;
   /** Aborted once stop has waited long enough: from then on nothing is touched. */
   readonly #abandon = new AbortController();
-  /** Aborted to cut the wait between two looks short; then replaced. */
-  #nudge = new AbortController();
+  /** Cuts the wait between two looks short. */
+  #wake = new AbortController();
+  /** The next look is not to wait. */
+  #nudged = false;
+  /** Somebody waits for what has been recorded since the last look. */
+  #hurried = false;
+  /** By the clock: when the last put was sent. */
+  #sentMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ArchiverOptions) {
     this.#options = options;
@@ -122,7 +130,15 @@ export class Archiver {
 
   /** Records are waiting: look now and not at the next interval. */
   nudge(): void {
-    this.#nudge.abort();
+    this.#nudged = true;
+    this.#wake.abort();
+  }
+
+  /** Somebody waits for records that are in the outbox by now: they are archived sooner than at the next interval. */
+  hurry(): void {
+    if (this.#head === null || this.#hurried) return;
+    this.#hurried = true;
+    this.#wake.abort();
   }
 
   /**
@@ -341,6 +357,7 @@ export class Archiver {
     const { blobs, partition, report } = this.#options;
     const { slot, to, putId } = segment.header;
     const sentMs = this.#clock.nowMs();
+    this.#sentMs = sentMs;
     const result = await blobs.putIfAbsent(slotKey(partition, slot), segment.bytes);
     if (result === 'exists') {
       const there = await readTaken(this.#place, slot);
@@ -397,8 +414,16 @@ export class Archiver {
   }
 
   async #rest(fenced: boolean): Promise<void> {
-    const ms = fenced ? FENCED_LOOK_MS : this.#options.archiveIntervalMs;
-    await this.#clock.wait(ms, this.#nudge.signal);
-    this.#nudge = new AbortController();
+    const restedMs = fenced ? FENCED_LOOK_MS : this.#options.archiveIntervalMs;
+    const sinceMs = this.#clock.nowMs();
+    // Who has no head was overtaken, and is in no hurry to race.
+    const dueMs = () =>
+      this.#hurried && this.#head !== null ? Math.min(restedMs, this.#sentMs + HURRY_MS - sinceMs) : restedMs;
+    for (let goneMs = 0; !this.#nudged && goneMs < dueMs(); goneMs = this.#clock.nowMs() - sinceMs) {
+      this.#wake = new AbortController();
+      await this.#clock.wait(dueMs() - goneMs, this.#wake.signal);
+    }
+    this.#hurried = false;
+    this.#nudged = false;
   }
 }

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { parseAttemptId } from '../event/attempt-id.js';
 import type { AttemptView, EventView } from '../event/command.js';
 import { formatPosition, type Late } from '../event/record.js';
+import { NOT_ARCHIVED, type NotArchived } from '../event/unarchived.js';
 import type { Store } from '../store/store.js';
 
 const LANES = 8;
@@ -74,6 +75,10 @@ export function sha256(bytes: Uint8Array): Buffer {
   return createHash('sha256').update(bytes).digest();
 }
 
+function isShown<Value>(value: Value | NotArchived | null): value is Value {
+  return value !== null && value !== NOT_ARCHIVED;
+}
+
 const PAGE = { limit: 500, scanMax: 10_000 };
 
 /** Of everything that the store keeps. It must not change meanwhile, or the digest is of no moment that ever was. */
@@ -96,7 +101,8 @@ export async function digestOfStore(
         store.readRequest(id),
         store.readAttempts(id),
       ]);
-      if (!event || !request || !attempts) throw new Error(`the store lists ${id} and does not know it`);
+      if (!isShown(event) || !isShown(request) || !isShown(attempts))
+        throw new Error(`the store lists ${id} and does not know it`);
       digest.addEvent(event, request, attempts);
     }
     cursor = page.cursor;

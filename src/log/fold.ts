@@ -96,9 +96,10 @@ function hasEnded({ status, deliveries }: EventState): boolean {
 }
 
 function withHashes(record: LogRecord): LogRecord {
-  if (!('payload' in record) || record.payload === null) {
-    return record.op === 'accepted' ? { ...record, idempotency: null } : record;
-  }
+  if (!('payload' in record) || record.payload === null) return record;
   const payload = sha256(record.payload);
-  return record.op === 'accepted' ? { ...record, payload, idempotency: null } : { ...record, payload };
+  if (record.op !== 'accepted') return { ...record, payload };
+  // What is read from the log is archived, so its durability has no meaning here.
+  const { durability: _, ...rest } = record;
+  return { ...rest, payload, idempotency: null };
 }

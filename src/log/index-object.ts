@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { constants, gunzip, gzip } from 'node:zlib';
-import type { AttemptView, EventView, SettledEvent } from '../event/command.js';
+import type { AttemptView, EventSummary, SettledEvent } from '../event/command.js';
 import { timeOfId } from '../event/id.js';
 import { formatPosition, type Position, parsePosition } from '../event/record.js';
 import { CorruptSegmentError } from './segment.js';
@@ -30,7 +30,7 @@ export interface IndexName {
 }
 
 export interface IndexEntry {
-  readonly event: Omit<EventView, 'result'>;
+  readonly event: EventSummary;
   /** Slot of the segment that has its request. */
   readonly accepted: number;
   readonly ended: Position;
@@ -156,7 +156,7 @@ interface StoredAttempt extends Omit<AttemptView, 'result' | 'late'> {
   readonly late: { readonly at: number; readonly resultBase64: string } | null;
 }
 
-interface StoredEntry extends Omit<EventView, 'position' | 'result'> {
+interface StoredEntry extends Omit<EventSummary, 'position'> {
   readonly position: string;
   readonly acceptedSlot: number;
   readonly ended: string;

@@ -45,7 +45,7 @@ export class PastEvents {
   /** Null: no event has this id, as far as the index goes; the store is asked before. Throws BlobError, StoreError. */
   async read(id: string): Promise<EventView | null> {
     const entry = await this.#entry(id);
-    return entry && { ...entry.event, result: await this.#result(entry) };
+    return entry && { ...entry.event, result: await this.#result(entry), behind: false };
   }
 
   async readRequest(id: string): Promise<Uint8Array | null> {

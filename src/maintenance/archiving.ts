@@ -25,6 +25,9 @@ export class Archiving {
   #archivers: Archiver[] = [];
   #starting: Promise<void> | null = null;
   #problem: string | null = 'the place of the log has not answered yet';
+  /** Nothing will ever be written there. */
+  #refused = false;
+  #unsubscribe: () => void = () => undefined;
   readonly #stopping = new AbortController();
 
   constructor(
@@ -40,16 +43,27 @@ export class Archiving {
 
   /** Begins in the background; a second call does nothing. */
   start(): void {
-    this.#starting ??= this.#start();
+    if (this.#starting !== null) return;
+    this.#unsubscribe = this.store.onWake(({ wanted }) => {
+      for (const partition of wanted) this.#archivers[partition]?.hurry();
+    });
+    this.#starting = this.#start();
   }
 
   /** Archives what is left, within `flushMs`. */
   async stop(): Promise<void> {
+    this.#unsubscribe();
     this.#stopping.abort();
     await this.#starting;
     const flushed = await Promise.all(this.#archivers.map((archiver) => archiver.stop(this.options.flushMs)));
     if (flushed.includes(false))
       this.logger.warn('stopped before all records were archived; the store keeps them');
+  }
+
+  /** Whether what is taken now can be archived, by this process or another, as far as is known here. */
+  isAvailable(partition: number): boolean {
+    const state = this.#archivers[partition]?.status().state;
+    return !this.#refused && state !== 'refused' && state !== 'fenced' && state !== 'stopped';
   }
 
   status(): ArchiverStatus[] {
@@ -109,6 +123,7 @@ export class Archiving {
       } catch (error) {
         this.#problem = error instanceof Error ? error.message : String(error);
         if (error instanceof LogMismatchError) {
+          this.#refused = true;
           this.onMismatch(error);
           return null;
         }
@@ -128,6 +143,7 @@ export class Archiving {
         const { conditionalPut } = await this.blobs.probe();
         if (!conditionalPut) {
           this.#problem = `${description} overwrites what exists (it ignores If-None-Match), so nothing is archived there`;
+          this.#refused = true;
           this.logger.error(this.#problem);
           return false;
         }

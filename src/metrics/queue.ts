@@ -6,12 +6,30 @@ type Tallies = { readonly [Operation in keyof QueueResults]: Tally<QueueResults[
 
 export class QueueMetrics {
   readonly #tallies: Tallies = {
-    submit: new Tally(['accepted', 'duplicate', 'conflict', 'too_many_types', 'full']),
+    submit: new Tally([
+      'accepted',
+      'duplicate',
+      'conflict',
+      'too_many_types',
+      'full',
+      'behind',
+      'not_archived',
+      'archive_unavailable',
+    ]),
     lease: new Tally(['leased']),
     extend: new Tally(['extended', 'lease_lost', 'unknown']),
-    complete: new Tally(['success', 'fail', 'dead', 'retried', 'lease_lost', 'conflict', 'unknown']),
+    complete: new Tally([
+      'success',
+      'fail',
+      'dead',
+      'retried',
+      'lease_lost',
+      'conflict',
+      'unknown',
+      'not_archived',
+    ]),
     handBack: new Tally(['handed_back', 'abandoned', 'lease_lost', 'unknown']),
-    cancel: new Tally(['cancelled', 'requested', 'complete', 'unknown']),
+    cancel: new Tally(['cancelled', 'requested', 'complete', 'unknown', 'not_archived']),
   };
   #expired = 0;
   #waiting: () => number = () => 0;

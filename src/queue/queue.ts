@@ -5,7 +5,6 @@
 import type {
   AbandonCommand,
   AttemptView,
-  CancelResult,
   CompleteCommand,
   CompleteResult,
   EventView,
@@ -16,11 +15,16 @@ import type {
   ListQuery,
   ListResult,
 } from '../event/command.js';
+import { partitionOfId } from '../event/id.js';
+import type { Position } from '../event/record.js';
+import { NOT_ARCHIVED, type NotArchived } from '../event/unarchived.js';
 import type { Durable, Store, StoreHealth, Wake } from '../store/store.js';
+import type { CancelAnswer, CompleteAnswer } from './answer.js';
+import { ArchiveWaiting, type Awaited } from './archive-waiting.js';
 import { type LeaseAnswer, type LeaseRequest, Leasing, type NextRequest } from './leasing.js';
 import { type Count, countNothing, endOf } from './meter.js';
-import { type Submission, type SubmitResult, submit } from './submit.js';
-import { eventTopic, queueTopic } from './topic.js';
+import { type Archive, type Submission, type SubmitResult, submit } from './submit.js';
+import { archivedTopic, eventTopic, queueTopic } from './topic.js';
 import { Waiting } from './waiting.js';
 
 /** Where events are found that have left the store. */
@@ -30,7 +34,16 @@ export interface Past {
   readAttempts(id: string): Promise<AttemptView[] | null>;
 }
 
+export interface ArchiveOptions {
+  /** How long answers about events with `archive` durability wait. */
+  readonly timeoutMs: number;
+  /** Whether what is taken now can be archived, as far as is known. */
+  readonly available: (partition: number) => boolean;
+}
+
 export interface QueueOptions {
+  /** Null: nothing is archived. */
+  readonly archive?: ArchiveOptions | null;
   /** Null: none ever leaves. */
   readonly past?: Past | null;
   /** Envelope bytes in one lease reply. */
@@ -56,6 +69,9 @@ export class Queue {
   readonly #unsubscribe: () => void;
   readonly #past: Past | null;
   readonly #count: Count;
+  readonly #archiving: ArchiveWaiting;
+  readonly #archive: Archive;
+  readonly #archiveTimeoutMs: number;
   #durable: Durable = 'memory';
 
   constructor(
@@ -66,29 +82,39 @@ export class Queue {
     this.#leasing = new Leasing(store, this.#waiting, options.leaseReplyBytesMax);
     this.#past = options.past ?? null;
     this.#count = options.count ?? countNothing;
+    const { archive = null } = options;
+    this.#archiving = new ArchiveWaiting(store, Math.min(options.slowLookMs, ARCHIVE_LOOK_MS));
+    this.#archiveTimeoutMs = archive?.timeoutMs ?? 0;
+    this.#archive = {
+      available: (partition) => archive?.available(partition) ?? false,
+      hasArchived: (id, position) => this.#hasArchived({ ...awaited(id, position), accepts: id }),
+    };
     this.#unsubscribe = store.onWake((wake) => this.#wake(wake));
   }
 
   /** Results in the order of the submissions; a refused one does not sink the others. */
   async submit(submissions: readonly Submission[], caller: string): Promise<SubmitResult[]> {
-    const results = await submit(this.store, submissions, caller);
+    const results = await submit(this.store, this.#archive, submissions, caller);
     for (const { kind } of results) this.#count('submit', kind, 1);
     return results;
   }
 
   /** Also when it has left the store; null: not known. */
-  async read(id: string): Promise<EventView | null> {
+  async read(id: string): Promise<EventView | NotArchived | null> {
     return (await this.store.read(id)) ?? (await this.#past?.read(id)) ?? null;
   }
 
   /** The event once it is complete (or of another version), or as it is when the time is up; null: not known. */
-  async waitForEvent(id: string, wait: EventWait): Promise<EventView | null> {
+  async waitForEvent(id: string, wait: EventWait): Promise<EventView | NotArchived | null> {
     const topic = eventTopic(id);
     const endsAt = performance.now() + wait.waitMs;
-    const isDue = (event: EventView | null) =>
-      !event || event.status === 'complete' || (wait.version !== null && event.version !== wait.version);
+    const isDue = (event: EventView | NotArchived | null) =>
+      event !== NOT_ARCHIVED &&
+      (!event || event.status === 'complete' || (wait.version !== null && event.version !== wait.version));
+    // What has happened and is not archived yet shows itself when it is, which most events have no need to hear of.
+    let topics = [topic];
     for (;;) {
-      const place = this.#waiting.register([topic]);
+      const place = this.#waiting.register(topics);
       const event = await this.read(id).catch((error: unknown) => {
         place.leave();
         throw error;
@@ -100,15 +126,20 @@ export class Queue {
         this.#waiting.wake(topic);
         return event;
       }
+      if (topics.length === 1 && (event === NOT_ARCHIVED || event?.behind)) {
+        place.leave();
+        topics = [topic, archivedTopic(partitionOfId(id) ?? 0)];
+        continue;
+      }
       if ((await place.sleep(Math.max(0, left), wait.signal)) !== 'woken') return event;
     }
   }
 
-  async readRequest(id: string): Promise<Uint8Array | null> {
+  async readRequest(id: string): Promise<Uint8Array | NotArchived | null> {
     return (await this.store.readRequest(id)) ?? (await this.#past?.readRequest(id)) ?? null;
   }
 
-  async readAttempts(id: string): Promise<AttemptView[] | null> {
+  async readAttempts(id: string): Promise<AttemptView[] | NotArchived | null> {
     return (await this.store.readAttempts(id)) ?? (await this.#past?.readAttempts(id)) ?? null;
   }
 
@@ -116,15 +147,17 @@ export class Queue {
     return this.store.list(query);
   }
 
-  async cancel(id: string): Promise<CancelResult> {
+  async cancel(id: string): Promise<CancelAnswer> {
     const result = await this.#cancel(id);
     this.#count('cancel', result.kind, 1);
     return result;
   }
 
-  async #cancel(id: string): Promise<CancelResult> {
+  async #cancel(id: string): Promise<CancelAnswer> {
     const result = await this.store.cancel(id);
-    const event = result.kind === 'unknown' ? ((await this.#past?.read(id)) ?? null) : null;
+    if (result.kind !== 'unknown')
+      return (await this.#isArchived(id, result.archive)) ? result : { kind: 'not_archived', id };
+    const event = (await this.#past?.read(id)) ?? null;
     return event === null ? result : { kind: event.reason === 'cancelled' ? 'cancelled' : 'complete' };
   }
 
@@ -150,10 +183,26 @@ export class Queue {
   }
 
   /** Results in the order of the commands. */
-  async complete(commands: readonly CompleteCommand[]): Promise<CompleteResult[]> {
+  async complete(commands: readonly CompleteCommand[]): Promise<CompleteAnswer[]> {
     const results = await this.store.complete(commands);
-    for (const result of results) this.#count('complete', endOf(result), 1);
-    return results;
+    const waits = results.some((result) => result.kind === 'completed' && result.archive !== null);
+    const answers = waits ? await Promise.all(results.map((result) => this.#completed(result))) : results;
+    for (const answer of answers) this.#count('complete', endOf(answer), 1);
+    return answers;
+  }
+
+  async #completed(result: CompleteResult): Promise<CompleteAnswer> {
+    if (result.kind !== 'completed') return result;
+    const { id, archive } = result;
+    return (await this.#isArchived(id, archive)) ? result : { kind: 'not_archived', id };
+  }
+
+  async #isArchived(id: string, position: Position | null): Promise<boolean> {
+    return position === null || this.#hasArchived({ ...awaited(id, position), accepts: null });
+  }
+
+  #hasArchived(record: Awaited): Promise<boolean> {
+    return this.#archiving.until(record, performance.now() + this.#archiveTimeoutMs);
   }
 
   async handBack(command: HandBackCommand): Promise<HandBackResult> {
@@ -180,13 +229,14 @@ export class Queue {
 
   /** Calls that wait. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting.size + this.#archiving.size;
   }
 
   /** Answers every waiting call with what there is; later calls do not wait. */
   stop(): void {
     this.#unsubscribe();
     this.#waiting.stop();
+    this.#archiving.stop();
   }
 
   #leased(answer: LeaseAnswer): LeaseAnswer {
@@ -197,5 +247,16 @@ export class Queue {
   #wake(wake: Wake): void {
     for (const { type, listener, count } of wake.ready) this.#waiting.wake(queueTopic(type, listener), count);
     for (const id of wake.changed) this.#waiting.wake(eventTopic(id));
+    for (const partition of wake.archived) {
+      this.#waiting.wake(archivedTopic(partition));
+      this.#archiving.wake(partition);
+    }
   }
+}
+
+/** How often who waits for the archive looks without a hint, at least. */
+const ARCHIVE_LOOK_MS = 1_000;
+
+function awaited(id: string, position: Position): Omit<Awaited, 'accepts'> {
+  return { partition: partitionOfId(id) ?? 0, position };
 }

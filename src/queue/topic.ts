@@ -7,3 +7,8 @@ export function eventTopic(id: string): string {
 export function queueTopic(type: string, listener: string): string {
   return `queue\0${listener}\0${type}`;
 }
+
+/** That something of a partition was archived. */
+export function archivedTopic(partition: number): string {
+  return `archived\0${partition}`;
+}

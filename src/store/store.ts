@@ -9,7 +9,9 @@
  *   again, or `recovering`.
  * - Commands carry ids and tokens, so a command repeated is one transition, not two.
  * - Time is the store's own and is read once a transition. Nothing outside compares times with it.
- * - What a read shows is as durable as what a write has promised.
+ * - What a read shows is as durable as what a write has promised. Of an event with `archive` durability that is what the
+ *   log has: it is shown as it was when its last archived record was made, nobody may lease it before its acceptance is
+ *   archived, and what a write answers about it names the position that must be archived before the answer is given.
  * - A type lives in one partition, `partitionOfType`; an id names its partition by itself.
  *
  * The meaning of every method is `decide` and `apply` in `event/`; the contract suite in `test/contract` says
@@ -39,6 +41,7 @@ import type {
   SettledEvent,
 } from '../event/command.js';
 import type { LogRecord, Position } from '../event/record.js';
+import type { NotArchived } from '../event/unarchived.js';
 
 export type StoreFailure =
   /** Out of reach, or it failed on the way. */
@@ -81,6 +84,8 @@ export interface Wake {
   readonly changed: readonly string[];
   /** Partitions whose records have been noted as archived. */
   readonly archived: readonly number[];
+  /** Partitions of whose records somebody waits until they are archived. */
+  readonly wanted: readonly number[];
 }
 
 /** How much a partition holds. What was cancelled while it waited counts until a lease meets it. */
@@ -89,7 +94,7 @@ export interface Depths {
   readonly events: number;
   /** Deliveries that may be leased now; null when there are too many types to look at each. */
   readonly ready: number | null;
-  /** Deliveries that wait for a delay or a backoff to be over. */
+  /** Deliveries that wait for a delay or a backoff to be over, or for their events to be archived. */
   readonly delayed: number;
   readonly leased: number;
   /** Records not yet archived. */
@@ -190,7 +195,7 @@ export interface Store extends Outbox {
   cancel(id: string): Promise<CancelResult>;
   /** Ends at most `limit` expired leases of a partition, the longest expired first. */
   expire(partition: number, limit: number): Promise<ExpireResult>;
-  /** Wakes waiting calls for deliveries whose delay or backoff is over. Resolves to how many there were. */
+  /** Wakes waiting calls for deliveries whose delay, backoff, or wait to be archived is over. Resolves to how many there were. */
   promote(partition: number, limit: number): Promise<number>;
 
   /**
@@ -204,10 +209,11 @@ export interface Store extends Outbox {
   indexedTo(partition: number): Promise<number>;
 
   /** Null: not known. */
-  read(id: string): Promise<EventView | null>;
-  readRequest(id: string): Promise<Uint8Array | null>;
+  read(id: string): Promise<EventView | NotArchived | null>;
+  readRequest(id: string): Promise<Uint8Array | NotArchived | null>;
   /** Oldest first. */
-  readAttempts(id: string): Promise<AttemptView[] | null>;
+  readAttempts(id: string): Promise<AttemptView[] | NotArchived | null>;
+  /** Events whose acceptance is not archived yet are left out. */
   list(query: ListQuery): Promise<ListResult>;
 
   /** Calls `wake` from now on, for changes made here and by other processes; returns how to stop it. */

@@ -4,6 +4,7 @@ import type { Policy } from '../../src/event/policy.js';
 import type { Limits } from '../../src/event/state.js';
 import type { Store } from '../../src/store/store.js';
 import { acceptContract } from './store/accept.js';
+import { archiveContract } from './store/archive.js';
 import { cancelContract } from './store/cancel.js';
 import { completeContract } from './store/complete.js';
 import { depthsContract } from './store/depths.js';
@@ -48,6 +49,7 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('prune', (t) => pruneContract(t, harness));
   await t.test('read', (t) => readContract(t, harness));
   await t.test('outbox', (t) => outboxContract(t, harness));
+  await t.test('archive durability', (t) => archiveContract(t, harness));
   await t.test('depths', (t) => depthsContract(t, harness));
   await t.test('wake', (t) => wakeContract(t, harness));
 }

@@ -14,9 +14,11 @@ import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
 import { makeEventId } from '../../src/event/id.js';
-import type { LogRecord, StoreRecord } from '../../src/event/record.js';
-import { promoteDue } from '../../src/event/schedule.js';
+import type { LogRecord, Position, StoreRecord } from '../../src/event/record.js';
+import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { type Delivery, emptyState, leaseExpired, type PartitionState } from '../../src/event/state.js';
+import { isBeyond } from '../../src/event/unarchived.js';
+import { attemptsOf, shownAttempts, shownRequest, shownView, viewOf } from '../../src/event/view.js';
 import { decodePart, encodeState, type SnapshotPart } from '../../src/store/embedded/snapshot.js';
 import { dumpState } from '../support/state-dump.js';
 import type { Op } from './core-ops.js';
@@ -49,6 +51,8 @@ export class CoreMachine {
   now = 1_000_000;
   readonly records: StoreRecord[] = [];
   readonly #archived: LogRecord[] = [];
+  /** The fold of what is archived: all that may be seen of events with `archive` durability. */
+  readonly #log: PartitionState = emptyState(POLICY, LIMITS);
   /** By event: the lease that is out. */
   readonly #holders = new Map<string, Holder>();
   readonly #leases: Lease[] = [];
@@ -115,6 +119,36 @@ export class CoreMachine {
       this.#ends.set(event.id, end);
     }
     assert.deepEqual([...this.state.events.keys()], this.#ids, 'S1: what was accepted is known');
+    this.#checkShown();
+  }
+
+  /** Of events with `archive` durability that is seen which the archived records say, and nothing else. */
+  #checkShown(): void {
+    for (const event of this.state.events.values()) {
+      const view = shownView(this.state, event);
+      const attempts = shownAttempts(this.state, event);
+      if (event.unarchived === null) {
+        assert.deepEqual([view, attempts], [viewOf(event), attemptsOf(event)]);
+        continue;
+      }
+      const archived = this.#log.events.get(event.id);
+      const seen = [view, shownRequest(this.state, event), attempts];
+      if (!archived) {
+        assert.deepEqual(seen, ['not_archived', 'not_archived', 'not_archived'], 'S9: not accepted for sure');
+        continue;
+      }
+      const behind = archived.version < event.version;
+      const expected = [{ ...viewOf(archived), behind }, archived.envelope, attemptsOf(archived)];
+      assert.deepEqual(withoutEnds(seen), withoutEnds(expected), 'S9: what is seen is archived');
+    }
+  }
+
+  /** What an answer about the event rests on: its newest record, unless that is archived. */
+  #promiseOf(id: string): Position | null {
+    const event = this.state.events.get(id)!;
+    if (event.unarchived === null) return null;
+    const records = this.state.outbox;
+    return [...records].findLast((record) => 'id' in record && record.id === id)?.pos ?? null;
   }
 
   /** S8: the state is the fold of its records; what of it is logged is the fold of what is logged. */
@@ -127,6 +161,7 @@ export class CoreMachine {
     const log = emptyState(POLICY, LIMITS);
     const logged = [...this.#archived, ...this.state.outbox];
     for (const record of logged) apply(log, record);
+    log.archived = this.state.archived;
     const { events, types, keys, bytes } = withoutEnds(dumpState(log, this.#clockMax));
     const now = withoutEnds(expected);
     assert.deepEqual(
@@ -188,6 +223,7 @@ export class CoreMachine {
       envelope: Buffer.from(`{}\n${'x'.repeat(op.bytes)}`),
       delayMs: op.delayMs,
       idempotency,
+      durability: op.durability,
     };
     const decision = decideAccept(this.state, command, this.now);
     const result = this.#carryOut(decision);
@@ -242,8 +278,14 @@ export class CoreMachine {
       .filter((event) => types.includes(event.type.name))
       .flatMap((event) => event.deliveries)
       .filter((delivery) => delivery.state === 'waiting');
-    const late = waiting.filter((delivery) => delivery.dueAt <= this.now && delivery.place !== 'ready');
+    const isHeld = ({ event }: Delivery) =>
+      event.unarchived !== null && isBeyond(event.position, this.state.archived?.pos ?? null);
+    const late = waiting.filter(
+      (delivery) => delivery.dueAt <= this.now && delivery.place !== 'ready' && !isHeld(delivery),
+    );
     assert.equal(late.length, 0, 'L1: what is due is ready');
+    const early = waiting.filter((delivery) => delivery.place === 'ready' && isHeld(delivery));
+    assert.equal(early.length, 0, 'S9: nobody may lease what is not archived');
     return waiting.filter((delivery) => delivery.place === 'ready');
   }
 
@@ -272,13 +314,16 @@ export class CoreMachine {
     const answer = this.#carryOut(decision);
     const first = this.#completed.get(attemptId);
     if (first) {
-      const expected = first.fingerprint === fingerprint ? first.answer : { kind: 'conflict' };
+      const archive = this.#promiseOf(lease.event.id);
+      const expected =
+        first.fingerprint === fingerprint ? { ...first.answer, archive } : { kind: 'conflict' };
       assert.deepEqual(answer, expected, 'S4: the same completion again, or another');
       assert.equal(decision.records.length, 0, 'S4: a repeat changes nothing');
       return;
     }
     assert.equal(answer.kind, holds ? 'completed' : 'lease_lost', 'S2: complete');
     if (answer.kind !== 'completed') return;
+    assert.deepEqual(answer.archive, this.#promiseOf(lease.event.id), 'S9: complete');
     this.#completed.set(attemptId, { fingerprint, answer });
     const { result } = this.state.events.get(lease.event.id)!;
     assert.deepEqual(
@@ -315,7 +360,9 @@ export class CoreMachine {
     if (id === undefined) return;
     const holder = this.#holders.get(id);
     const isHeld = holder !== undefined && this.#lives(holder);
-    const { kind } = this.#carryOut(decideCancel(this.state, id, this.now));
+    const result = this.#carryOut(decideCancel(this.state, id, this.now));
+    const { kind } = result;
+    assert.deepEqual('archive' in result && result.archive, this.#promiseOf(id), 'S9: cancel');
     if (isHeld) assert.equal(kind, 'requested', 'who holds it is asked');
     else assert.match(kind, /^(cancelled|complete)$/);
   }
@@ -344,7 +391,9 @@ export class CoreMachine {
     if (!upTo) return;
     const count = records.indexOf(upTo) + 1;
     this.#archived.push(...records.slice(0, count));
+    for (const record of records.slice(0, count)) apply(this.#log, record);
     this.#carryOut({ records: [{ op: 'archived', pos: upTo.pos, slot: 1 }], result: null });
+    releaseArchived(this.state, this.now, NO_LIMIT);
     assert.equal(this.state.outbox.length, records.length - count);
   }
 

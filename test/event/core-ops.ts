@@ -8,6 +8,7 @@ export type Op =
       readonly type: string;
       readonly bytes: number;
       readonly delayMs: number;
+      readonly durability: 'store' | 'archive';
       readonly key: string | null;
       readonly request: string;
       readonly again: boolean;
@@ -54,6 +55,7 @@ const accept = fc.record({
   type: fc.constantFrom('a', 'b', '{}'),
   bytes: fc.constantFrom(0, 10, 100),
   delayMs: fc.constantFrom(0, 0, 0, 25, 400),
+  durability: fc.constantFrom('store' as const, 'archive' as const),
   key: fc.constantFrom(null, null, 'k1', 'k2'),
   request: fc.constantFrom('one', 'two'),
   again: rarely,
@@ -100,7 +102,7 @@ export const op: fc.Arbitrary<Op> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('promote' as const), limit: fc.constantFrom(1, 1_000) }),
   },
   { weight: 6, arbitrary: pass.map((ms) => ({ do: 'pass' as const, ms })) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('archive' as const), pick }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('archive' as const), pick }) },
   {
     weight: 1,
     arbitrary: fc.record({

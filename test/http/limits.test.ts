@@ -9,6 +9,7 @@ import { SETTINGS } from '../../src/config.js';
 import { openApp, type TestApp } from '../support/app.js';
 import { MemoryBlobs } from '../support/memory-blobs.js';
 import { acceptedRecord } from '../support/records.js';
+import { shown } from '../support/shown.js';
 import { writeSegments } from '../support/written-log.js';
 
 const MIB = 1_024 * 1_024;
@@ -198,7 +199,7 @@ limit('leasesMax', 500, async (t, max) => {
 
 limit('leaseBytesMax', 8 * MIB, async (t, max) => {
   const app = await openApp(t);
-  const weigh = async (id: string) => (await app.store.readRequest(id))!.byteLength;
+  const weigh = async (id: string) => shown(await app.store.readRequest(id)).byteLength;
   const post = async (type: string, bytes: number): Promise<number> =>
     weigh((await call(app, 'POST', `/v1/types/${type}/events`, Buffer.alloc(bytes))).json().id);
   for (const [type, more, count] of [

@@ -213,7 +213,7 @@ t.test('headers of the event are checked', async (t) => {
   t.equal(await codeOf({ 'event-delay-ms': '-1' }), 'invalid-header');
   t.equal(await codeOf({ 'event-delay-ms': '1.5' }), 'invalid-header');
   t.equal(await codeOf({ 'event-durability': 'store' }), null);
-  t.equal(await codeOf({ 'event-durability': 'archive' }), 'invalid-header');
+  t.equal(await codeOf({ 'event-durability': 'tape' }), 'invalid-header');
   t.equal(await codeOf({ 'event-key': 'k' }), 'unsupported-header');
   t.equal(await codeOf({ 'event-deadline-ms': '1' }), 'unsupported-header');
   t.equal(await codeOf({ 'event-version': 'x'.repeat(256) }), null);

@@ -354,3 +354,60 @@ t.test('stop', async (t) => {
     for (const timer of timers) t.ok('returned' in timer && ended.includes(timer.returned));
   });
 });
+
+t.test('while somebody waits', async (t) => {
+  const put = (bench: { of: (kind: 'archived') => unknown[] }) => bench.of('archived').length;
+
+  await t.test('the first record is put at once, the next ones no sooner than 150 ms after it', async (t) => {
+    const { bench, outbox } = startArchiver(t, acceptedRecords(1, 1, 1));
+    await bench.goOnUntil('archived', () => put(bench) === 1);
+    bench.clock.advance(500);
+    await bench.rested();
+    for (let n = 2; n < 5; n += 1) {
+      outbox.add(acceptedRecord({ view: 1, n }));
+      bench.archiver.hurry();
+      bench.archiver.hurry();
+      if (n > 2) {
+        await bench.rested();
+        t.equal(put(bench), n - 1);
+        t.equal(bench.clock.nextInMs, 150);
+        bench.clock.advance(150);
+      }
+      await until('put', () => put(bench) === n);
+      await bench.rested();
+    }
+    t.equal(bench.clock.nextInMs, INTERVAL_MS, 'then nobody waits any more');
+  });
+
+  await t.test('a hurry that comes while a put is under way counts for the next', async (t) => {
+    const { bench, blobs, outbox } = startArchiver(t, acceptedRecords(1, 1, 1));
+    const { putIfAbsent } = blobs;
+    blobs.putIfAbsent = async (key, bytes) => {
+      const result = await putIfAbsent.call(blobs, key, bytes);
+      if (put(bench) > 0) return result;
+      outbox.add(acceptedRecord({ view: 1, n: 2 }));
+      bench.archiver.hurry();
+      return result;
+    };
+    await until('archived', () => put(bench) === 1);
+    await bench.rested();
+    t.ok((bench.clock.nextInMs ?? 0) <= 150, `${bench.clock.nextInMs} ms`);
+    bench.clock.advance(150);
+    await until('archived too', () => put(bench) === 2);
+  });
+
+  await t.test('who does not archive does not hurry', async (t) => {
+    const { bench } = startArchiver(t, [], { outbox: new OthersOutbox() });
+    await bench.rested();
+    bench.archiver.hurry();
+    await bench.rested();
+    t.equal(bench.clock.nextInMs, INTERVAL_MS);
+  });
+});
+
+/** Another process archives it. */
+class OthersOutbox extends MemoryOutbox {
+  override async holdArchiving(): Promise<boolean> {
+    return false;
+  }
+}

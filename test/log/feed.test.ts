@@ -61,7 +61,7 @@ class Seen {
   }
 
   tell(): void {
-    for (const wake of this.listeners) wake({ ready: [], changed: [], archived: [0] });
+    for (const wake of this.listeners) wake({ ready: [], changed: [], archived: [0], wanted: [] });
   }
 }
 

@@ -6,8 +6,10 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { CompleteCommand, Lease, LeaseCommand, RetryWish } from '../../src/event/command.js';
 import type { Policy } from '../../src/event/policy.js';
-import { comparePositions, type Position } from '../../src/event/record.js';
+import type { Position } from '../../src/event/record.js';
 import type { Limits } from '../../src/event/state.js';
+import { NOT_ARCHIVED } from '../../src/event/unarchived.js';
+import { summaryOf } from '../../src/event/view.js';
 import type { Store } from '../../src/store/store.js';
 import type { StoreHarness } from '../contract/store.js';
 import { CoreModel } from '../support/core-model.js';
@@ -42,6 +44,7 @@ const acceptItem = fc.record({
   fingerprint: fc.constantFrom('print 1', 'print 1', 'print 1', 'print 2'),
   resend: fc.option(place, { freq: 6 }),
   size: fc.constantFrom(0, 10, 100),
+  durability: fc.constantFrom('store' as const, 'archive' as const),
 });
 
 const retry: fc.Arbitrary<RetryWish> = fc.constantFrom(
@@ -121,7 +124,7 @@ export const step = fc.oneof(
       stale: fc.boolean(),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('archive' as const), record: fc.nat({ max: 30 }) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('archive' as const), back: fc.nat({ max: 30 }) }) },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -232,7 +235,7 @@ export class Both {
       case 'prune':
         return this.#prune(step);
       case 'archive':
-        return this.#archive(step.record);
+        return this.#archive(step.back);
       case 'pass':
         this.core.now += step.ms;
         if (step.ms < 0) this.#steppedBack = true;
@@ -256,7 +259,7 @@ export class Both {
   async #accept(items: Extract<Step, { do: 'accept' }>['items']): Promise<void> {
     // Nobody sends a request again when its event has been pruned: that is days later.
     const ids = this.#ids.filter((id) => this.core.state.events.has(id));
-    const commands = items.map(({ type, delayMs, scope, fingerprint, resend, size }) => {
+    const commands = items.map(({ type, delayMs, scope, fingerprint, resend, size, durability }) => {
       const id = (resend === null ? undefined : fromEnd(ids, resend)) ?? this.#newId();
       ids.push(id);
       return {
@@ -264,6 +267,7 @@ export class Both {
         type: TYPES[type]!,
         envelope: Buffer.alloc(20 + size, this.#made),
         delayMs,
+        durability,
         idempotency: scope === null ? null : { scope: `scope ${scope}`, fingerprint },
       };
     });
@@ -329,12 +333,13 @@ export class Both {
     this.#same(await this.store.indexedTo(0), this.core.state.indexed, 'indexed');
   }
 
-  async #archive(record: number): Promise<void> {
-    const pos: Position = { view: 1, n: 1 + record };
-    // What is archived has happened.
-    if (comparePositions(pos, { view: this.core.state.view, n: this.core.state.n }) > 0) return;
-    await this.store.markArchived(0, pos, record);
-    this.core.markArchived(pos, record);
+  /** All but so many of the newest records; it may have been noted before. */
+  async #archive(back: number): Promise<void> {
+    const { view, n } = this.core.state;
+    if (n - back < 1) return;
+    const pos: Position = { view, n: n - back };
+    await this.store.markArchived(0, pos, pos.n);
+    this.core.markArchived(pos, pos.n);
     this.#same(await readAllOf(this.store), this.core.outbox(), 'outbox after archiving');
   }
 
@@ -347,10 +352,11 @@ export class Both {
     ] as const) {
       const expected = newestFirst
         .map((event) => this.core.read(event.id)!)
+        .filter((event) => event !== NOT_ARCHIVED)
         .filter(
           (event) => (type === null || event.type === type) && (status === null || event.status === status),
         )
-        .map(({ result: _, ...event }) => event);
+        .map(summaryOf);
       const listed: unknown[] = [];
       let cursor: string | null = null;
       do {

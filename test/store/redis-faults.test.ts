@@ -1,4 +1,5 @@
 /** The Redis store when Redis misbehaves, is not what it should be, or is shared with another process. */
+
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
@@ -8,6 +9,7 @@ import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-
 import { StoreError, type Wake } from '../../src/store/store.js';
 import { LIMITS, POLICY } from '../contract/store/scene.js';
 import { type RedisServer, startRedisServer } from '../support/redis-server.js';
+import { shown } from '../support/shown.js';
 
 let server: RedisServer;
 /** For what a person would do with redis-cli. */
@@ -102,7 +104,7 @@ t.test(
     await server.start();
     await until(async () => (await store.health()).ready);
     const events = [await store.read(known.id), await store.read(during.id)];
-    t.ok(events.every((event) => event?.status === 'pending'));
+    t.ok(events.every((event) => shown(event).status === 'pending'));
   },
 );
 
@@ -310,7 +312,7 @@ t.test('two processes on one Redis', async (t) => {
     const commands = Array.from({ length: 40 }, (_, k) => command(`type ${k % 10}`));
     await Promise.all(commands.map((each, k) => stores[k % 2]!.accept([each])));
     for (const { id, type } of commands) {
-      for (const store of stores) t.equal((await store.read(id))?.type, type);
+      for (const store of stores) t.equal(shown(await store.read(id)).type, type);
     }
     const records = await stores[0]!.readOutbox(0, null, { records: 100, bytes: 1 << 20 });
     t.equal(records.filter(({ op }) => op === 'typeSet').length, 10);

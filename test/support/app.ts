@@ -21,6 +21,8 @@ export interface AppSettings {
   readonly store?: CoreStore;
   /** Where the log is. */
   readonly blobs?: BlobStore;
+  /** Whether events can be archived; unless said, they can: by `store.markArchived()`. */
+  readonly canArchive?: () => boolean;
   /** Takes the lines of the log. */
   readonly onLog?: (line: string) => void;
 }
@@ -44,7 +46,13 @@ export async function openApp(t: Test, settings: AppSettings = {}): Promise<Test
   const metrics = new Metrics();
   metrics.store.watch(store);
   const { count } = metrics.queue;
-  const queue = new Queue(store, { leaseReplyBytesMax, waitersMax, slowLookMs: 60_000, count });
+  const queue = new Queue(store, {
+    archive: { timeoutMs: config.archiveTimeoutMs, available: () => settings.canArchive?.() ?? true },
+    leaseReplyBytesMax,
+    waitersMax,
+    slowLookMs: 60_000,
+    count,
+  });
   metrics.queue.watchWaiting(() => queue.waiting);
   const feed = new Feed({
     blobs: settings.blobs ?? new MemoryBlobs(),

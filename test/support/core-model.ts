@@ -20,9 +20,9 @@ import { decideLease } from '../../src/event/decide/lease.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import type { Policy } from '../../src/event/policy.js';
 import { comparePositions, type LogRecord, type Position, type StoreRecord } from '../../src/event/record.js';
-import { promoteDue } from '../../src/event/schedule.js';
+import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
-import { attemptsOf, viewOf } from '../../src/event/view.js';
+import { shownAttempts, shownRequest, shownView } from '../../src/event/view.js';
 
 export class CoreModel {
   readonly state: PartitionState;
@@ -86,6 +86,7 @@ export class CoreModel {
     const noted = this.state.archived;
     if (noted && comparePositions(noted.pos, pos) >= 0) return;
     this.apply({ op: 'archived', pos, slot });
+    releaseArchived(this.state, this.now, Number.POSITIVE_INFINITY);
   }
 
   outbox(): LogRecord[] {
@@ -94,16 +95,17 @@ export class CoreModel {
 
   read(id: string) {
     const event = this.state.events.get(id);
-    return event ? viewOf(event) : null;
+    return event ? shownView(this.state, event) : null;
   }
 
   readRequest(id: string) {
-    return this.state.events.get(id)?.envelope ?? null;
+    const event = this.state.events.get(id);
+    return event ? shownRequest(this.state, event) : null;
   }
 
   readAttempts(id: string) {
     const event = this.state.events.get(id);
-    return event ? attemptsOf(event) : null;
+    return event ? shownAttempts(this.state, event) : null;
   }
 
   apply(record: StoreRecord): void {

@@ -35,9 +35,10 @@ import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import { split } from '../../src/event/packed.js';
 import type { Policy } from '../../src/event/policy.js';
 import type { LogRecord, Position } from '../../src/event/record.js';
-import { promoteDue } from '../../src/event/schedule.js';
+import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { type EventState, emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
-import { attemptsOf, viewOf } from '../../src/event/view.js';
+import type { NotArchived } from '../../src/event/unarchived.js';
+import { shownAttempts, shownRequest, shownView } from '../../src/event/view.js';
 import { listEvents } from '../../src/store/embedded/list.js';
 import {
   type Depths,
@@ -125,18 +126,19 @@ export class CoreStore implements Store {
     return this.#state.indexed;
   }
 
-  async read(id: string): Promise<EventView | null> {
+  async read(id: string): Promise<EventView | NotArchived | null> {
     const event = this.#event(id);
-    return event && viewOf(event);
+    return event && shownView(this.#state, event);
   }
 
-  async readRequest(id: string): Promise<Uint8Array | null> {
-    return this.#event(id)?.envelope ?? null;
+  async readRequest(id: string): Promise<Uint8Array | NotArchived | null> {
+    const event = this.#event(id);
+    return event && shownRequest(this.#state, event);
   }
 
-  async readAttempts(id: string): Promise<AttemptView[] | null> {
+  async readAttempts(id: string): Promise<AttemptView[] | NotArchived | null> {
     const event = this.#event(id);
-    return event && attemptsOf(event);
+    return event && shownAttempts(this.#state, event);
   }
 
   async list(query: ListQuery): Promise<ListResult> {
@@ -170,8 +172,14 @@ export class CoreStore implements Store {
     return [];
   }
 
-  async markArchived(_partition: number, pos: Position, slot: number): Promise<void> {
-    apply(this.#state, { op: 'archived', pos, slot });
+  /** In tests it stands for whoever archives: everything, unless a position is given. */
+  async markArchived(_partition?: number, pos?: Position, slot = 1): Promise<void> {
+    const { view, n } = this.#state;
+    apply(this.#state, { op: 'archived', pos: pos ?? { view, n }, slot });
+    releaseArchived(this.#state, this.#clock(), Number.POSITIVE_INFINITY);
+    const names = this.#state.typesByOrdinal.map(({ name }) => name);
+    const ready = names.map((type) => ({ type, listener: 'default', count: 1 }));
+    for (const wake of this.#listeners) wake({ ready, changed: [], archived: [0], wanted: [] });
   }
 
   async archivedTo(): Promise<PartitionState['archived']> {
@@ -216,6 +224,6 @@ export class CoreStore implements Store {
       const type = this.#state.events.get(id)!.type.name;
       return { type, listener: 'default', count: 1 };
     });
-    for (const wake of this.#listeners) wake({ ready, changed, archived: [] });
+    for (const wake of this.#listeners) wake({ ready, changed, archived: [], wanted: [] });
   }
 }

@@ -84,6 +84,16 @@ const unplaced: fc.Arbitrary<Omit<LogRecord, 'pos'>> = fc.oneof(
     payload,
   }),
   plain({
+    op: fc.constant('accepted' as const),
+    at: count,
+    id: text,
+    type: text,
+    dueAt: count,
+    durability: fc.constant('archive' as const),
+    idempotency: fc.option(claim),
+    payload,
+  }),
+  plain({
     op: fc.constant('granted' as const),
     at: count,
     ...delivery,

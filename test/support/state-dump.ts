@@ -2,6 +2,7 @@
 
 import { formatPosition } from '../../src/event/record.js';
 import type { Delivery, EventState, PartitionState } from '../../src/event/state.js';
+import { unarchivedOf } from '../../src/event/unarchived.js';
 
 export interface StateDump {
   readonly view: number;
@@ -27,7 +28,7 @@ export function dumpState(state: PartitionState, now = 0): StateDump {
     leasedCount: state.leasedCount,
     archived: state.archived,
     types: state.typesByOrdinal.map(({ name, ordinal, version }) => ({ name, ordinal, version })),
-    events: [...state.history].map(dumpEvent),
+    events: [...state.history].map((event) => dumpEvent(state, event)),
     keys: [...state.idempotency]
       .filter(([expiresAt]) => expiresAt > now)
       .sort(([a], [b]) => a - b)
@@ -52,9 +53,11 @@ export function dumpState(state: PartitionState, now = 0): StateDump {
   };
 }
 
-function dumpEvent(event: EventState): unknown {
+function dumpEvent({ archived }: PartitionState, event: EventState): unknown {
   return {
     ...event,
+    // Those that are archived are let go only when another comes.
+    unarchived: event.unarchived && unarchivedOf(event.unarchived, archived?.pos ?? null),
     type: event.type.name,
     position: formatPosition(event.position),
     envelope: text(event.envelope),

@@ -1,7 +1,9 @@
 /** Accept: one request becomes one event with its deliveries. */
 import type { AcceptCommand, AcceptResult } from '../command.js';
 import { findIdempotent, idempotencyExpiresAt } from '../idempotency.js';
-import type { PartitionState } from '../state.js';
+import type { Position } from '../record.js';
+import type { EventState, PartitionState } from '../state.js';
+import { isBeyond } from '../unarchived.js';
 import { type Decision, Recorder, refuse } from './decision.js';
 
 export function decideAccept(
@@ -11,12 +13,16 @@ export function decideAccept(
 ): Decision<AcceptResult> {
   const { id, type, idempotency } = command;
   const known = state.events.get(id);
-  if (known) return refuse({ kind: 'accepted', id, createdAt: known.createdAt });
+  if (known)
+    return refuse({ kind: 'accepted', id, createdAt: known.createdAt, archive: promised(state, known) });
   if (idempotency) {
     const first = findIdempotent(state, idempotency.scope, now);
     if (first && first.fingerprint !== idempotency.fingerprint)
       return refuse({ kind: 'conflict', id: first.id });
-    if (first) return refuse({ kind: 'duplicate', id: first.id, createdAt: first.createdAt });
+    if (first) {
+      const archive = promised(state, state.events.get(first.id));
+      return refuse({ kind: 'duplicate', id: first.id, createdAt: first.createdAt, archive });
+    }
   }
   const bytes = state.bytes + state.outbox.overheadBytes + command.envelope.byteLength;
   if (bytes > state.limits.bytesMax) return refuse({ kind: 'full' });
@@ -27,13 +33,25 @@ export function decideAccept(
     if (ordinal >= state.limits.typesMax) return refuse({ kind: 'too_many_types' });
     recorder.add({ op: 'typeSet', type, ordinal, version: 0 });
   }
+  const archives = command.durability === 'archive';
+  const archive = archives ? recorder.nextPosition() : null;
   recorder.add({
     op: 'accepted',
     id,
     type,
     dueAt: now + command.delayMs,
+    ...(archives ? ARCHIVES : NOTHING),
     idempotency: idempotency && { ...idempotency, expiresAt: idempotencyExpiresAt(now) },
     payload: command.envelope,
   });
-  return { records: recorder.records, result: { kind: 'accepted', id, createdAt: now } };
+  return { records: recorder.records, result: { kind: 'accepted', id, createdAt: now, archive } };
+}
+
+const ARCHIVES = { durability: 'archive' } as const;
+const NOTHING = {};
+
+/** What must be archived before the event's receipt may be given again. */
+function promised({ archived }: PartitionState, event: EventState | undefined): Position | null {
+  if (!event?.unarchived) return null;
+  return isBeyond(event.position, archived?.pos ?? null) ? event.position : null;
 }

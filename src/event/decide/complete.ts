@@ -1,10 +1,10 @@
 /** Complete: a listener's result ends its attempt and, mostly, the event. */
 import type { CompleteCommand, CompleteResult } from '../command.js';
 import { backoffMs } from '../policy.js';
-import type { Completed, Dead, Retried } from '../record.js';
+import type { Completed, Dead, Position, Retried } from '../record.js';
 import type { Attempt, Delivery, PartitionState } from '../state.js';
 import { attemptIdOf, type Found, findByAttemptId, holdsLease, isOverdue, recordExpiry } from './attempt.js';
-import { type Decision, Recorder, refuse } from './decision.js';
+import { type Decision, promisedBy, Recorder, refuse } from './decision.js';
 
 export function decideComplete(
   state: PartitionState,
@@ -14,13 +14,14 @@ export function decideComplete(
   const found = findByAttemptId(state, command.attemptId);
   if (!found) return refuse({ kind: 'unknown' });
   // Before the token: a repeat whose first try was heard gets the first answer, whatever has happened since.
-  if (found.attempt.fingerprint !== null) return repeat(found, command);
+  if (found.attempt.fingerprint !== null) return repeat(state, found, command);
   if (!holdsLease(state, found, command.token, now)) return late(state, found, command, now);
 
   const recorder = new Recorder(state, now);
   const ending = endingOf(state, found.delivery, command, now);
   recorder.add(ending);
-  return { records: recorder.records, result: answer(found.delivery, ending) };
+  const archive = promisedBy(state, found.delivery.event, recorder.records);
+  return { records: recorder.records, result: answer(found.delivery, ending, archive) };
 }
 
 type Placed = 'pos' | 'at' | 'type';
@@ -40,8 +41,8 @@ function endingOf(state: PartitionState, delivery: Delivery, command: CompleteCo
   return { op: 'retried', ...base, why: 'failed', dueAt: now + waitMs };
 }
 
-function answer({ event }: Delivery, ending: Ending): CompleteResult {
-  const base = { kind: 'completed' as const, id: event.id, type: event.type.name };
+function answer({ event }: Delivery, ending: Ending, archive: Position | null): CompleteResult {
+  const base = { kind: 'completed' as const, id: event.id, type: event.type.name, archive };
   switch (ending.op) {
     case 'completed':
       return { ...base, status: 'complete', outcome: ending.outcome, reason: ending.reason, retryAt: null };
@@ -52,11 +53,15 @@ function answer({ event }: Delivery, ending: Ending): CompleteResult {
   }
 }
 
-function repeat({ delivery, attempt }: Found, command: CompleteCommand): Decision<CompleteResult> {
+function repeat(
+  state: PartitionState,
+  { delivery, attempt }: Found,
+  command: CompleteCommand,
+): Decision<CompleteResult> {
   if (attempt.fingerprint !== command.fingerprint) return refuse({ kind: 'conflict' });
   const { event } = delivery;
   const base = { kind: 'completed' as const, id: event.id, type: event.type.name };
-  return refuse({ ...base, ...standing(attempt) });
+  return refuse({ ...base, ...standing(attempt), archive: promisedBy(state, event, []) });
 }
 
 /** How the event stood when the attempt had ended. */

@@ -1,6 +1,7 @@
 /** What a decision is made of: the records that must be applied, in order, and the answer to the caller. */
 import type { Accepted, LogRecord, Position, StoreRecord, TypeSet } from '../record.js';
-import type { PartitionState } from '../state.js';
+import type { EventState, PartitionState } from '../state.js';
+import { newestUnarchived } from '../unarchived.js';
 
 export interface Decision<Result> {
   readonly records: readonly StoreRecord[];
@@ -9,6 +10,16 @@ export interface Decision<Result> {
 
 export function refuse<Result>(result: Result): Decision<Result> {
   return { records: [], result };
+}
+
+/** What must be archived before `records` of the event may be answered for; null: nothing. */
+export function promisedBy(
+  { archived }: PartitionState,
+  { unarchived }: EventState,
+  records: readonly LogRecord[],
+): Position | null {
+  if (unarchived === null) return null;
+  return records.at(-1)?.pos ?? newestUnarchived(unarchived, archived?.pos ?? null);
 }
 
 /** What a decision says of a record; the type of a known event is found by its id. */

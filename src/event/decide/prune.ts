@@ -5,7 +5,7 @@
 import type { PruneCommand, SettledEvent } from '../command.js';
 import { comparePositions } from '../record.js';
 import type { EventState, PartitionState } from '../state.js';
-import { attemptsOf, viewOf } from '../view.js';
+import { attemptsOf, summaryOf, viewOf } from '../view.js';
 import { type Decision, Recorder } from './decision.js';
 
 /** Those that ended at least `retentionMs` ago and are archived, the longest ended first. */
@@ -39,10 +39,10 @@ function isArchived({ archived }: PartitionState, { last }: EventState): boolean
 }
 
 function settledView(event: EventState): SettledEvent {
-  const { result, ...view } = viewOf(event);
+  const { result } = event;
   const attempts = attemptsOf(event).map((attempt) => {
     const own = result !== null && attempt.result === result;
     return { ...attempt, own, result: own ? null : attempt.result };
   });
-  return { event: view, ended: event.ended!, attempts };
+  return { event: summaryOf(viewOf(event)), ended: event.ended!, attempts };
 }

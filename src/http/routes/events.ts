@@ -15,6 +15,7 @@ import {
   eventNotFound,
   guardForeignBytes,
   mustExist,
+  notArchived,
   sendJson,
   tooManyWaiters,
 } from '../respond.js';
@@ -64,6 +65,12 @@ export function eventRoutes(app: App, context: HttpContext): void {
     const id = eventIdOf(request.params.id);
     const { kind } = await queue.cancel(id);
     if (kind === 'unknown') throw eventNotFound(id);
+    if (kind === 'not_archived')
+      throw notArchived(
+        id,
+        'The event was cancelled, and that was not archived in time.',
+        'Cancel it again.',
+      );
     if (kind === 'complete') {
       throw new ClockworkError('event-complete', 'The event is complete.', { members: { eventId: id } });
     }

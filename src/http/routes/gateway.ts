@@ -43,7 +43,7 @@ async function pass(
 ): Promise<FastifyReply> {
   refuseUnreadBody(request);
   const target = targetBehindGateway(request.raw.url!);
-  const receipt = await takeOne(context, submissionOf(context, request, GATEWAY_TYPE, target));
+  const receipt = await takeOne(context, reply, submissionOf(context, request, GATEWAY_TYPE, target));
   const event = await waitIfPreferred(context, request, reply, receipt.id);
   return event === null ? replyAccepted(context, reply, receipt) : replyForListener(event, reply);
 }

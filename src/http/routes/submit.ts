@@ -14,12 +14,16 @@ import { locationOf, receiptOf, sendJson } from '../respond.js';
 import type { App } from '../routing.js';
 import { bulkSchema, submitSchema } from '../schemas/submit.js';
 import { bulkRequestOf, submissionOf, submissionOfItem } from '../submission.js';
-import { replyAccepted, takeOne, waitIfPreferred } from '../submitting.js';
+import { located, replyAccepted, takeOne, waitIfPreferred } from '../submitting.js';
 
 export function submitRoutes(app: App, context: HttpContext): void {
   app.post('/v1/types/:type/events', { schema: submitSchema }, async (request, reply) => {
     const target = splitTarget(request.raw.url!);
-    const receipt = await takeOne(context, submissionOf(context, request, request.params.type, target));
+    const receipt = await takeOne(
+      context,
+      reply,
+      submissionOf(context, request, request.params.type, target),
+    );
     const event = await waitIfPreferred(context, request, reply, receipt.id);
     if (event === null) return replyAccepted(context, reply, receipt);
     return sendJson(reply.header('location', locationOf(receipt.id)), eventText(event));
@@ -47,7 +51,7 @@ async function submitMany(
   const receipts = submissions.map((each) =>
     each instanceof ClockworkError ? each : receiptOf(results[at++]!),
   );
-  if (single && receipts[0] instanceof ClockworkError) throw receipts[0];
+  if (single && receipts[0] instanceof ClockworkError) throw located(reply, receipts[0]);
 
   const { durable } = context.queue;
   const texts = receipts.map((each) =>

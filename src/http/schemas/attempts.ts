@@ -64,6 +64,7 @@ export const completeSchema = {
       'attempt-not-found',
       'lease-lost',
       'completion-conflict',
+      'not-archived',
       'too-many-errors',
       'headers-too-large',
       ...bodyProblems,

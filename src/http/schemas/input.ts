@@ -35,6 +35,9 @@ export const EventItem = Type.Object(
     delayMs: Type.Optional(
       Type.Integer({ minimum: 0, maximum: DELAY_MS_MAX, description: 'May be leased after this time.' }),
     ),
+    durability: Type.Optional(
+      Type.Enum(['store', 'archive'], { description: 'What the receipt waits for, see `Event-Durability`.' }),
+    ),
     version: Type.Optional(Type.String({ minLength: 1, maxLength: KEY_MAX })),
     correlationId: Type.Optional(Type.String({ minLength: 1, maxLength: KEY_MAX })),
   },

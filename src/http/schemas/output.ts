@@ -41,10 +41,10 @@ const Encoding = Type.Enum(['json', 'text', 'base64'], {
 });
 const Body = Type.Unknown({ description: 'The body, see `bodyEncoding`.' });
 const Position = Type.String({ description: 'Place of the event in the log.' });
-const Durable = Type.Enum(['memory', 'everysec', 'fsync'], {
+const Durable = Type.Enum(['memory', 'everysec', 'fsync', 'archived'], {
   description:
     'What the event survives: `memory` nothing but the process; `everysec` a crash of the store, and of the machine ' +
-    'all but the last second or so; `fsync` a crash of the machine.',
+    'all but the last second or so; `fsync` a crash of the machine; `archived` the loss of the store: it is in the log.',
 });
 const HeaderPairs = Type.Array(Type.Array(Type.String(), { minItems: 2, maxItems: 2 }), {
   description: 'Pairs of name, in lower case, and value, in the order they came.',
@@ -331,6 +331,7 @@ const LogRecord = named(
     ordinal: Type.Optional(Type.Integer({ description: 'Number of the type within its partition.' })),
     version: Type.Optional(Type.Integer({ description: 'Of the type.' })),
     dueAt: Type.Optional(Time),
+    durability: Type.Optional(Type.Literal('archive')),
     idempotentUntil: Type.Optional(nullable(Time, 'Until when its idempotency key is remembered.')),
     request: Type.Optional(
       Type.Object(

@@ -24,7 +24,14 @@ const SubmitHeaders = Type.Object({
   'event-delay-ms': Type.Optional(
     Type.String({ pattern: '^\\d{1,12}$', description: 'May be leased after this time, at most 90 days.' }),
   ),
-  'event-durability': Type.Optional(Type.Enum(['store'], { description: 'What the receipt waits for.' })),
+  'event-durability': Type.Optional(
+    Type.Enum(['store', 'archive'], {
+      description:
+        'What the receipt waits for. `store` (the default): that the event is in the store, as durable as that is. ' +
+        '`archive`: that it is in the log; and so it goes on: nothing of the event is shown, leased or answered that ' +
+        'is not archived.',
+    }),
+  ),
   'event-version': Type.Optional(
     Type.String({ maxLength: 256, description: 'Version of the payload, handed on to listeners.' }),
   ),
@@ -62,6 +69,9 @@ const submitProblems = problems(
   'idempotency-conflict',
   'too-many-types',
   'store-full',
+  'log-behind',
+  'not-archived',
+  'archive-unavailable',
 );
 
 export const submitSchema = {

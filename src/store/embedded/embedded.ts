@@ -40,9 +40,10 @@ import { decideLease } from '../../event/decide/lease.js';
 import { decidePrune, findSettled } from '../../event/decide/prune.js';
 import type { Policy } from '../../event/policy.js';
 import { comparePositions, type LogRecord, type Position } from '../../event/record.js';
-import { promoteDue, tidy } from '../../event/schedule.js';
+import { promoteDue, releaseArchived, tidy } from '../../event/schedule.js';
 import type { Limits, PartitionState, TypeState } from '../../event/state.js';
-import { attemptsOf, viewOf } from '../../event/view.js';
+import type { NotArchived } from '../../event/unarchived.js';
+import { shownAttempts, shownRequest, shownView } from '../../event/view.js';
 import {
   DEPTHS_TYPES_MAX,
   type Depths,
@@ -125,7 +126,7 @@ export class EmbeddedStore implements Store, Recoverable {
 
   accept(commands: readonly AcceptCommand[]): Promise<AcceptResult[]> {
     return this.#transition('accept', (now) =>
-      commands.map((command) => this.#carryOut(decideAccept(this.#state, command, now))),
+      this.#wantArchived(commands.map((command) => this.#carryOut(decideAccept(this.#state, command, now)))),
     );
   }
 
@@ -142,7 +143,9 @@ export class EmbeddedStore implements Store, Recoverable {
 
   complete(commands: readonly CompleteCommand[]): Promise<CompleteResult[]> {
     return this.#transition('complete', (now) =>
-      commands.map((command) => this.#carryOut(decideComplete(this.#state, command, now))),
+      this.#wantArchived(
+        commands.map((command) => this.#carryOut(decideComplete(this.#state, command, now))),
+      ),
     );
   }
 
@@ -154,8 +157,11 @@ export class EmbeddedStore implements Store, Recoverable {
     return this.#transition('abandon', (now) => this.#carryOut(decideAbandon(this.#state, command, now)));
   }
 
-  cancel(id: string): Promise<CancelResult> {
-    return this.#transition('cancel', (now) => this.#carryOut(decideCancel(this.#state, id, now)));
+  async cancel(id: string): Promise<CancelResult> {
+    const [result] = await this.#transition('cancel', (now) =>
+      this.#wantArchived([this.#carryOut(decideCancel(this.#state, id, now))]),
+    );
+    return result!;
   }
 
   expire(_partition: number, limit: number): Promise<ExpireResult> {
@@ -191,29 +197,30 @@ export class EmbeddedStore implements Store, Recoverable {
     return indexed;
   }
 
-  async read(id: string): Promise<EventView | null> {
+  async read(id: string): Promise<EventView | NotArchived | null> {
     this.#assertOpen('read');
     const event = this.#state.events.get(id);
     if (!event) return null;
     // As it is now, and shown when that is durable; what comes after belongs to another read.
-    const view = viewOf(event);
+    const view = shownView(this.#state, event);
     await this.folder.journal.tailOf(id);
     return view;
   }
 
-  async readRequest(id: string): Promise<Uint8Array | null> {
+  async readRequest(id: string): Promise<Uint8Array | NotArchived | null> {
     this.#assertOpen('readRequest');
     const event = this.#state.events.get(id);
     if (!event) return null;
+    const request = shownRequest(this.#state, event);
     await this.folder.journal.tailOf(id);
-    return event.envelope;
+    return request;
   }
 
-  async readAttempts(id: string): Promise<AttemptView[] | null> {
+  async readAttempts(id: string): Promise<AttemptView[] | NotArchived | null> {
     this.#assertOpen('readAttempts');
     const event = this.#state.events.get(id);
     if (!event) return null;
-    const attempts = attemptsOf(event);
+    const attempts = shownAttempts(this.#state, event);
     await this.folder.journal.tailOf(id);
     return attempts;
   }
@@ -239,11 +246,12 @@ export class EmbeddedStore implements Store, Recoverable {
   }
 
   markArchived(_partition: number, pos: Position, slot: number, view?: number): Promise<void> {
-    return this.#transition('markArchived', () => {
+    return this.#transition('markArchived', (now) => {
       this.#assertView('markArchived', view);
       const { archived } = this.#state;
       if (archived && comparePositions(pos, archived.pos) <= 0) return;
       this.#carryOut({ records: [{ op: 'archived', pos, slot }], result: undefined });
+      this.#wakes.notePromoted(releaseArchived(this.#state, now, Number.POSITIVE_INFINITY).ready);
     });
   }
 
@@ -327,10 +335,11 @@ export class EmbeddedStore implements Store, Recoverable {
 
   async depths(_partition: number): Promise<Depths> {
     this.#assertOpen('depths');
-    const { events, typesByOrdinal, delayed, leasedCount: leased, outbox } = this.#state;
+    const { events, typesByOrdinal, held, leasedCount: leased, outbox } = this.#state;
+    const delayed = this.#state.delayed.size + held.size;
     const few = typesByOrdinal.length <= DEPTHS_TYPES_MAX;
     const ready = few ? typesByOrdinal.reduce((sum, type) => sum + readyIn(type), 0) : null;
-    return { events: events.size, ready, delayed: delayed.size, leased, outbox: outbox.length };
+    return { events: events.size, ready, delayed, leased, outbox: outbox.length };
   }
 
   /** What has been called before ends; what is called after is refused. Rejects when the journal has failed. */
@@ -373,6 +382,12 @@ export class EmbeddedStore implements Store, Recoverable {
       this.#wakes.note(record);
     }
     return result;
+  }
+
+  /** Whoever archives hears of it when somebody waits for that. */
+  #wantArchived<Result extends object>(results: Result[]): Result[] {
+    if (results.some((result) => 'archive' in result && result.archive !== null)) this.#wakes.noteWanted();
+    return results;
   }
 
   #assertView(operation: string, view: number | undefined): void {

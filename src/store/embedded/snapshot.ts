@@ -253,6 +253,8 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
     last: part.last,
     version: part.version,
     result: null,
+    // Snapshots of before there was such a thing do not say.
+    unarchived: part.unarchived ?? null,
     deliveries: [],
   };
   for (const each of part.deliveries) {
@@ -317,6 +319,8 @@ function schedule(state: PartitionState, delivery: Delivery): void {
   if (delivery.state === 'leased') {
     state.leasedCount += 1;
     setLease(state, delivery, delivery.expiresAt);
+  } else if (delivery.state === 'waiting' && delivery.place === 'held') {
+    state.held.push(delivery);
   } else if (delivery.state === 'waiting' && delivery.place === 'delayed') {
     state.delayed.push({ at: delivery.dueAt, delivery });
   } else if (delivery.state === 'waiting') {

@@ -10,6 +10,7 @@ export class Wakes {
   readonly #ready = new Map<string, number>();
   readonly #changed = new Set<string>();
   #archived = false;
+  #wanted = false;
   #timer: NodeJS.Immediate | null = null;
 
   on(wake: (wake: Wake) => void): () => void {
@@ -29,6 +30,13 @@ export class Wakes {
     } else {
       return;
     }
+    this.#schedule();
+  }
+
+  /** Somebody waits for what was recorded to be archived. */
+  noteWanted(): void {
+    if (this.#heard.size === 0) return;
+    this.#wanted = true;
     this.#schedule();
   }
 
@@ -56,15 +64,20 @@ export class Wakes {
   #tell(): void {
     this.#timer = null;
     const ready = Array.from(this.#ready, ([type, count]) => ({ type, listener: DEFAULT_LISTENER, count }));
-    const wake: Wake = { ready, changed: [...this.#changed], archived: this.#archived ? [0] : [] };
+    const archived = this.#archived ? [0] : [];
+    const wanted = this.#wanted ? [0] : [];
+    const wake: Wake = { ready, changed: [...this.#changed], archived, wanted };
     this.#ready.clear();
     this.#changed.clear();
     this.#archived = false;
+    this.#wanted = false;
     for (const each of [...this.#heard]) each.wake(wake);
   }
 }
 
 function becameReady(record: StoreRecord): record is Accepted | Retried | HandedBack {
   if (record.op === 'handedBack') return true;
+  // Once it is archived it is promoted.
+  if (record.op === 'accepted' && record.durability === 'archive') return false;
   return (record.op === 'accepted' || record.op === 'retried') && record.dueAt <= record.at;
 }

@@ -4,10 +4,13 @@ import { asBuffer } from '../../event/packed.js';
 import { StoreError } from '../store.js';
 import { type Argument, OutOfMemory } from './connection.js';
 import { type Partition, QueueKeys } from './partition.js';
+import { positionOf } from './state-codec.js';
 
 export interface AcceptOptions {
   readonly typesMax: number;
   readonly isFull: () => boolean;
+  /** Too much waits to be archived. */
+  readonly isBehind: () => boolean;
   /** The server itself said that it is full. */
   readonly onFull: () => void;
 }
@@ -41,31 +44,43 @@ export async function acceptBatch(
 function argumentsOf(partition: Partition, commands: readonly AcceptCommand[], options: AcceptOptions) {
   const queues = new QueueKeys();
   const guesses = new Map<string, number>();
-  const args: Argument[] = [options.typesMax, options.isFull() ? 1 : 0];
-  for (const { id, type, envelope, delayMs, idempotency } of commands) {
+  const args: Argument[] = [options.typesMax, refusalOf(options)];
+  for (const { id, type, envelope, delayMs, idempotency, durability } of commands) {
     const known = partition.ordinalOf(type);
     const ordinal = known ?? guesses.get(type) ?? partition.typesKnown + guesses.size;
     if (known === null) guesses.set(type, ordinal);
     const queue = queues.placeOf(partition.keys.fresh(ordinal, 0));
-    args.push(id, type, ordinal, known === null ? 1 : 0, queue, delayMs);
+    const about = (known === null ? 1 : 0) + (durability === 'archive' ? 2 : 0);
+    args.push(id, type, ordinal, about, queue, delayMs);
     args.push(idempotency?.scope ?? '', idempotency?.fingerprint ?? '', asBuffer(envelope));
   }
   return { args, queues, guessed: guesses.size > 0 };
 }
 
+const FULL = 3;
+const BEHIND = 5;
+
+/** What new events are to be refused as, in the code of the script's answer; 0: they are not. */
+function refusalOf({ isFull, isBehind }: AcceptOptions): number {
+  if (isFull()) return FULL;
+  return isBehind() ? BEHIND : 0;
+}
+
 function resultOf(answer: unknown): AcceptResult {
-  const [code, id, createdAt] = answer as [number, Buffer, number];
+  const [code, id, createdAt, ...position] = answer as [number, Buffer, number, ...number[]];
   switch (code) {
     case 0:
-      return { kind: 'accepted', id: id.toString(), createdAt };
+      return { kind: 'accepted', id: id.toString(), createdAt, archive: positionOf(position) };
     case 1:
-      return { kind: 'duplicate', id: id.toString(), createdAt };
+      return { kind: 'duplicate', id: id.toString(), createdAt, archive: positionOf(position) };
     case 2:
       return { kind: 'conflict', id: id.toString() };
-    case 3:
+    case FULL:
       return { kind: 'full' };
     case 4:
       return { kind: 'too_many_types' };
+    case BEHIND:
+      return { kind: 'behind' };
     default:
       throw new Error(`accept.lua answered ${code}`);
   }

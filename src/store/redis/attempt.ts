@@ -12,7 +12,7 @@ import { partitionOfId } from '../../event/id.js';
 import { asBuffer } from '../../event/packed.js';
 import type { Argument } from './connection.js';
 import { type Partition, QueueKeys } from './partition.js';
-import { outcomeCode, outcomeOf, reasonOf, statusOf } from './state-codec.js';
+import { outcomeCode, outcomeOf, positionOf, reasonOf, statusOf } from './state-codec.js';
 
 /** A command with what its attempt's id names. */
 export interface OnAttempt<Command> {
@@ -63,7 +63,7 @@ export async function completeBatch(
 }
 
 function completeResult(partition: Partition, attempt: AttemptRef, answer: number[]): CompleteResult {
-  const [code, status = 0, outcome = 0, reason = 0, retryAt = 0] = answer;
+  const [code, status = 0, outcome = 0, reason = 0, retryAt = 0, ...position] = answer;
   if (code === 1) return { kind: 'lease_lost' };
   if (code === 2) return { kind: 'conflict' };
   if (code === 3) return { kind: 'unknown' };
@@ -75,6 +75,7 @@ function completeResult(partition: Partition, attempt: AttemptRef, answer: numbe
     outcome: outcomeOf(outcome),
     reason: reasonOf(reason),
     retryAt: retryAt || null,
+    archive: positionOf(position),
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Expire and promote: what time alone brings about. Which deliveries it concerns is looked at first, so that the queues
+ * Expire and promote: what time alone brings about, and that records were archived. Which deliveries it concerns is looked at first, so that the queues
  * they go to can be named to the script that moves them; that script looks again.
  */
 import type { ExpireResult } from '../../event/command.js';
@@ -24,13 +24,20 @@ export async function expire(partition: Partition, limit: number, leaseMsMax: nu
 
 export async function promote(partition: Partition, limit: number): Promise<number> {
   let promoted = 0;
-  while (promoted < limit) {
-    const wanted = Math.min(limit - promoted, BATCH_MAX);
+  for (let looked = 0; looked < limit; ) {
+    const wanted = Math.min(limit - looked, BATCH_MAX);
     const { found, moved } = await promoteSome(partition, wanted);
+    looked += found;
     promoted += moved;
     if (found < wanted) break;
   }
   return promoted;
+}
+
+/** Deliveries whose events have been archived go to their queues, or wait on for their time. */
+export async function releaseArchived(partition: Partition): Promise<void> {
+  for (let found = BATCH_MAX; found === BATCH_MAX; )
+    ({ found } = await promoteSome(partition, BATCH_MAX, 'archived'));
 }
 
 /** Promotes all that is due; resolves to the time up to which nothing is due any more. */
@@ -41,19 +48,20 @@ export async function promoteAll(partition: Partition): Promise<number> {
   }
 }
 
-async function promoteSome(partition: Partition, limit: number) {
-  const [now, ...members] = (await partition.run('promote-peek', [limit])) as [number, ...Buffer[]];
+async function promoteSome(partition: Partition, limit: number, which: 'all' | 'archived' = 'all') {
+  const args = [limit, which === 'archived' ? 1 : 0];
+  const [now, ...members] = (await partition.run('promote-peek', args)) as [number, ...Buffer[]];
   if (members.length === 0) return { now, found: 0, moved: 0 };
   const queues = new QueueKeys();
-  const args: Argument[] = [];
+  const items: Argument[] = [];
   for (const { id, typeOrdinal, listener } of members.map(deliveryOf)) {
-    args.push(id, typeOrdinal, listener, queues.placeOf(partition.keys.again(typeOrdinal, listener)));
+    items.push(id, typeOrdinal, listener, queues.placeOf(partition.keys.again(typeOrdinal, listener)));
   }
-  const [moved] = await partition.change('promote', args, queues.list);
+  const [moved] = await partition.change('promote', items, queues.list);
   return { now, found: members.length, moved: moved as number };
 }
 
-/** A member of the sets `leasedUntil` and `delayed`. */
+/** A member of the sets `leasedUntil`, `delayed` and `held`. */
 function deliveryOf(member: Buffer) {
   const [id = '', typeOrdinal, listener] = member.toString().split('.');
   return { id, typeOrdinal: Number(typeOrdinal), listener: Number(listener) };

@@ -28,6 +28,8 @@ export const KEY_NAMES = [
   'leasedUntil',
   /** Sorted set: `id.ordinal.listener` → when it may be leased. */
   'delayed',
+  /** Sorted set: `id.ordinal.listener` → sequence, of those whose events wait to be archived. */
+  'held',
   /** Stream: records not yet archived, under their positions. */
   'outbox',
   /** List: attempts beyond those that are kept, whose bodies go once the outbox is archived. */

@@ -2,10 +2,12 @@
  * List: newest first by id. Each partition keeps its ids in the order of acceptance; a page merges the partitions from
  * their ends, filters here and not in the server, and looks at a bounded number of events.
  */
-import type { EventView, ListQuery, ListResult } from '../../event/command.js';
+import type { EventSummary, ListQuery, ListResult } from '../../event/command.js';
+import type { Position } from '../../event/record.js';
+import { NOT_ARCHIVED, type NotArchived } from '../../event/unarchived.js';
 import type { Partition } from './partition.js';
-import { viewOf } from './read.js';
-import { type EventFacts, readState } from './state-codec.js';
+import { shown, summaryOf, viewOf } from './read.js';
+import { type EventFacts, positionOf, readState } from './state-codec.js';
 
 const CHUNK_MIN = 16;
 const CHUNK_MAX = 200;
@@ -21,14 +23,14 @@ export async function list(partitions: readonly Partition[], query: ListQuery): 
     (partition, index) => new Run(partition, starts[index]!, Math.min(chunk, query.scanMax)),
   );
 
-  const events: Omit<EventView, 'result'>[] = [];
+  const events: EventSummary[] = [];
   for (let scanned = 0; scanned < query.scanMax && events.length < query.limit; scanned += 1) {
     await Promise.all(runs.map((run) => run.fill()));
     if (runs.some((run) => run.blocked)) break;
     const newest = newestOf(runs);
     if (!newest) break;
     const event = newest.take();
-    if (matches(event, query)) events.push(event);
+    if (event !== NOT_ARCHIVED && matches(event, query)) events.push(event);
   }
   await Promise.all(runs.map((run) => run.fill()));
   return {
@@ -38,9 +40,16 @@ export async function list(partitions: readonly Partition[], query: ListQuery): 
   };
 }
 
+/** An event as it is, and what its state was with which it is found out what may be shown. */
+interface Found {
+  readonly facts: EventFacts;
+  readonly packed: Buffer;
+  readonly archived: Position | null;
+}
+
 /** One partition's events, newest first. */
 class Run {
-  #waiting: EventFacts[] = [];
+  #waiting: Found[] = [];
   #ended: boolean;
   /** What has been fetched ends before this sequence; null: nothing has been. */
   #fetchedTo: number | null;
@@ -59,7 +68,7 @@ class Run {
     // What is gone is passed over for good. What has not begun begins behind the newest there is now.
     const [next] = this.#waiting;
     if (!next) return this.#fetchedTo ?? 1;
-    return this.before ?? next.sequence + 1;
+    return this.before ?? next.facts.sequence + 1;
   }
 
   /** More may come, and it is not known what: what was looked at was all gone. */
@@ -71,26 +80,33 @@ class Run {
     for (let tries = 0; this.blocked && tries < TRIES_MAX; tries += 1) {
       const reply = (await this.partition.run('list', [this.#fetchedTo ?? '', this.chunk])) as [
         number,
+        Buffer | null,
+        Buffer | null,
         ...Buffer[],
       ];
-      const [reached, ...found] = reply;
-      for (let at = 0; at < found.length; at += 2)
-        this.#waiting.push(readState(found[at]!.toString(), found[at + 1]!));
-      await this.partition.learnNames(this.#waiting.map((facts) => facts.typeOrdinal));
+      const [reached, view, n, ...found] = reply;
+      const archived = positionOf([view, n]);
+      for (let at = 0; at < found.length; at += 2) {
+        const packed = found[at + 1]!;
+        this.#waiting.push({ facts: readState(found[at]!.toString(), packed), packed, archived });
+      }
+      await this.partition.learnNames(this.#waiting.map(({ facts }) => facts.typeOrdinal));
       this.#fetchedTo = reached;
       this.#ended = reached <= 1;
     }
   }
 
   peek(): EventFacts | undefined {
-    return this.#waiting[0];
+    return this.#waiting[0]?.facts;
   }
 
-  take(): Omit<EventView, 'result'> {
-    const facts = this.#waiting.shift();
-    if (!facts) throw new Error('nothing to take');
+  take(): EventSummary | NotArchived {
+    const found = this.#waiting.shift();
+    if (!found) throw new Error('nothing to take');
+    const { facts, packed, archived } = found;
     this.before = facts.sequence;
-    return viewOf(this.partition, facts);
+    const view = shown(viewOf(this.partition, facts), packed, archived);
+    return view === NOT_ARCHIVED ? view : summaryOf(view);
   }
 }
 
@@ -103,7 +119,7 @@ function newestOf(runs: readonly Run[]): Run | null {
   return newest;
 }
 
-function matches(event: Omit<EventView, 'result'>, { type, status, outcome }: ListQuery): boolean {
+function matches(event: EventSummary, { type, status, outcome }: ListQuery): boolean {
   return (
     (type === null || event.type === type) &&
     (status === null || event.status === status) &&

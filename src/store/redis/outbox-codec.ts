@@ -11,8 +11,10 @@ export type Entry =
       id: string,
       ordinal: number,
       dueAt: number,
-      scope?: string,
-      fingerprint?: string,
+      scope?: string | false,
+      fingerprint?: string | false,
+      /** 1: with `archive` durability. */
+      archive?: 1,
     ]
   | readonly [
       'G',
@@ -94,12 +96,11 @@ export function readRecord(
   const of = { pos, at, id, type: typeName(ordinal) };
   switch (entry[0]) {
     case 'A': {
-      const [, , , , dueAt, scope, fingerprint] = entry;
-      const claim =
-        scope === undefined || fingerprint === undefined
-          ? null
-          : { scope, fingerprint, expiresAt: idempotencyExpiresAt(at) };
-      return { op: 'accepted', ...of, dueAt, idempotency: claim, payload: need(body, position) };
+      const [, , , , dueAt, scope, fingerprint, archive] = entry;
+      const hasClaim = typeof scope === 'string' && typeof fingerprint === 'string';
+      const idempotency = hasClaim ? { scope, fingerprint, expiresAt: idempotencyExpiresAt(at) } : null;
+      const durability = archive === 1 ? ({ durability: 'archive' } as const) : {};
+      return { op: 'accepted', ...of, dueAt, ...durability, idempotency, payload: need(body, position) };
     }
     case 'G': {
       const [, , , , listener, grant, attempt, token, worker, expiresAt, call, claim] = entry;
@@ -148,7 +149,11 @@ function entryOf(record: LogRecord, ordinal: number): Entry {
   const { at, id } = record;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, idempotency } = record;
+      const { dueAt, idempotency, durability } = record;
+      if (durability === 'archive') {
+        const { scope = false, fingerprint = false } = idempotency ?? {};
+        return ['A', at, id, ordinal, dueAt, scope, fingerprint, 1];
+      }
       if (!idempotency) return ['A', at, id, ordinal, dueAt];
       return ['A', at, id, ordinal, dueAt, idempotency.scope, idempotency.fingerprint];
     }

@@ -2,6 +2,7 @@
 import type { LogRecord, Position } from '../../event/record.js';
 import { formatPosition } from '../../event/record.js';
 import type { Argument } from './connection.js';
+import { releaseArchived } from './expire.js';
 import { type Entry, parseEntry, readRecord } from './outbox-codec.js';
 import type { Partition } from './partition.js';
 
@@ -65,7 +66,8 @@ export async function markArchived(
   slot: number,
   view: number | null,
 ): Promise<void> {
-  await partition.change('mark-archived', [pos.view, pos.n, slot, view ?? '']);
+  const [held] = await partition.change('mark-archived', [pos.view, pos.n, slot, view ?? '']);
+  if (held === 1) await releaseArchived(partition);
 }
 
 export async function archivedTo(partition: Partition): Promise<{ pos: Position; slot: number } | null> {

@@ -2,7 +2,7 @@
 import type { PruneCommand, SettledEvent } from '../../event/command.js';
 import type { Argument } from './connection.js';
 import type { Partition } from './partition.js';
-import { viewOf } from './read.js';
+import { summaryOf, viewOf } from './read.js';
 import { readSettled } from './state-codec.js';
 
 /** What one script looks at or forgets at most, so that it does not keep the others waiting for long. */
@@ -25,7 +25,11 @@ export async function settled(
     looked = count;
   }
   await partition.learnNames(found.map(({ facts }) => facts.typeOrdinal));
-  return found.map(({ facts, ended, attempts }) => ({ event: viewOf(partition, facts), ended, attempts }));
+  return found.map(({ facts, ended, attempts }) => ({
+    event: summaryOf(viewOf(partition, facts)),
+    ended,
+    attempts,
+  }));
 }
 
 export async function prune(partition: Partition, { events, index }: PruneCommand): Promise<number> {

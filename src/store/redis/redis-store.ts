@@ -30,6 +30,7 @@ import { partitionOfId } from '../../event/id.js';
 import type { Policy } from '../../event/policy.js';
 import type { LogRecord, Position } from '../../event/record.js';
 import type { Limits } from '../../event/state.js';
+import type { NotArchived } from '../../event/unarchived.js';
 import {
   type Depths,
   partitionOfType,
@@ -53,12 +54,14 @@ import { Keys } from './keys.js';
 import { abandon, lease } from './lease.js';
 import { list } from './list.js';
 import { archivedTo, holdArchiving, markArchived, readOutbox } from './outbox.js';
+import { OutboxGauge } from './outbox-gauge.js';
 import { Partition } from './partition.js';
 import { indexedTo, prune, settled } from './prune.js';
 import { readAttempts, readBatch, readRequest } from './read.js';
 import { Recovery } from './recovery.js';
 import { loadScripts, type Scripts } from './scripts.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
+import { positionOf } from './state-codec.js';
 import { Wakes } from './wakes.js';
 
 export interface RedisStoreOptions {
@@ -71,6 +74,8 @@ export interface RedisStoreOptions {
   readonly policy: Policy;
   /** Of these, `bytesMax` is the embedded store's; Redis has its `maxmemory`. */
   readonly limits: Limits;
+  /** What may wait to be archived in each partition, about; new events are refused beyond it. Left out: anything. */
+  readonly outboxBytesMax?: number;
   readonly logger?: Logger;
   /** Ends waiting for a Redis that is not up. */
   readonly signal?: AbortSignal;
@@ -90,10 +95,12 @@ const CANCEL_RESULTS = ['cancelled', 'requested', 'complete', 'unknown'] as cons
 interface Lane {
   readonly partition: Partition;
   readonly recovery: Recovery;
+  /** Null: there is no limit. */
+  readonly outbox: OutboxGauge | null;
   readonly accept: Coalescer<AcceptCommand, AcceptResult>;
   readonly extend: Coalescer<OnAttempt<ExtendCommand>, ExtendResult>;
   readonly complete: Coalescer<OnAttempt<CompleteCommand>, CompleteResult>;
-  readonly read: Coalescer<string, EventView | null>;
+  readonly read: Coalescer<string, EventView | NotArchived | null>;
 }
 
 export class RedisStore implements Store, Recoverable {
@@ -187,8 +194,10 @@ export class RedisStore implements Store, Recoverable {
   async cancel(id: string): Promise<CancelResult> {
     const partition = this.#partitionOf(id);
     if (!partition) return { kind: 'unknown' };
-    const [code] = await partition.change('cancel', [id]);
-    return { kind: CANCEL_RESULTS[code as 0 | 1 | 2 | 3] };
+    const [answer] = await partition.change('cancel', [id]);
+    const [code, ...position] = answer as [0 | 1 | 2 | 3, ...number[]];
+    const kind = CANCEL_RESULTS[code];
+    return kind === 'unknown' ? { kind } : { kind, archive: positionOf(position) };
   }
 
   async expire(partition: number, limit: number): Promise<ExpireResult> {
@@ -211,18 +220,18 @@ export class RedisStore implements Store, Recoverable {
     return indexedTo(this.#partition(partition));
   }
 
-  async read(id: string): Promise<EventView | null> {
+  async read(id: string): Promise<EventView | NotArchived | null> {
     const partition = partitionOfId(id);
     const lane = partition === null ? undefined : this.#lanes[partition];
     return lane ? lane.read.submit(id) : null;
   }
 
-  async readRequest(id: string): Promise<Uint8Array | null> {
+  async readRequest(id: string): Promise<Uint8Array | NotArchived | null> {
     const partition = this.#partitionOf(id);
     return partition && readRequest(partition, id);
   }
 
-  async readAttempts(id: string): Promise<AttemptView[] | null> {
+  async readAttempts(id: string): Promise<AttemptView[] | NotArchived | null> {
     const partition = this.#partitionOf(id);
     return partition && readAttempts(partition, id);
   }
@@ -300,7 +309,11 @@ export class RedisStore implements Store, Recoverable {
       return { ...about, ready: false, notes: [error.message, ...notes] };
     }
     const full = this.#full.isFull ? ['Redis is nearly full: new events are refused.'] : [];
-    return { ...about, ready: true, notes: [...full, ...notes] };
+    const isBehind = this.#lanes.some(({ outbox }) => outbox?.isBehind);
+    const behind = isBehind
+      ? ['More than OUTBOX_BYTES_MAX waits to be archived: new events are refused.']
+      : [];
+    return { ...about, ready: true, notes: [...full, ...behind, ...notes] };
   }
 
   async depths(partition: number): Promise<Depths> {
@@ -309,18 +322,23 @@ export class RedisStore implements Store, Recoverable {
 
   async close(): Promise<void> {
     this.#full.stop();
+    for (const { outbox } of this.#lanes) outbox?.stop();
     await this.connection.close();
   }
 
   #laneOf(partition: Partition): Lane {
+    const { limits, outboxBytesMax } = this.options;
+    const outbox = outboxBytesMax === undefined ? null : new OutboxGauge(partition, outboxBytesMax);
     const accepting = {
-      typesMax: this.options.limits.typesMax,
+      typesMax: limits.typesMax,
       isFull: () => this.#full.isFull,
+      isBehind: () => outbox?.isBehind ?? false,
       onFull: () => this.#full.hitTheLimit(),
     };
     return {
       partition,
       recovery: new Recovery(partition),
+      outbox,
       accept: new Coalescer({
         ...BATCH,
         bytesOf: ({ envelope }) => envelope.byteLength,

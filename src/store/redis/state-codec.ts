@@ -2,8 +2,10 @@
 import { formatAttemptId } from '../../event/attempt-id.js';
 import type { AttemptView, EventView } from '../../event/command.js';
 import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
-import type { Outcome, Reason } from '../../event/record.js';
+import { type Mask, maskOf } from '../../event/mask.js';
+import { type LogOp, type Outcome, type Position, parsePosition, type Reason } from '../../event/record.js';
 import type { AttemptEnd, Status } from '../../event/state.js';
+import type { Unarchived } from '../../event/unarchived.js';
 
 const STATUSES: readonly Status[] = ['pending', 'in_process', 'complete'];
 const OUTCOMES: readonly (Outcome | null)[] = [null, 'success', 'fail'];
@@ -61,9 +63,25 @@ type PackedState = readonly [
   reason?: number,
   cancelRequested?: number,
   deliveries?: readonly PackedDelivery[],
-  endedView?: number,
-  endedN?: number,
+  endedView?: number | false,
+  endedN?: number | false,
+  lastView?: number | false,
+  lastN?: number | false,
+  unarchived?: string,
 ];
+
+/** The letters by which the scripts name operations. */
+const OPS: Readonly<Record<string, LogOp>> = {
+  A: 'accepted',
+  G: 'granted',
+  H: 'handedBack',
+  R: 'retried',
+  C: 'completed',
+  D: 'dead',
+  Q: 'cancelRequested',
+  X: 'cancelled',
+  L: 'late',
+};
 
 export interface EventFacts extends Omit<EventView, 'type' | 'result'> {
   readonly typeOrdinal: number;
@@ -90,7 +108,30 @@ export function readState(id: string, packed: Buffer): EventFacts {
     attempts: state[13]?.[0]?.[3] ?? 0,
     version,
     position: { view, n },
+    behind: false,
   };
+}
+
+/** What of the event must not be shown, `archived` being what is archived; null: nothing. */
+export function readMask(packed: Buffer, archived: Position | null): Mask | null {
+  // Only with a note of what is not archived does it end with a string.
+  if (packed.at(-2) !== QUOTE) return null;
+  const notes = parse(packed)[18]!.split(',').map(noteOf);
+  return maskOf(notes, archived);
+}
+
+const QUOTE = 34;
+
+function noteOf(text: string): Unarchived {
+  const [, position = '', letter = '', grant] = /^(\d+-\d+)([A-Z])(\d+)$/.exec(text) ?? [];
+  const op = known(OPS[letter], 'operation', letter);
+  return { pos: parsePosition(position)!, op, grant: Number(grant) };
+}
+
+/** View and n as scripts answer with them; null when they do not. */
+export function positionOf([view, n]: readonly (Buffer | number | null | undefined)[]): Position | null {
+  if (view === null || view === undefined) return null;
+  return { view: Number(view), n: Number(n) };
 }
 
 /** `bodies` holds for each attempt its result and its late result, null for what there is not. */
@@ -122,7 +163,7 @@ export function readAttempts(id: string, packed: Buffer, bodies: readonly (Buffe
 export function readSettled(id: string, packed: Buffer, bodies: readonly (Buffer | null)[]) {
   const state = parse(packed);
   const [view, n] = [state[14], state[15]];
-  if (view === undefined || n === undefined) throw new Error(`${id} has not ended`);
+  if (typeof view !== 'number' || typeof n !== 'number') throw new Error(`${id} has not ended`);
   const own = state[0] === 0 ? null : formatAttemptId(id, state[1], 0, state[0]);
   const attempts = readAttempts(id, packed, bodies);
   return {
@@ -137,7 +178,7 @@ function parse(packed: Buffer): PackedState {
 }
 
 /** A code that this program does not know was written by a newer one: better to stop than to guess. */
-function known<T>(value: T | undefined, what: string, code: number): T {
+function known<T>(value: T | undefined, what: string, code: number | string): T {
   if (value === undefined) throw new Error(`unknown ${what}: ${code}`);
   return value;
 }

@@ -31,26 +31,28 @@ export class Wakes {
 
   #tell(partition: Partition, message: string): void {
     if (this.#listeners.size === 0) return;
-    const { queues, changed, archived } = parseMessage(message);
+    const said = parseMessage(message);
+    const { queues } = said;
     if (queues.every(({ type }) => type < partition.typesKnown)) {
-      this.#emit(partition, queues, changed, archived);
+      this.#emit(partition, said);
       return;
     }
     const names = partition.learnNames(queues.map(({ type }) => type));
     // A wake is a hint: when the names cannot be had, a slow poll stands behind it.
     names.then(
-      () => this.#emit(partition, queues, changed, archived),
-      () => this.#emit(partition, [], changed, archived),
+      () => this.#emit(partition, said),
+      () => this.#emit(partition, { ...said, queues: [] }),
     );
   }
 
-  #emit(partition: Partition, queues: readonly Queue[], changed: readonly string[], archived: boolean): void {
+  #emit(partition: Partition, { queues, changed, archived, wanted }: Said): void {
     const ready = queues.map(({ type, count }) => ({
       type: partition.nameOf(type),
       listener: DEFAULT_LISTENER,
       count,
     }));
-    const wake: Wake = { ready, changed, archived: archived ? [partition.number] : [] };
+    const here = [partition.number];
+    const wake: Wake = { ready, changed, archived: archived ? here : [], wanted: wanted ? here : [] };
     for (const listener of this.#listeners) listener(wake);
   }
 }
@@ -60,9 +62,16 @@ interface Queue {
   readonly count: number;
 }
 
+interface Said {
+  readonly queues: readonly Queue[];
+  readonly changed: readonly string[];
+  readonly archived: boolean;
+  readonly wanted: boolean;
+}
+
 /** See lua/include/wake.lua. */
-function parseMessage(message: string): { queues: Queue[]; changed: string[]; archived: boolean } {
-  const [, queues = '', changed = '', archived = ''] = message.split(' ');
+function parseMessage(message: string): Said {
+  const [, queues = '', changed = '', archived = '', wanted = ''] = message.split(' ');
   return {
     queues: wordsOf(queues).map((queue) => {
       const [type, , count] = queue.split('.').map(Number);
@@ -70,6 +79,7 @@ function parseMessage(message: string): { queues: Queue[]; changed: string[]; ar
     }),
     changed: wordsOf(changed),
     archived: archived !== '',
+    wanted: wanted !== '',
   };
 }
 

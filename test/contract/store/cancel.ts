@@ -11,7 +11,7 @@ export async function cancelContract(t: Test, harness: StoreHarness): Promise<vo
     const s = await scene(t, harness);
     const id = await s.accept('mail');
     await s.pass(SECOND);
-    t.same(await s.store.cancel(id), { kind: 'cancelled' });
+    t.same(await s.store.cancel(id), { kind: 'cancelled', archive: null });
     t.match(await s.event(id), { ...CANCELLED, completedAt: NOON + SECOND, result: null, attempts: 0 });
     t.same(await s.leaseAll('mail'), []);
     t.same(await s.opsOf(id, 'mail'), ['accepted', 'cancelled']);
@@ -22,7 +22,8 @@ export async function cancelContract(t: Test, harness: StoreHarness): Promise<vo
     const delayed = await s.accept('mail', { delayMs: MINUTE });
     const failed = await s.accept('mail');
     await s.fail(await s.lease('mail'), { retry: { kind: 'policy' } });
-    for (const id of [delayed, failed]) t.same(await s.store.cancel(id), { kind: 'cancelled' });
+    for (const id of [delayed, failed])
+      t.same(await s.store.cancel(id), { kind: 'cancelled', archive: null });
     await s.pass(HOUR);
     t.same(await s.leaseAll('mail'), []);
     t.match(await s.event(failed), CANCELLED);
@@ -34,7 +35,7 @@ export async function cancelContract(t: Test, harness: StoreHarness): Promise<vo
     await s.store.cancel(id);
     const before = await s.event(id);
     await s.pass(SECOND);
-    t.same(await s.store.cancel(id), { kind: 'cancelled' });
+    t.same(await s.store.cancel(id), { kind: 'cancelled', archive: null });
     t.same(await s.event(id), before);
   });
 
@@ -42,13 +43,13 @@ export async function cancelContract(t: Test, harness: StoreHarness): Promise<vo
     const s = await scene(t, harness);
     const id = await s.accept('mail');
     const lease = await s.lease('mail');
-    t.same(await s.store.cancel(id), { kind: 'requested' });
-    t.same(await s.store.cancel(id), { kind: 'requested' });
+    t.same(await s.store.cancel(id), { kind: 'requested', archive: null });
+    t.same(await s.store.cancel(id), { kind: 'requested', archive: null });
     t.match(await s.event(id), { status: 'in_process', outcome: null, cancelRequested: true });
     const { attemptId, token } = lease;
     t.match(await s.store.extend({ attemptId, token, leaseMs: MINUTE }), { cancelRequested: true });
     t.match(await s.complete(lease), { status: 'complete', outcome: 'success', reason: null });
-    t.same(await s.store.cancel(id), { kind: 'complete' });
+    t.same(await s.store.cancel(id), { kind: 'complete', archive: null });
     t.same(await s.opsOf(id, 'mail'), ['accepted', 'granted', 'cancelRequested', 'completed']);
   });
 
@@ -61,7 +62,7 @@ export async function cancelContract(t: Test, harness: StoreHarness): Promise<vo
     t.match(await s.event(id), CANCELLED);
     await s.pass(HOUR);
     t.same(await s.leaseAll('mail'), []);
-    t.same(await s.store.cancel(id), { kind: 'cancelled' });
+    t.same(await s.store.cancel(id), { kind: 'cancelled', archive: null });
   });
 
   await t.test('a final failure of the asked holder is the listener’s', async (t) => {
@@ -70,7 +71,7 @@ export async function cancelContract(t: Test, harness: StoreHarness): Promise<vo
     const lease = await s.lease('mail');
     await s.store.cancel(id);
     t.match(await s.fail(lease), { status: 'complete', outcome: 'fail', reason: 'listener' });
-    t.same(await s.store.cancel(id), { kind: 'complete' });
+    t.same(await s.store.cancel(id), { kind: 'complete', archive: null });
   });
 
   await t.test('when the asked holder hands back, the event is cancelled', async (t) => {
@@ -100,7 +101,7 @@ export async function cancelContract(t: Test, harness: StoreHarness): Promise<vo
     const id = await s.accept('mail');
     const lease = await s.lease('mail', { leaseMs: SECOND });
     await s.pass(SECOND);
-    t.same(await s.store.cancel(id), { kind: 'cancelled' });
+    t.same(await s.store.cancel(id), { kind: 'cancelled', archive: null });
     t.match(await s.event(id), CANCELLED);
     t.match(await s.store.readAttempts(id), [{ end: 'expired' }]);
     t.same(await s.complete(lease), { kind: 'lease_lost' });
@@ -112,7 +113,7 @@ export async function cancelContract(t: Test, harness: StoreHarness): Promise<vo
     const id = await s.accept('mail');
     await s.lease('mail', { leaseMs: SECOND });
     await s.pass(SECOND);
-    t.same(await s.store.cancel(id), { kind: 'complete' });
+    t.same(await s.store.cancel(id), { kind: 'complete', archive: null });
     t.match(await s.event(id), { outcome: 'fail', reason: 'attempts_exhausted' });
   });
 
@@ -121,7 +122,7 @@ export async function cancelContract(t: Test, harness: StoreHarness): Promise<vo
     const id = await s.accept('mail');
     await s.complete(await s.lease('mail'));
     const before = await s.event(id);
-    t.same(await s.store.cancel(id), { kind: 'complete' });
+    t.same(await s.store.cancel(id), { kind: 'complete', archive: null });
     t.same(await s.event(id), before);
   });
 

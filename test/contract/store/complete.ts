@@ -1,5 +1,7 @@
 /** Complete: a result ends its attempt, once, by its holder alone. */
+
 import type { Test } from 'tap';
+import { shown } from '../../support/shown.js';
 import type { StoreHarness } from '../store.js';
 import { completionOf, HOUR, MINUTE, NOON, resultOf, SECOND, scene } from './scene.js';
 
@@ -15,6 +17,7 @@ export async function completeContract(t: Test, harness: StoreHarness): Promise<
     const result = resultOf('the answer');
     t.same(await s.complete(lease, { result }), {
       kind: 'completed',
+      archive: null,
       id,
       type: 'mail',
       status: 'complete',
@@ -56,6 +59,7 @@ export async function completeContract(t: Test, harness: StoreHarness): Promise<
     const retryAt = NOON + SECOND;
     t.same(await s.fail(await s.lease('mail'), { retry: POLICY_RETRY }), {
       kind: 'completed',
+      archive: null,
       id,
       type: 'mail',
       status: 'in_process',
@@ -196,7 +200,7 @@ export async function completeContract(t: Test, harness: StoreHarness): Promise<
     t.same(await s.complete(lease, { result }), { kind: 'lease_lost' });
     t.same(await s.complete(lease, { result: resultOf('and another') }), { kind: 'lease_lost' });
     t.match(await s.event(id), { status: 'in_process', outcome: null, result: null });
-    const [attempt] = (await s.store.readAttempts(id))!;
+    const [attempt] = shown(await s.store.readAttempts(id));
     t.match(attempt, { end: 'expired', result: null, late: { at: NOON + 3 * SECOND } });
     t.ok(result.equals(attempt!.late!.result));
     t.same(await s.opsOf(id, 'mail'), ['accepted', 'granted', 'retried', 'late']);
@@ -291,7 +295,7 @@ export async function completeContract(t: Test, harness: StoreHarness): Promise<
     await s.fail(first);
     t.same(await s.store.extend({ attemptId, token, leaseMs: MINUTE }), { kind: 'lease_lost' });
     t.same(await s.store.handBack({ attemptId, token }), { kind: 'lease_lost' });
-    t.same(await s.store.cancel(id), { kind: 'complete' });
+    t.same(await s.store.cancel(id), { kind: 'complete', archive: null });
     await s.pass(HOUR);
     t.equal(await s.expire(), 0);
     t.same(await s.leaseAll('mail'), []);

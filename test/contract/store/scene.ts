@@ -18,6 +18,7 @@ import type { Policy } from '../../../src/event/policy.js';
 import type { LogRecord } from '../../../src/event/record.js';
 import { packResult } from '../../../src/event/result.js';
 import { emptyState, type Limits, type PartitionState } from '../../../src/event/state.js';
+import { NOT_ARCHIVED } from '../../../src/event/unarchived.js';
 import { partitionOfType, type Store } from '../../../src/store/store.js';
 import type { StoreHarness, StoreOptions } from '../store.js';
 
@@ -164,7 +165,7 @@ export class Scene {
 
   async event(id: string): Promise<EventView> {
     const event = await this.store.read(id);
-    if (!event) throw new Error(`not known: ${id}`);
+    if (!event || event === NOT_ARCHIVED) throw new Error(`not known, or not archived: ${id}`);
     return event;
   }
 

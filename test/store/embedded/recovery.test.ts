@@ -1,4 +1,5 @@
 /** The embedded store and its log: what a start takes from the log, and what it refuses. */
+
 import fs from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -12,6 +13,7 @@ import { EmbeddedStore } from '../../../src/store/embedded/embedded.js';
 import type { Scene } from '../../contract/store/scene.js';
 import { LIMITS, NOON, POLICY, Scene as SceneOf } from '../../contract/store/scene.js';
 import { until } from '../../support/archiver-bench.js';
+import { shown } from '../../support/shown.js';
 import { tempFolder } from './folder.js';
 
 const HOUR = 3_600_000;
@@ -76,7 +78,7 @@ async function factsOf(store: EmbeddedStore): Promise<unknown[]> {
     page.events.map(async ({ id }) => [
       await store.read(id),
       await store.readRequest(id),
-      (await store.readAttempts(id))?.map(({ expiresAt: _, ...attempt }) => attempt),
+      shown(await store.readAttempts(id)).map(({ expiresAt: _, ...attempt }) => attempt),
     ]),
   );
 }

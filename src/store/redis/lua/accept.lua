@@ -3,29 +3,36 @@
 -- Not allow-oom: a full Redis refuses it before it has begun.
 --
 -- KEYS     the constant ones below, then the queues `fresh` of the items' types
--- ARGV     1–7 head, 8 most types, 9 whether new events are refused as `full` (1 or 0); then for each item: id, type,
---          its ordinal, whether that is a guess (1: the type is not known to the caller), which of the queues, delay in
---          ms, scope and fingerprint of the idempotency key (no fingerprint: no key), envelope
--- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, {2, id}
---          conflict, {3} full, {4} too many types. It stops short of an item whose ordinal was guessed wrong.
---@keys meta events envelopes types typeNames ids delayed outbox scopes0 scopes1 scopes2
+-- ARGV     1–7 head, 8 most types, 9 what new events are refused as (0: they are not; or 3 or 5); then for each item: id,
+--          type, its ordinal, whether that is a guess (1: the type is not known to the caller; 2 more with `archive`
+--          durability), which of the queues, delay in ms, scope and fingerprint of the idempotency key (no fingerprint: no
+--          key), envelope
+-- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, both with view and n
+--          behind them of what must be archived before the answer is given; {2, id} conflict, {3} full, {4} too many types,
+--          {5} the archive is too far behind. It stops short of an item whose ordinal was guessed wrong.
+--@keys meta events envelopes types typeNames ids delayed held outbox scopes0 scopes1 scopes2
 --@include gate
 --@include head
 --@include record
 --@include wake
+--@include is-unarchived
 --@include accepted
 local TYPES_MAX = tonumber(ARGV[8])
-local FULL = ARGV[9] == '1'
+local REFUSED = tonumber(ARGV[9])
 local FIELDS = 9
+-- Places of a state, see include/state.lua: there is no use here for the rest of it.
+local VIEW, N, CREATED_AT, UNARCHIVED = 4, 5, 6, 19
 
 -- Each item as a table; everything that is stored about its id or its scope is fetched at once.
 local items, ids, scopes = {}, {}, {}
 for first = 10, #ARGV, FIELDS do
+  local about = ARGV[first + 3]
   local item = {
     id = ARGV[first],
     type = ARGV[first + 1],
     ordinal = tonumber(ARGV[first + 2]),
-    guess = ARGV[first + 3] == '1',
+    guess = about == '1' or about == '3',
+    archive = about == '2' or about == '3',
     queue = tonumber(ARGV[first + 4]),
     delayMs = tonumber(ARGV[first + 5]),
     scope = ARGV[first + 7] ~= '' and ARGV[first + 6],
@@ -39,11 +46,18 @@ for first = 10, #ARGV, FIELDS do
   end
 end
 
--- What is known by id (when it was created) and by scope, stored or decided in this call.
-local createdAt, firsts = {}, {}
+local function promiseOf(state)
+  return state[UNARCHIVED] and { view = state[VIEW], n = state[N] }
+end
+
+-- What is known by id (when it was created) and by scope, stored or decided in this call; and by id, which of those are
+-- promised to be archived: their states, or their items.
+local createdAt, firsts, promised = {}, {}, {}
 for index, packed in ipairs(redis.call('HMGET', EVENTS, unpack(ids))) do
   if packed then
-    createdAt[ids[index]] = cjson.decode(packed)[6]
+    local state = cjson.decode(packed)
+    createdAt[ids[index]] = state[CREATED_AT]
+    promised[ids[index]] = promiseOf(state)
   end
 end
 if #scopes > 0 then
@@ -77,10 +91,14 @@ local function decide(item)
     return { 2, first.id }
   end
   if first then
+    if not promised[first.id] then
+      local packed = redis.call('HGET', EVENTS, first.id)
+      promised[first.id] = packed and promiseOf(cjson.decode(packed))
+    end
     return { 1, first.id, first.createdAt }
   end
-  if FULL then
-    return { 3 }
+  if REFUSED ~= 0 then
+    return { REFUSED }
   end
   if item.guess then
     local ordinal = newTypes[item.type] or tonumber(redis.call('HGET', TYPES, item.type) or nil)
@@ -100,6 +118,9 @@ local function decide(item)
     end
   end
   createdAt[item.id] = now
+  if item.archive then
+    promised[item.id] = item
+  end
   if item.scope then
     firsts[item.scope] = { id = item.id, createdAt = now, fingerprint = item.fingerprint }
   end
@@ -123,15 +144,29 @@ for _, item in ipairs(accepted) do
     record('T', now, item.type, ordinal)
     applyTypeSet(item.type, ordinal)
   end
-  if item.scope then
+  if item.archive then
+    record('A', now, item.id, ordinal, dueAt, item.scope, item.scope and item.fingerprint, 1)
+    item.view, item.n = view, n
+  elseif item.scope then
     record('A', now, item.id, ordinal, dueAt, item.scope, item.fingerprint)
   else
     record('A', now, item.id, ordinal, dueAt)
   end
   local queue = KEYS[CONSTANT_KEYS + item.queue]
-  addAccepted(item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue)
+  addAccepted(item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, item.archive)
 end
 applyAccepted()
+
+-- By now all of them have their positions.
+if next(promised) then
+  for _, answer in ipairs(answers) do
+    local position = promised[answer[2]]
+    if answer[1] <= 1 and position and isUnarchived(position.view, position.n) then
+      answer[4], answer[5] = position.view, position.n
+      wakeArchiver()
+    end
+  end
+end
 
 noteRecords()
 return { wakeAll(), unpack(answers) }

@@ -4,8 +4,9 @@
 --
 -- KEYS     below
 -- ARGV     1–7 head, 8 id
--- RETURNS  whom it wakes, then 0 cancelled, 1 requested, 2 complete, 3 unknown
---@keys meta events results leasedUntil delayed settled outbox
+-- RETURNS  whom it wakes, then {0} cancelled, {1} requested, {2} complete, each with view and n behind it of what must be
+--          archived before the answer is given; {3} unknown
+--@keys meta events results leasedUntil delayed held settled outbox
 --@include gate
 --@include head
 --@include record
@@ -15,11 +16,12 @@
 local id = ARGV[8]
 local state = loadState(id)
 if not state then
-  return { '', 3 }
+  return { '', { 3 } }
 end
 if state[STATUS] == COMPLETE then
   -- A cancel whose answer was lost is asked again.
-  return { '', state[REASON] == BY_CANCEL and 0 or 2 }
+  local answer = promise({ state[REASON] == BY_CANCEL and 0 or 2 }, state)
+  return { wakeAll(), answer }
 end
 local overdue, held = {}, 0
 for index, delivery in ipairs(state[DELIVERIES]) do
@@ -36,7 +38,8 @@ if held > 0 then
     saveState(id, state)
     noteRecords()
   end
-  return { wakeAll(), 1 }
+  local answer = promise({ 1 }, state)
+  return { wakeAll(), answer }
 end
 for _, index in ipairs(overdue) do
   expireLease(id, state, index - 1, state[DELIVERIES][index], nil, true)
@@ -44,6 +47,10 @@ end
 if state[STATUS] ~= COMPLETE then
   cancelEvent(id, state)
 end
+if state[UNARCHIVED] then
+  redis.call('ZREM', HELD, memberOf(id, state, 0))
+end
 saveState(id, state)
 noteRecords()
-return { wakeAll(), state[REASON] == BY_CANCEL and 0 or 2 }
+local answer = promise({ state[REASON] == BY_CANCEL and 0 or 2 }, state)
+return { wakeAll(), answer }

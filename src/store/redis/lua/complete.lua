@@ -4,8 +4,8 @@
 -- KEYS     the constant ones below, then the queues `again` of the items
 -- ARGV     1–7 head; then for each item: id, ordinal, listener, grant, which of the queues, token, outcome (1 success,
 --          2 fail), retry (never, policy, after), ms after which, fingerprint, result
--- RETURNS  whom it wakes, then for each item: {0, status, outcome, reason, retryAt} completed, {1} lease lost,
---          {2} conflict, {3} unknown
+-- RETURNS  whom it wakes, then for each item: {0, status, outcome, reason, retryAt} completed, with view and n behind it of
+--          what must be archived before the answer is given; {1} lease lost, {2} conflict, {3} unknown
 --@keys meta events results leasedUntil delayed settled outbox
 --@include gate
 --@include head
@@ -36,7 +36,7 @@ local function keepLate(item, state, delivery, attempt)
   local own = attempt[TOKEN] == item.token and attempt[LATE_AT] == 0
   if own then
     record('L', now, id, state[TYPE], listener, attempt[GRANT], item.fingerprint)
-    applyLate(id, state, listener, attempt, item.result)
+    applyLate(id, state, listener, attempt[GRANT], attempt, item.result)
   end
   if overdue or own then
     saveState(id, state)
@@ -77,7 +77,7 @@ local function complete(item)
     if attempt[FINGERPRINT] ~= item.fingerprint then
       return { 2 }
     end
-    return standing(attempt)
+    return promise(standing(attempt), state)
   end
   if not holdsLease(delivery, attempt, item.token) then
     return keepLate(item, state, delivery, attempt)
@@ -96,7 +96,7 @@ local function complete(item)
     retry(item, state, delivery, attempt)
   end
   saveState(item.id, state)
-  return standing(attempt)
+  return promise(standing(attempt), state)
 end
 
 local answers = {}

@@ -4,7 +4,7 @@
 -- KEYS     the constant ones below, then for each type `fresh` and `again`
 -- ARGV     none
 -- RETURNS  events, leased, delayed, records in the outbox, ready
---@keys meta events leasedUntil delayed outbox
+--@keys meta events leasedUntil delayed held outbox
 --@include gate
 local ready = 0
 for index = CONSTANT_KEYS + 1, #KEYS, 2 do
@@ -13,7 +13,7 @@ end
 return {
   redis.call('HLEN', EVENTS),
   redis.call('ZCARD', LEASED_UNTIL),
-  redis.call('ZCARD', DELAYED),
+  redis.call('ZCARD', DELAYED) + redis.call('ZCARD', HELD),
   redis.call('XLEN', OUTBOX),
   ready,
 }

@@ -24,7 +24,12 @@ local function extend(id, ordinal, listener, grant, token, leaseMs)
   delivery[EXPIRES_AT] = now + leaseMs
   saveState(id, state)
   redis.call('ZADD', LEASED_UNTIL, delivery[EXPIRES_AT], memberOf(id, state, listener))
-  return { 0, delivery[EXPIRES_AT], state[CANCEL_REQUESTED] }
+  local cancelRequested = state[CANCEL_REQUESTED]
+  local note = state[UNARCHIVED] and string.match(state[UNARCHIVED], '%d+-%d+Q')
+  if note and isUnarchived(positionIn(note)) then
+    cancelRequested = 0
+  end
+  return { 0, delivery[EXPIRES_AT], cancelRequested }
 end
 
 local answers = {}

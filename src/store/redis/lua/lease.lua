@@ -8,10 +8,10 @@
 --          there is a worker's name (1 or 0), 13 that name, 14 up to when the caller has promoted, or nothing, 15 how
 --          many names follow of types that the caller does not know, those names, the ordinals of the types it knows,
 --          and after them the tokens
--- RETURNS  {'promote'}: there are due deliveries, promote them first; {'types'}: one of the names is a type, learn it
+-- RETURNS  {'promote'}: there are deliveries that are due or have been archived, promote them first; {'types'}: one of the names is a type, learn it
 --          first; {'again'}: only dead entries so far, ask again; or {'leased', whom it wakes, the claim, then for each lease id,
 --          ordinal, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope}
---@keys meta events envelopes results types leasedUntil delayed settled outbox forgotten
+--@keys meta events envelopes results types leasedUntil delayed held settled outbox forgotten
 --@include gate
 --@include head
 --@include record
@@ -40,6 +40,11 @@ for index = 1, UNKNOWN do
 end
 local due = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
 if due and tonumber(due) <= math.min(now, PROMOTED_TO) then
+  return { 'promote' }
+end
+local held = redis.call('ZRANGE', HELD, 0, 0)[1]
+local heldState = held and loadState(idOf(held))
+if held and not (heldState and isUnarchived(heldState[VIEW], heldState[N])) then
   return { 'promote' }
 end
 
@@ -167,10 +172,10 @@ for index, each in ipairs(taken) do
   local delivery = state[DELIVERIES][1]
   local token = ARGV[FIRST_TOKEN + index - 1]
   local grant, count = delivery[GRANTS] + 1, delivery[ATTEMPT] + 1
-  local attempt = applyGranted(id, state, listener, delivery, grant, count, token, WORKER, expiresAt)
   record(
     'G', now, id, state[TYPE], listener, grant, count, token, WORKER, expiresAt, CALL, claim
   )
+  local attempt = applyGranted(id, state, listener, delivery, grant, count, token, WORKER, expiresAt)
   states[#states + 1] = id
   states[#states + 1] = cjson.encode(state)
   ends[#ends + 1] = expiresAt

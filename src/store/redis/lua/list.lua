@@ -4,7 +4,8 @@
 --
 -- KEYS     below
 -- ARGV     1 the sequence that the run ends before, or nothing for the newest, 2 how many
--- RETURNS  the sequence that the next run ends before, 1 when there is none; then id and state for each
+-- RETURNS  the sequence that the next run ends before, 1 when there is none; view and n of what is archived, or nothing each;
+--          then id and state for each
 --@keys meta events ids oldIds
 --@include gate
 local before = tonumber(ARGV[1]) or (sequence + 1)
@@ -29,7 +30,8 @@ else
   end
   reached = #ids == wanted and tonumber(run[#run]) or 1
 end
-local answers = { reached }
+local archived = redis.call('HMGET', META, 'archivedView', 'archivedN')
+local answers = { reached, archived[1], archived[2] }
 if #ids > 0 then
   local states = redis.call('HMGET', EVENTS, unpack(ids))
   for index, id in ipairs(ids) do

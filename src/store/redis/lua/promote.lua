@@ -1,28 +1,55 @@
 #!lua flags=allow-oom
--- Promote: deliveries whose delay or backoff is over go to their queues, each to its place in the order.
+-- Promote: deliveries whose wait is over go to their queues, each to its place in the order; one that has been archived
+-- and is not due yet goes to those that are delayed. What promote-peek.lua found is looked at again.
 --
 -- KEYS     the constant ones below, then the queues `again` of the items
 -- ARGV     1–7 head; then for each item: id, ordinal, listener, which of the queues
--- RETURNS  whom it wakes, then how many were moved
---@keys meta events delayed
+-- RETURNS  whom it wakes, then how many went to their queues
+--@keys meta events delayed held
 --@include gate
 --@include head
 --@include wake
 --@include state
+--@include is-unarchived
 local FIELDS = 4
 local count = 0
+
+local function makeReady(id, ordinal, listener, state, queue)
+  redis.call('ZADD', queue, state[SEQUENCE], id)
+  wakeQueue(ordinal, listener)
+  count = count + 1
+end
+
+local function release(member, id, ordinal, listener, queue)
+  local state = loadState(id)
+  if state and isUnarchived(state[VIEW], state[N]) then
+    return
+  end
+  redis.call('ZREM', HELD, member)
+  local delivery = state and state[DELIVERIES][listener + 1]
+  if not delivery or delivery[STATE] ~= WAITING then
+    return
+  end
+  if delivery[EXPIRES_AT] > now then
+    redis.call('ZADD', DELAYED, delivery[EXPIRES_AT], member)
+  else
+    makeReady(id, ordinal, listener, state, queue)
+  end
+end
+
 for first = FIRST, #ARGV, FIELDS do
   local id, ordinal, listener = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2])
   local member = id .. '.' .. ordinal .. '.' .. listener
+  local queue = KEYS[CONSTANT_KEYS + tonumber(ARGV[first + 3])]
   local dueAt = redis.call('ZSCORE', DELAYED, member)
   if dueAt and tonumber(dueAt) <= now then
     local state = loadState(id)
     redis.call('ZREM', DELAYED, member)
     if state and state[DELIVERIES][listener + 1][STATE] == WAITING then
-      redis.call('ZADD', KEYS[CONSTANT_KEYS + tonumber(ARGV[first + 3])], state[SEQUENCE], id)
-      wakeQueue(ordinal, listener)
-      count = count + 1
+      makeReady(id, ordinal, listener, state, queue)
     end
+  elseif not dueAt and redis.call('ZSCORE', HELD, member) then
+    release(member, id, ordinal, listener, queue)
   end
 end
 return { wakeAll(), count }

@@ -3,8 +3,8 @@
 --
 -- KEYS     below
 -- ARGV     1 id
--- RETURNS  nothing when the event is not known; else its state, then for each attempt of each delivery its result and
---          its late result, or nothing for what there is not
+-- RETURNS  nothing when the event is not known; else its state, view and n of what is archived, then for each attempt of each
+--          delivery its result and its late result, or nothing for what there is not
 --@keys meta events results
 --@include gate
 --@include state
@@ -13,7 +13,8 @@ local packed = redis.call('HGET', EVENTS, id)
 if not packed then
   return false
 end
-local answer = { packed }
+local archived = redis.call('HMGET', META, 'archivedView', 'archivedN')
+local answer = { packed, archived[1], archived[2] }
 for listener, delivery in ipairs(unpackState(packed)[DELIVERIES]) do
   for place = ATTEMPTS, #delivery do
     local attempt = delivery[place]

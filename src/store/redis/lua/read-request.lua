@@ -3,7 +3,13 @@
 --
 -- KEYS     below
 -- ARGV     1 id
--- RETURNS  the envelope, or nothing
---@keys meta envelopes
+-- RETURNS  nothing when the event is not known; else its state, the envelope, and view and n of what is archived, or nothing
+--          each
+--@keys meta events envelopes
 --@include gate
-return redis.call('HGET', ENVELOPES, ARGV[1])
+local packed = redis.call('HGET', EVENTS, ARGV[1])
+if not packed then
+  return false
+end
+local archived = redis.call('HMGET', META, 'archivedView', 'archivedN')
+return { packed, redis.call('HGET', ENVELOPES, ARGV[1]), archived[1], archived[2] }

@@ -7,7 +7,7 @@
 --          view, n, the record as include/record.lua writes it, body, and which keys it needs: `fresh` for A; `fresh`,
 --          `again` and the call for G; `again` for H and R
 -- RETURNS  1, or 0 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames ids oldIds settled leasedUntil delayed outbox forgotten scopes0 scopes1 scopes2
+--@keys meta events envelopes results types typeNames ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2
 --@include run
 --@include recovering
 --@include last
@@ -33,7 +33,11 @@ local CLOCK = clock()
 
 -- Out of whichever queue it stands in: mostly the head of one, behind entries whose delivery does not wait any more.
 local function takeFromQueues(id, state, listener, fresh, again)
-  local out = redis.call('ZREM', DELAYED, memberOf(id, state, listener)) + redis.call('ZREM', again, id)
+  local member = memberOf(id, state, listener)
+  local out = redis.call('ZREM', DELAYED, member) + redis.call('ZREM', again, id)
+  if state[UNARCHIVED] then
+    out = out + redis.call('ZREM', HELD, member)
+  end
   if out > 0 then
     return
   end
@@ -96,7 +100,7 @@ local function apply(entry, body, keys)
     return true
   end
   if op == 'A' then
-    addAccepted(id, entry[4], entry[5], entry[6], entry[7], body, keys[1])
+    addAccepted(id, entry[4], entry[5], entry[6], entry[7], body, keys[1], entry[8] == 1)
     return true
   end
   local state = loadState(id)
@@ -113,6 +117,9 @@ local function apply(entry, body, keys)
     applyCancelRequested(id, state)
   elseif op == 'X' then
     applyCancelled(id, state)
+    if state[UNARCHIVED] then
+      redis.call('ZREM', HELD, memberOf(id, state, 0))
+    end
   elseif not delivery then
     return false
   elseif op == 'G' then
@@ -120,7 +127,7 @@ local function apply(entry, body, keys)
   else
     local attempt = attemptOf(delivery, entry[6])
     if op == 'L' then
-      applyLate(id, state, listener, attempt, body)
+      applyLate(id, state, listener, entry[6], attempt, body)
     elseif attempt and onAttempt[op] then
       onAttempt[op](id, state, listener, delivery, attempt, entry, body, keys[1])
     else

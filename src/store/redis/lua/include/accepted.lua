@@ -2,7 +2,7 @@
 -- all that are added at one time of the clock, then they are applied.
 --
 -- Needs now (the records' time), view and n (the position of the one that is added), sequence, wake, META, EVENTS,
--- ENVELOPES, TYPES, TYPE_NAMES, IDS, DELAYED and SCOPES0 to 2.
+-- ENVELOPES, TYPES, TYPE_NAMES, IDS, DELAYED, HELD and SCOPES0 to 2.
 local DAY_MS = 86400000
 local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
 local added, addedStates, addedEnvelopes, addedScopes, addedFresh = {}, {}, {}, {}, {}
@@ -12,19 +12,31 @@ local function applyTypeSet(name, ordinal)
   redis.call('RPUSH', TYPE_NAMES, name)
 end
 
+-- An event with `archive` durability, see state.lua. Nobody may lease it before it is archived.
+local function heldState(id, ordinal, dueAt)
+  redis.call('ZADD', HELD, sequence, id .. '.' .. ordinal .. '.0')
+  local unarchived = view .. '-' .. n .. 'A0'
+  return cjson.encode({
+    0, ordinal, sequence, view, n, now, 1, 0, 0, 0, 0, 0, 0, { { 0, dueAt, 0, 0 } }, false, false, false, false, unarchived
+  })
+end
+
 -- `scope` is false without an idempotency key, `queue` is the type's `fresh`.
-local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue)
+local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive)
   sequence = sequence + 1
   added[#added + 1] = id
   addedStates[#addedStates + 1] = id
-  addedStates[#addedStates + 1] = cjson.encode({ 0, ordinal, sequence, view, n, now })
+  addedStates[#addedStates + 1] = archive and heldState(id, ordinal, dueAt)
+    or cjson.encode({ 0, ordinal, sequence, view, n, now })
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope
   if scope then
     addedScopes[#addedScopes + 1] = scope
     addedScopes[#addedScopes + 1] = id .. ' ' .. string.format('%.0f', now) .. ' ' .. fingerprint
   end
-  if dueAt > now then
+  if archive then
+    return
+  elseif dueAt > now then
     redis.call('ZADD', DELAYED, dueAt, id .. '.' .. ordinal .. '.0')
   else
     addedFresh[queue] = addedFresh[queue] or {}

@@ -1,12 +1,18 @@
 -- What a record means: the change that it makes to the state, as `apply` in src/event makes it. The transitions come here
 -- once they have recorded what they decided; a recovery comes with records of the log. States are saved by the caller.
 --
--- Needs now (the record's time), view and n (its position), wake, state, RESULTS, LEASED_UNTIL,
+-- Needs now (the record's time), view and n (its position), wake, state, META, RESULTS, LEASED_UNTIL,
 -- DELAYED and SETTLED.
+--@include unarchived
 
 -- How a delivery is named in the sets of a partition.
 local function memberOf(id, state, listener)
   return id .. '.' .. state[TYPE] .. '.' .. listener
+end
+
+-- The id in the name of a delivery.
+local function idOf(member)
+  return string.match(member, '^[^.]+')
 end
 
 local function attemptOf(delivery, grant)
@@ -34,12 +40,15 @@ local function findAttempt(id, typeOrdinal, listener, grant)
 end
 
 -- Of the three steps when an attempt ends: it has ended …
-local function endAttempt(id, state, listener, attempt, how)
+local function endAttempt(id, state, listener, attempt, how, op)
   attempt[ENDED_AT] = now
   attempt[END] = how
   state[VERSION] = state[VERSION] + 1
   redis.call('ZREM', LEASED_UNTIL, memberOf(id, state, listener))
   wakeEvent(id)
+  if state[UNARCHIVED] then
+    noteUnarchived(state, op, attempt[GRANT])
+  end
 end
 
 -- … its delivery waits, until it is due or in `queue`, the one of those that come back; without a queue the event ends
@@ -76,21 +85,21 @@ local function keepResult(id, listener, attempt, fingerprint, result)
 end
 
 local function applyHandedBack(id, state, listener, delivery, attempt, queue)
-  endAttempt(id, state, listener, attempt, HANDED_BACK)
+  endAttempt(id, state, listener, attempt, HANDED_BACK, 'H')
   delivery[ATTEMPT] = delivery[ATTEMPT] - 1
   waitUntil(id, state, listener, delivery, now, queue)
 end
 
 -- `why` is 0 when the lease expired and 1 when the listener failed, who then left a result.
 local function applyRetried(id, state, listener, delivery, attempt, why, dueAt, fingerprint, queue, result)
-  endAttempt(id, state, listener, attempt, why == 0 and EXPIRED or RETRIED)
+  endAttempt(id, state, listener, attempt, why == 0 and EXPIRED or RETRIED, 'R')
   attempt[RETRY_AT] = dueAt
   keepResult(id, listener, attempt, fingerprint, result)
   waitUntil(id, state, listener, delivery, dueAt, queue)
 end
 
 local function applyCompleted(id, state, listener, delivery, attempt, outcome, reason, fingerprint, result)
-  endAttempt(id, state, listener, attempt, COMPLETED)
+  endAttempt(id, state, listener, attempt, COMPLETED, 'C')
   attempt[END_OUTCOME] = outcome
   attempt[END_REASON] = reason
   keepResult(id, listener, attempt, fingerprint, result)
@@ -100,7 +109,7 @@ local function applyCompleted(id, state, listener, delivery, attempt, outcome, r
 end
 
 local function applyDead(id, state, listener, delivery, attempt, why, fingerprint, result)
-  endAttempt(id, state, listener, attempt, why == 0 and EXPIRED or DEAD)
+  endAttempt(id, state, listener, attempt, why == 0 and EXPIRED or DEAD, 'D')
   keepResult(id, listener, attempt, fingerprint, result)
   delivery[STATE] = ENDED
   completeEvent(id, state, FAIL, BY_ATTEMPTS)
@@ -113,6 +122,9 @@ local function applyCancelRequested(id, state)
   state[CANCEL_REQUESTED] = 1
   state[VERSION] = state[VERSION] + 1
   wakeEvent(id)
+  if state[UNARCHIVED] then
+    noteUnarchived(state, 'Q', 0)
+  end
 end
 
 local function applyCancelled(id, state)
@@ -123,12 +135,18 @@ local function applyCancelled(id, state)
   state[VERSION] = state[VERSION] + 1
   completeEvent(id, state, FAIL, BY_CANCEL)
   wakeEvent(id)
+  if state[UNARCHIVED] then
+    noteUnarchived(state, 'X', 0)
+  end
 end
 
 -- An attempt that is not kept any more has no place for it.
-local function applyLate(id, state, listener, attempt, result)
+local function applyLate(id, state, listener, grant, attempt, result)
   state[VERSION] = state[VERSION] + 1
   wakeEvent(id)
+  if state[UNARCHIVED] then
+    noteUnarchived(state, 'L', grant)
+  end
   if state[STATUS] == COMPLETE then
     state[LAST_VIEW] = view
     state[LAST_N] = n

@@ -31,6 +31,9 @@ local function applyGranted(id, state, listener, delivery, grant, count, token, 
   end
   state[VERSION] = state[VERSION] + 1
   wakeEvent(id)
+  if state[UNARCHIVED] then
+    noteUnarchived(state, 'G', grant)
+  end
   return attempt
 end
 

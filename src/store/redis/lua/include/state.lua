@@ -24,12 +24,15 @@ local ENDED_N = 16
 -- Of a later record of a complete event; missing when there is none.
 local LAST_VIEW = 17
 local LAST_N = 18
+-- With `archive` durability only, where the four before are false instead of missing: the records that may not be
+-- archived yet, oldest first, each as its position, its letter and the grant that it is about (0: none), with commas.
+local UNARCHIVED = 19
 
 local PENDING, IN_PROCESS, COMPLETE = 0, 1, 2
 local SUCCESS, FAIL = 1, 2
 local BY_LISTENER, BY_ATTEMPTS, BY_CANCEL = 1, 2, 4
 
--- A delivery: four places, then its attempts, the newest last.
+-- A delivery: four places, then its attempts, the newest last. Until its event is archived the second says when it is due.
 local STATE = 1
 local EXPIRES_AT = 2
 local GRANTS = 3

@@ -1,9 +1,10 @@
 -- Collects whom this script wakes and tells all processes in one message: the process that caused it, the queues that
--- have something to lease (type.listener.count), the events that changed, whether records were archived. The message is also returned, so that the
--- process that caused it need not wait for its own words. Nothing is sent when nothing changed.
+-- have something to lease (type.listener.count), the events that changed, whether records were archived, whether somebody
+-- waits until what was recorded is. The message is also returned, so that the process that caused it need not wait for its
+-- own words. Nothing is sent when nothing changed.
 --
 -- Needs head and META.
-local queuesReady, queuesReadyOrder, eventsChanged, recordsArchived = {}, {}, {}, ''
+local queuesReady, queuesReadyOrder, eventsChanged, recordsArchived, archiverWanted = {}, {}, {}, '', ''
 
 local function wakeQueue(typeOrdinal, listener)
   local queue = typeOrdinal .. '.' .. listener
@@ -22,8 +23,12 @@ local function wakeArchived()
   recordsArchived = 'archived'
 end
 
+local function wakeArchiver()
+  archiverWanted = ' wanted'
+end
+
 local function wakeAll()
-  if #queuesReadyOrder == 0 and #eventsChanged == 0 and recordsArchived == '' then
+  if #queuesReadyOrder == 0 and #eventsChanged == 0 and recordsArchived == '' and archiverWanted == '' then
     return ''
   end
   local queues = {}
@@ -31,7 +36,7 @@ local function wakeAll()
     queues[#queues + 1] = queue .. '.' .. queuesReady[queue]
   end
   local words = { INSTANCE, table.concat(queues, ','), table.concat(eventsChanged, ','), recordsArchived }
-  local message = table.concat(words, ' ')
+  local message = table.concat(words, ' ') .. archiverWanted
   redis.call('PUBLISH', string.gsub(META, 'meta$', 'wake'), message)
   return message
 end
