@@ -46,6 +46,7 @@ t.test('a server that misbehaves', async (t) => {
       [1, 2, 3].map(() => ({ kind: 'status', status: 503, code: 'SlowDown' })),
     ],
     ['a 200 with an error in it', [{ kind: 'errorBody' }]],
+    ['an error page of a proxy', [{ kind: 'proxyPage', status: 502 }]],
     ['one after another', [{ kind: 'reset', when: 'before' }, { kind: 'silence' }, { kind: 'errorBody' }]],
   ];
   for (const [title, faults] of troubles) {
@@ -64,6 +65,37 @@ t.test('a server that misbehaves', async (t) => {
       t.same(outbox.records, []);
     });
   }
+
+  await t.test(
+    'a slow server has one put at a time, and what comes meanwhile goes with the next',
+    async (t) => {
+      let answer: () => void = () => undefined;
+      const slow = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      const puts = () => server.calls.filter(({ operation }) => operation === 'put').length;
+      const before = puts();
+      server.failNext('put', { kind: 'delay', until: slow });
+      const { bench, outbox } = startArchiver(t, records, { blobs });
+      await until('a put is under way', () => puts() > before);
+      for (const record of acceptedRecords(1, 4, 5)) {
+        outbox.add(record);
+        bench.archiver.nudge();
+      }
+      t.same([puts() - before, outbox.archived], [1, null]);
+      answer();
+      await bench.goOnUntil('all archived', () => outbox.records.length === 0);
+      const segments = await segmentsOf(blobs);
+      t.same(
+        segments.map(({ records: each }) => positionsOf(each)),
+        [
+          ['1-1', '1-2', '1-3'],
+          ['1-4', '1-5', '1-6', '1-7', '1-8'],
+        ],
+      );
+      t.same(bench.of('failed'), []);
+    },
+  );
 
   await t.test('a put that arrives long after its repeat changes nothing', async (t) => {
     let arrive: () => void = () => undefined;
