@@ -27,6 +27,10 @@ const LISTENERS = 4;
 const EVENTS_A_PUT_MIN = 300;
 /** A minute where it is paid for. */
 const IDLE_MS = REAL_S3_ENDPOINT === undefined ? 5_000 : 60_000;
+/** Longer than the load and the idle minute: to move events out of the store costs PUTs. */
+const RETENTION_MS = 80_000;
+const READS = 5;
+const REQUESTS_COLD_MAX = 3;
 const TYPE = 'loop';
 
 t.setTimeout(240_000);
@@ -40,7 +44,8 @@ t.test('20,000 events through the loop', async (t) => {
   t.teardown(() => redis.stop());
   const { endpoint, bucket } = await s3(t.teardown.bind(t));
   const prefix = `loop-${Date.now()}-${process.pid}/`;
-  const env = { REDIS_URL: redis.url, ...s3Settings(endpoint, bucket), S3_PREFIX: prefix };
+  const place = { ...s3Settings(endpoint, bucket), S3_PREFIX: prefix };
+  const env = { REDIS_URL: redis.url, ...place, RETENTION_MS: String(RETENTION_MS) };
   const service = await Service.start({ env });
   t.teardown(() => service.stop());
   const api = new Api(service.url);
@@ -50,7 +55,7 @@ t.test('20,000 events through the loop', async (t) => {
 
   const putsBefore = await putsOf(api);
   const beganMs = performance.now();
-  await Promise.all([submitAll(api), ...Array.from({ length: LISTENERS }, () => listen(api))]);
+  const [ids] = await Promise.all([submitAll(api), ...Array.from({ length: LISTENERS }, () => listen(api))]);
   const seconds = (performance.now() - beganMs) / 1_000;
   await untilArchived(api);
   const puts = (await putsOf(api)) - putsBefore;
@@ -80,7 +85,35 @@ t.test('20,000 events through the loop', async (t) => {
     await delay(IDLE_MS);
     t.equal((await putsOf(api)) - before, 0);
   });
+
+  const skip = REAL_S3_ENDPOINT === undefined && 'S3_TEST_ENDPOINT is not set';
+  await t.test('an event past its retention costs few requests cold, and none warm', { skip }, async (t) => {
+    while ((await metric(api, 'clockwork_events_stored', 'partition="0"')) !== 0) await delay(500);
+    for (let n = 0; n < READS; n += 1) {
+      const id = ids[Math.floor((n * EVENTS) / READS)];
+      // A new process has read nothing yet.
+      await service.pause();
+      await service.restart();
+      while ((await metric(api, 'clockwork_archive_state', 'state="running"')) !== 1) await delay(50);
+      const [cold, warm] = [await readCounted(api, id!), await readCounted(api, id!)];
+      t.comment(
+        `cold ${cold.requests} requests, ${cold.ms.toFixed(1)} ms; warm ${warm.requests} requests, ${warm.ms.toFixed(1)} ms`,
+      );
+      t.same([cold.status, warm.status], ['complete', 'complete']);
+      t.ok(cold.requests > 0 && cold.requests <= REQUESTS_COLD_MAX, 'cold');
+      t.equal(warm.requests, 0, 'warm');
+    }
+  });
 });
+
+async function readCounted(api: Api, id: string) {
+  const before = await requestsOf(api);
+  const beganMs = performance.now();
+  const reply = await api.call('GET', `/v1/events/${id}`);
+  const ms = performance.now() - beganMs;
+  const requests = (await requestsOf(api)) - before;
+  return { status: reply.json<{ status: string }>().status, ms, requests };
+}
 
 async function s3(teardown: (end: () => Promise<unknown>) => void) {
   if (REAL_S3_ENDPOINT !== undefined) return { endpoint: REAL_S3_ENDPOINT, bucket: REAL_S3_BUCKET };
@@ -89,8 +122,8 @@ async function s3(teardown: (end: () => Promise<unknown>) => void) {
   return { endpoint: server.endpoint, bucket: 'test' };
 }
 
-/** At an even pace, as many calls at one time as that takes. */
-async function submitAll(api: Api): Promise<void> {
+/** At an even pace, as many calls at one time as that takes. The ids, in order. */
+async function submitAll(api: Api): Promise<string[]> {
   const lines = `${JSON.stringify({ type: TYPE, body: { hello: 'world' } })}\n`.repeat(BATCH);
   const headers = { 'content-type': 'application/x-ndjson' };
   const beganMs = performance.now();
@@ -100,9 +133,10 @@ async function submitAll(api: Api): Promise<void> {
     await delay(Math.max(0, dueMs - performance.now()));
     calls.push(api.call('POST', '/v1/events', { body: lines, headers }));
   }
-  for (const reply of await Promise.all(calls)) {
+  return (await Promise.all(calls)).flatMap((reply) => {
     if (reply.status !== 200) throw new Error(`${reply.status}: ${reply.text}`);
-  }
+    return reply.json<{ results: { event: { id: string } }[] }>().results.map(({ event }) => event.id);
+  });
 }
 
 interface Held {
@@ -126,17 +160,24 @@ async function listen(api: Api): Promise<void> {
   }
 }
 
-async function metric(api: Api, name: string, labels: string): Promise<number> {
+async function metric(api: Api, name: string, labels: string): Promise<number | null> {
   const { text } = await api.call('GET', '/metrics');
   const line = text.split('\n').find((each) => each.startsWith(`${name}{`) && each.includes(labels));
-  if (line === undefined) throw new Error(`no ${name} with ${labels}`);
-  return Number(line.slice(line.lastIndexOf(' ') + 1));
+  return line === undefined ? null : Number(line.slice(line.lastIndexOf(' ') + 1));
 }
 
-const putsOf = (api: Api) => metric(api, 'clockwork_log_requests_total', 'operation="put",result="ok"');
+/** All to the log's place. */
+async function requestsOf(api: Api): Promise<number> {
+  const { text } = await api.call('GET', '/metrics');
+  const lines = text.split('\n').filter((each) => each.startsWith('clockwork_log_requests_total{'));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
+
+const putsOf = async (api: Api) =>
+  (await metric(api, 'clockwork_log_requests_total', 'operation="put",result="ok"')) ?? Number.NaN;
 
 async function untilArchived(api: Api): Promise<void> {
-  while ((await metric(api, 'clockwork_archive_lag_records', 'partition="0"')) > 0) await delay(50);
+  while ((await metric(api, 'clockwork_archive_lag_records', 'partition="0"')) !== 0) await delay(50);
 }
 
 async function download(blobs: BlobStore, folder: string): Promise<{ key: string; bytes: number }[]> {
