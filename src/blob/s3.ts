@@ -254,7 +254,7 @@ function cutRange(
 /** What reached the server and was turned down will be again; everything else may pass by itself. */
 function failureOf(error: unknown): BlobFailure {
   const status = statusOf(error);
-  if (status === null) return isCredentialsError(error) ? 'refused' : 'unavailable';
+  if (status === null) return isUnsendable(error) ? 'refused' : 'unavailable';
   if (status === 501) return 'refused';
   if (status >= 500 || status === 408 || status === 409 || status === 429) return 'unavailable';
   if (status >= 300 && !PASSING.has(nameOf(error))) return 'refused';
@@ -273,7 +273,9 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : '';
 }
 
-/** The chain found no credentials: nothing was sent. */
-function isCredentialsError(error: unknown): boolean {
-  return nameOf(error) === 'CredentialsProviderError';
+/** Nothing was sent: there are no credentials, or no region to sign for. */
+function isUnsendable(error: unknown): boolean {
+  return (
+    nameOf(error) === 'CredentialsProviderError' || (error as Error | null)?.message === 'Region is missing'
+  );
 }

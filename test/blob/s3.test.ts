@@ -231,3 +231,23 @@ t.test('a server that misbehaves', async (t) => {
     },
   );
 });
+
+t.test('what cannot even be sent wants somebody to change something', async (t) => {
+  const { AWS_REGION: region } = process.env;
+  delete process.env['AWS_REGION'];
+  // No file of the machine's may name one either.
+  process.env['AWS_CONFIG_FILE'] = process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null';
+  const blobs = new S3BlobStore({
+    bucket: 'test',
+    prefix: '',
+    forcePathStyle: false,
+    requestTimeoutMs: 5_000,
+  });
+  t.teardown(() => {
+    if (region !== undefined) process.env['AWS_REGION'] = region;
+    delete process.env['AWS_CONFIG_FILE'];
+    delete process.env['AWS_SHARED_CREDENTIALS_FILE'];
+    return blobs.close();
+  });
+  await t.rejects(blobs.get('x'), { failure: 'refused', message: /Region is missing/ });
+});
