@@ -43,6 +43,11 @@ function integer(variable: string, fallback: number, options: NumberOptions, abo
   };
 }
 
+/** Null unless it is set. */
+function optionalInteger(variable: string, options: NumberOptions, about: string): Setting<number | null> {
+  return { ...integer(variable, 0, options, about), fallback: null };
+}
+
 function decimal(variable: string, fallback: number, options: NumberOptions, about: string): Setting<number> {
   const { unit, min, max } = options;
   const read = (text: string) => {
@@ -219,6 +224,17 @@ export const SETTINGS = {
     256 * MIB,
     { unit: 'bytes', min: MIB, max: 1_024 * 1_024 * MIB },
     'What may wait in Redis to be archived, in each partition, about; events are refused beyond it.',
+  ),
+  checkpointRecords: integer(
+    'CHECKPOINT_RECORDS',
+    100_000,
+    { unit: 'count', min: 1_000, max: 1_000_000_000 },
+    'Records of the log after which all that is alive is written down anew, so that a store is rebuilt quickly.',
+  ),
+  logRetentionMs: optionalInteger(
+    'LOG_RETENTION_MS',
+    { unit: 'ms', min: DAY_MS, max: 3_650 * DAY_MS },
+    'How long the log is kept, at least; without it for ever.',
   ),
 
   retentionMs: integer(

@@ -32,6 +32,7 @@ export const ERRORS = {
   'route-not-found': 'No such path.',
   'method-not-allowed': 'The path exists, the method does not. `Allow` lists those that do.',
   'event-not-found': 'No event has this id.',
+  'event-expired': 'The event was completed so long ago that the log no longer has all of it.',
   'attempt-not-found': 'No attempt has this id.',
   'response-not-found':
     'The event is complete and has no response: its listener posted none, or it ended without one.',

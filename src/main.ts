@@ -19,6 +19,8 @@ import { recordText } from './http/record-json.js';
 import { Feed } from './log/feed.js';
 import { PastEvents } from './log/past.js';
 import { Archiving } from './maintenance/archiving.js';
+import { Checkpointer } from './maintenance/checkpointer.js';
+import { LogRetention } from './maintenance/log-retention.js';
 import { Pruner } from './maintenance/pruner.js';
 import { Reaper } from './maintenance/reaper.js';
 import { Metrics } from './metrics/metrics.js';
@@ -33,6 +35,10 @@ const S3_REQUEST_TIMEOUT_MS = 10_000;
 /** Often enough that the store holds little beyond its time, and seldom enough that each lot is large. */
 const PRUNES_A_RETENTION = 24;
 const PRUNE_MS_MAX = 3_600_000;
+const CHECKPOINT_LOOK_MS = 10_000;
+/** Segments go once the checkpoint before the newest has what is alive of them: hence several a retention. */
+const CHECKPOINTS_A_RETENTION = 4;
+const CUT_MS = 3_600_000;
 const PROBE_AGAIN_MS = 5_000;
 const ARCHIVE_FLUSH_MS = 5_000;
 /** All of stopping; then the process ends whatever is still under way. */
@@ -100,18 +106,39 @@ async function start(
   reaper.start();
   stops.push(() => reaper.stop());
 
+  const archives = (partition: number) => archiving.status()[partition]?.state === 'running';
   const pruner = new Pruner(
     store,
     blobs,
     {
       retentionMs: config.retentionMs,
       intervalMs: Math.min(config.retentionMs / PRUNES_A_RETENTION, PRUNE_MS_MAX),
-      archives: (partition) => archiving.status()[partition]?.state === 'running',
+      archives,
     },
     logger,
   );
   pruner.start();
   stops.push(() => pruner.stop());
+
+  const checkpointer = new Checkpointer(
+    store,
+    blobs,
+    {
+      records: config.checkpointRecords,
+      ageMsMax: config.logRetentionMs === null ? null : config.logRetentionMs / CHECKPOINTS_A_RETENTION,
+      intervalMs: CHECKPOINT_LOOK_MS,
+      archives,
+    },
+    logger,
+  );
+  checkpointer.start();
+  stops.push(() => checkpointer.stop());
+  if (config.logRetentionMs !== null) {
+    const { logRetentionMs: retentionMs } = config;
+    const retention = new LogRetention(store, blobs, { retentionMs, intervalMs: CUT_MS, archives }, logger);
+    retention.start();
+    stops.push(() => retention.stop());
+  }
 
   const queue = new Queue(store, {
     past: new PastEvents({ blobs, store, cacheBytesMax: config.pastCacheBytesMax }),

@@ -1,5 +1,9 @@
 /** What every command works with; tests give another one than `main.ts` does. */
 import type { BlobStore } from '../blob/blob.js';
+import type { Policy } from '../event/policy.js';
+import type { Limits } from '../event/state.js';
+import type { StoreReading } from '../log/verify-store.js';
+import type { Recoverable, Store } from '../store/store.js';
 
 /** Where a log may be. */
 export type LogPlace =
@@ -12,6 +16,23 @@ export type LogPlace =
       readonly forcePathStyle: boolean;
     };
 
+/** Where a store may be. */
+export type StorePlace =
+  | { readonly kind: 'embedded'; readonly folder: string }
+  | { readonly kind: 'redis'; readonly url: string; readonly prefix: string; readonly partitions: number };
+
+/** What a store must be told to be opened. */
+export interface StoreSettings {
+  readonly place: StorePlace;
+  readonly policy: Policy;
+  readonly limits: Limits;
+}
+
+export interface OpenedReading {
+  readonly store: StoreReading;
+  readonly close: () => Promise<void>;
+}
+
 export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
@@ -22,6 +43,10 @@ export interface CliContext {
   /** Whether `err` goes to a terminal. */
   readonly terminal: boolean;
   readonly openLog: (place: LogPlace) => Promise<BlobStore>;
+  /** Its gate is as it was. */
+  readonly openStore: (settings: StoreSettings) => Promise<Store & Recoverable>;
+  /** To be read only, also while a service has it. Null: there is none. */
+  readonly readStore: (settings: StoreSettings) => Promise<OpenedReading | null>;
   /** Ends commands that go on until they are stopped. */
   readonly signal: AbortSignal;
 }

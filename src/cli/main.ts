@@ -4,10 +4,14 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { BlobStore } from '../blob/blob.js';
 import { FileBlobStore } from '../blob/file.js';
-import type { LogPlace } from './context.js';
+import type { Recoverable, Store } from '../store/store.js';
+import type { LogPlace, OpenedReading, StoreSettings } from './context.js';
 import { runCli } from './program.js';
 
 const S3_REQUEST_TIMEOUT_MS = 30_000;
+
+/** So long a Redis is waited for that does not answer. */
+const STORE_UP_MS = 5_000;
 
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -32,6 +36,8 @@ process.exitCode = await runCli(process.argv.slice(2), {
   err: (text) => void process.stderr.write(text),
   terminal: process.stderr.isTTY,
   openLog: openBlobs,
+  openStore,
+  readStore,
   signal: stopping.signal,
 });
 
@@ -47,6 +53,28 @@ async function openBlobs(place: LogPlace): Promise<BlobStore> {
     requestTimeoutMs: S3_REQUEST_TIMEOUT_MS,
     ...(endpoint === null ? {} : { endpoint }),
   });
+}
+
+/** A client's library, or the journal's: loaded by the commands that need one. */
+async function openStore({ place, policy, limits }: StoreSettings): Promise<Store & Recoverable> {
+  if (place.kind === 'embedded') {
+    const { EmbeddedStore } = await import('../store/embedded/embedded.js');
+    return EmbeddedStore.open({ dir: place.folder, policy, limits });
+  }
+  const { RedisStore } = await import('../store/redis/redis-store.js');
+  const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(STORE_UP_MS)]);
+  return RedisStore.open({ ...place, policy, limits, signal, restarted: 'recover' });
+}
+
+async function readStore(settings: StoreSettings): Promise<OpenedReading | null> {
+  const { place } = settings;
+  if (place.kind === 'redis') {
+    const store = await openStore(settings);
+    return { store, close: () => store.close() };
+  }
+  const { readFolder } = await import('../store/embedded/offline.js');
+  const store = await readFolder(place.folder, settings);
+  return store && { store, close: async () => undefined };
 }
 
 function versionOfPackage(): string {

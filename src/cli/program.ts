@@ -2,8 +2,10 @@
 import { Command, CommanderError } from 'commander';
 import { ForeignLogError } from '../log/reader.js';
 import { CorruptSegmentError } from '../log/segment.js';
+import { checkpoint } from './commands/checkpoint.js';
 import { logCat } from './commands/log-cat.js';
 import { logTail } from './commands/log-tail.js';
+import { restore } from './commands/restore.js';
 import { verify } from './commands/verify.js';
 import { type CliContext, CliError, EXIT, type ExitCode } from './context.js';
 
@@ -17,7 +19,11 @@ export function buildProgram(context: CliContext): Command {
     .description('Reads the log.')
     .addCommand(logCat(context))
     .addCommand(logTail(context));
-  program.addCommand(log).addCommand(verify(context));
+  program
+    .addCommand(log)
+    .addCommand(verify(context))
+    .addCommand(checkpoint(context))
+    .addCommand(restore(context));
   for (const command of commandsOf(program)) {
     command
       .exitOverride()

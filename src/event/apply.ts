@@ -5,21 +5,23 @@
  * The state is changed in place: a copy a record would make the queue's cost grow with its depth.
  */
 
-import type {
-  Accepted,
-  Cancelled,
-  Completed,
-  Dead,
-  DeliveryRef,
-  Granted,
-  HandedBack,
-  Late,
-  LogRecord,
-  Pruned,
-  Retried,
-  StoreRecord,
-  TypeSet,
-  Volatile,
+import {
+  type Accepted,
+  type Cancelled,
+  type Completed,
+  comparePositions,
+  type Dead,
+  type DeliveryRef,
+  type Granted,
+  type HandedBack,
+  type KeyKept,
+  type Late,
+  type LogRecord,
+  type Pruned,
+  type Retried,
+  type StoreRecord,
+  type TypeSet,
+  type Volatile,
 } from './record.js';
 import { enqueue, hold, setLease } from './schedule.js';
 import {
@@ -47,6 +49,8 @@ export function apply(state: PartitionState, record: StoreRecord): void {
   state.view = record.pos.view;
   state.n = record.pos.n;
   state.last = record.pos;
+  if (record.op === 'keyKept') return rememberKey(state, record, record.idempotency);
+  if (record.op === 'indexed') return noteIndexed(state, record.index);
   state.outbox.push(record);
   applyLogged(state, record);
   if (record.op !== 'typeSet') noteWhatIsUnarchived(state, record);
@@ -167,13 +171,16 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
   state.events.set(record.id, event);
   state.history.push(event);
   state.bytes += EVENT_OVERHEAD_BYTES + record.payload.byteLength;
-  if (record.idempotency) rememberKey(state, record);
+  if (record.idempotency) rememberKey(state, record, record.idempotency);
   if (event.unarchived) hold(state, delivery);
   else enqueue(state, delivery, record.at);
 }
 
-function rememberKey(state: PartitionState, record: Accepted): void {
-  const { scope, fingerprint, expiresAt } = record.idempotency!;
+function rememberKey(
+  state: PartitionState,
+  record: Accepted | KeyKept,
+  { scope, fingerprint, expiresAt }: KeyKept['idempotency'],
+): void {
   let day = state.idempotency.get(expiresAt);
   if (!day) {
     day = new Map();
@@ -298,11 +305,17 @@ function applyPruned(state: PartitionState, record: Pruned): void {
     for (const { result, late } of attempts)
       state.bytes -= ATTEMPT_OVERHEAD_BYTES + (result?.byteLength ?? 0) + (late?.payload.byteLength ?? 0);
   }
-  state.indexed = Math.max(state.indexed, record.index);
+  noteIndexed(state, record.index);
+}
+
+function noteIndexed(state: PartitionState, index: number): void {
+  state.indexed = Math.max(state.indexed, index);
 }
 
 function applyArchived(state: PartitionState, record: Extract<Volatile, { op: 'archived' }>): void {
   state.archived = { pos: record.pos, slot: record.slot };
+  // A checkpoint leaves out what matters no more, also at its end.
+  if (state.last === null || comparePositions(state.last, record.pos) < 0) state.last = record.pos;
   state.outbox.trim(record.pos);
 }
 

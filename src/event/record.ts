@@ -150,6 +150,25 @@ export type LogRecord =
 
 export type LogOp = LogRecord['op'];
 
+/** What is left of a pruned event while its idempotency key is remembered; in the place of its `accepted`. */
+export interface KeyKept extends OfEvent {
+  readonly op: 'keyKept';
+  readonly idempotency: IdempotencyClaim & { readonly expiresAt: number };
+}
+
+/** How far the log's index goes, when the events that were entered in it are gone; in the place of a `pruned`. */
+export interface Indexed extends Logged {
+  readonly op: 'indexed';
+  readonly type: string;
+  /** As in `Pruned`. */
+  readonly index: number;
+}
+
+/** What a checkpoint is made of: records of the log, and what stands in for those that matter no more. */
+export type KeptRecord = LogRecord | KeyKept | Indexed;
+
+export type KeptOp = KeptRecord['op'];
+
 /**
  * A change that the store keeps and the log does not need: to forget it costs at most a lease that ends early
  * or a repeat of a lost call that is answered with fresh leases.
@@ -165,7 +184,7 @@ export type Volatile =
   /** Everything up to `pos` is in a segment; the outbox may forget it. */
   | { readonly op: 'archived'; readonly pos: Position; readonly slot: number };
 
-export type StoreRecord = LogRecord | Volatile;
+export type StoreRecord = KeptRecord | Volatile;
 
 export function formatPosition(pos: Position): string {
   return `${pos.view}-${pos.n}`;

@@ -34,6 +34,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   'route-not-found': 404,
   'method-not-allowed': 405,
   'event-not-found': 404,
+  'event-expired': 410,
   'attempt-not-found': 404,
   'response-not-found': 404,
   'cursor-expired': 410,

@@ -16,6 +16,8 @@ export type ArchiverEvent =
   | { readonly kind: 'overtaken'; readonly slot: number; readonly writer: string }
   /** Another store has gone on with the log, in a view above this store's. */
   | { readonly kind: 'fenced'; readonly view: number; readonly logView: number }
+  /** A checkpoint cannot be used; the one before it, or the log itself, is. */
+  | { readonly kind: 'checkpointDamaged'; readonly key: string; readonly reason: string }
   | {
       readonly kind: 'failed';
       readonly state: 'retrying' | 'refused';

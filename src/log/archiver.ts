@@ -25,6 +25,7 @@ import {
   LogMismatchError,
   passesByItself,
 } from './archiver-status.js';
+import type { CheckpointDamagedError } from './checkpoint.js';
 import { type Clock, processClock } from './clock.js';
 import type { Archived, Head } from './head.js';
 import { confirm, Opening, readTaken } from './opening.js';
@@ -117,7 +118,9 @@ export class Archiver {
     this.#newPutId = options.newPutId ?? randomUUID;
     this.#reader = new LogReader(options.blobs, { logId: options.logId, partitions: options.partitions });
     const { recoverable: store } = options;
-    const tools = { reader: this.#reader, clock: this.#clock, newPutId: this.#newPutId };
+    const warn = ({ key, reason }: CheckpointDamagedError) =>
+      options.report({ kind: 'checkpointDamaged', key, reason });
+    const tools = { reader: this.#reader, clock: this.#clock, newPutId: this.#newPutId, warn };
     this.#opening = store ? new Opening({ ...options, ...tools, store }) : null;
   }
 

@@ -10,6 +10,7 @@ import type { Store } from '../store/store.js';
 import { type FeedCursor, formatCursor, type Place, parseCursor } from './feed-cursor.js';
 import { FeedSegment, type Render } from './feed-segment.js';
 import { FeedSleepers } from './feed-sleepers.js';
+import { floorOf } from './floor.js';
 import { Lru } from './lru.js';
 import { LogReader } from './reader.js';
 import { CorruptSegmentError } from './segment.js';
@@ -61,6 +62,9 @@ interface Page {
   full: boolean;
 }
 
+/** Segments stay for a day at least, so there is time to hear that some have gone. */
+const FLOOR_SEEN_MS = 60_000;
+
 /** A slot that was written is not there. */
 class Gone extends Error {
   constructor(
@@ -81,6 +85,7 @@ export class Feed {
   readonly #fetching = new Map<string, Promise<FeedSegment | null>>();
   /** The highest slot of each partition that is known to be there. */
   readonly #heads: number[];
+  readonly #floors = new Map<number, { readonly slot: number; readonly seenMs: number }>();
 
   constructor(options: FeedOptions) {
     const { blobs, store, cacheBytesMax, waitersMax, slowLookMs } = options;
@@ -182,8 +187,17 @@ export class Feed {
       if (slot > this.#heads[partition]!) return null;
     }
     const segment = await this.#segment(partition, slot);
-    if (segment === null) throw new Gone(partition, slot);
+    if (segment === null || slot < (await this.#floor(partition))) throw new Gone(partition, slot);
     return segment;
+  }
+
+  /** Below it, what is found is not the log's: who slept for long may have put it where the log was deleted. */
+  async #floor(partition: number): Promise<number> {
+    const known = this.#floors.get(partition);
+    if (known !== undefined && performance.now() - known.seenMs < FLOOR_SEEN_MS) return known.slot;
+    const slot = await floorOf(this.#options.blobs, partition);
+    this.#floors.set(partition, { slot, seenMs: performance.now() });
+    return slot;
   }
 
   async #segment(partition: number, slot: number): Promise<FeedSegment | null> {
@@ -209,7 +223,14 @@ export class Feed {
   /** Where the log begins. */
   #oldest(): Promise<Place[]> {
     const { blobs, store } = this.#options;
-    const first = async (partition: number) => (await firstSlotFrom(blobs, partition, 1)) ?? 1;
+    const first = async (partition: number) => {
+      // Fences are kept, so what is there first need not be where the log begins.
+      const [slot, floor] = await Promise.all([
+        firstSlotFrom(blobs, partition, 1),
+        floorOf(blobs, partition),
+      ]);
+      return Math.max(slot ?? 1, floor);
+    };
     return Promise.all(
       Array.from({ length: store.partitions }, async (_, partition) => ({
         slot: await first(partition),

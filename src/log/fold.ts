@@ -11,7 +11,7 @@ import { attemptsOf, viewOf } from '../event/view.js';
 import { Digest, sha256 } from './digest.js';
 
 /** Decisions need these, records do not: they are facts. */
-const POLICY = {
+export const FOLD_POLICY = {
   attemptsMax: 1,
   leaseMs: 0,
   backoffFirstMs: 0,
@@ -19,10 +19,10 @@ const POLICY = {
   backoffMsMax: 0,
   backoffJitter: 0,
 };
-const LIMITS = { leaseMsMax: Number.MAX_SAFE_INTEGER, typesMax: 0, bytesMax: 0 };
+export const FOLD_LIMITS = { leaseMsMax: Number.MAX_SAFE_INTEGER, typesMax: 0, bytesMax: 0 };
 
 /** Indexes keep stale entries; they are dropped when this many records, and as many as there are events, have come. */
-const TIDY_RECORDS_MIN = 10_000;
+export const TIDY_RECORDS_MIN = 10_000;
 
 export interface EventCounts {
   accepted: number;
@@ -33,7 +33,7 @@ export interface EventCounts {
 }
 
 export class LogFold {
-  readonly #state: PartitionState = emptyState(POLICY, LIMITS);
+  readonly #state: PartitionState = emptyState(FOLD_POLICY, FOLD_LIMITS);
   readonly #digest = new Digest((hash) => hash);
   readonly #counts = { accepted: 0, success: 0, fail: 0 };
   #untidy = 0;
@@ -95,7 +95,8 @@ function hasEnded({ status, deliveries }: EventState): boolean {
   );
 }
 
-function withHashes(record: LogRecord): LogRecord {
+/** With the SHA-256 of what it carries in the place of that, and without its idempotency key. */
+export function withHashes(record: LogRecord): LogRecord {
   if (!('payload' in record) || record.payload === null) return record;
   const payload = sha256(record.payload);
   if (record.op !== 'accepted') return { ...record, payload };

@@ -1,7 +1,8 @@
 /** Where the log ends, as its writer knows it, and whether the store belongs to a log that ends there. */
-import type { BlobStore } from '../blob/blob.js';
+import { BlobError, type BlobStore } from '../blob/blob.js';
 import { comparePositions, formatPosition, type Position } from '../event/record.js';
 import { LogMismatchError } from './archiver-status.js';
+import { floorOf } from './floor.js';
 import type { LogReader } from './reader.js';
 import type { Segment } from './segment.js';
 import { findHeadSlot, slotKey } from './slot.js';
@@ -40,9 +41,11 @@ export async function findHead(
   const slot = await findHeadSlot(blobs, partition, Math.max(knownSlot, archived?.slot ?? 0));
   const segment = slot === 0 ? null : await reader.read(partition, slot);
   if (segment === null && slot > 0) {
-    throw new LogMismatchError(
-      `the store has archived up to slot ${slot}, and ${slotKey(partition, slot)} is not there`,
-    );
+    const key = slotKey(partition, slot);
+    // The log has gone on since the look, and was cut.
+    if ((await floorOf(blobs, partition)) > slot)
+      throw new BlobError('unavailable', 'get', key, new Error('it was deleted meanwhile'));
+    throw new LogMismatchError(`the store has archived up to slot ${slot}, and ${key} is not there`);
   }
   const to = segment?.header.to ?? null;
   if (archived !== null && (to === null || comparePositions(to, archived.pos) < 0)) {

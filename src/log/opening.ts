@@ -13,6 +13,7 @@ import { BlobError, type BlobStore } from '../blob/blob.js';
 import type { Position } from '../event/record.js';
 import type { Recoverable, Standing } from '../store/store.js';
 import { LogMismatchError } from './archiver-status.js';
+import type { CheckpointDamagedError } from './checkpoint.js';
 import type { Clock } from './clock.js';
 import { findHead, type Head } from './head.js';
 import type { LogReader } from './reader.js';
@@ -33,6 +34,8 @@ export interface OpeningOptions {
   readonly writer: string;
   readonly clock: Clock;
   readonly newPutId: () => string;
+  /** Told of checkpoints that cannot be used. */
+  readonly warn: (error: CheckpointDamagedError) => void;
 }
 
 export type Opened =
@@ -155,8 +158,8 @@ export class Opening {
   }
 
   #recover(fence: EncodedSegment): Promise<boolean> {
-    const { reader, store, logId, partition } = this.options;
-    return recover(store, reader, logId, partition, fence.header);
+    const { logId, partitions } = this.options;
+    return recover({ ...this.options, identity: { logId, partitions } }, fence.header);
   }
 }
 

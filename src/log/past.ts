@@ -5,12 +5,14 @@
  * the request or the result. Warm, none. An id that no part of the index can have costs nothing.
  */
 import type { BlobStore } from '../blob/blob.js';
+import { ClockworkError } from '../errors.js';
 import type { AttemptView, EventView } from '../event/command.js';
 import { partitionOfId, timeOfId } from '../event/id.js';
 import { formatPosition, type Position } from '../event/record.js';
 import type { Store } from '../store/store.js';
+import { floorOf } from './floor.js';
 import { IndexManifest } from './index-manifest.js';
-import { type IndexEntry, IndexObject } from './index-object.js';
+import { type IndexEntry, IndexObject, indexNameOf } from './index-object.js';
 import { Lru } from './lru.js';
 import { CorruptSegmentError, findRecord } from './segment.js';
 import { slotKey } from './slot.js';
@@ -70,7 +72,7 @@ export class PastEvents {
     if (partition === null || !manifest) return null;
     await manifest.reach(await this.options.store.indexedTo(partition));
     for (const key of manifest.keysFor(timeOfId(id))) {
-      const entry = (await this.#object(key)).find(id);
+      const entry = (await this.#object(key, partition))?.find(id);
       if (!entry) continue;
       const bytes = entry.attempts.reduce(
         (sum, { result, late }) => sum + (result?.byteLength ?? 0) + (late?.result.byteLength ?? 0),
@@ -82,10 +84,14 @@ export class PastEvents {
     return null;
   }
 
-  #object(key: string): Promise<IndexObject> {
-    return this.#once(key, this.#objects.get(key), async () => {
+  /** Null: it names nothing but what was deleted from the log, and is deleted itself. */
+  #object(key: string, partition: number): Promise<IndexObject | null> {
+    return this.#once<IndexObject | null>(key, this.#objects.get(key), async () => {
       const bytes = await this.options.blobs.get(key);
-      if (bytes === null) throw new CorruptSegmentError(key, 'it was listed, and is not there');
+      if (bytes === null) {
+        if ((indexNameOf(key)?.slot ?? 0) < (await floorOf(this.options.blobs, partition))) return null;
+        throw new CorruptSegmentError(key, 'it was listed, and is not there');
+      }
       const object = await IndexObject.decode(key, bytes, this.options.store.logId);
       this.#objects.set(key, object, object.bytes);
       return object;
@@ -104,13 +110,23 @@ export class PastEvents {
     return this.#once(name, this.#payloads.get(name), async () => {
       const key = slotKey(partition, slot);
       const bytes = await this.options.blobs.get(key);
-      if (bytes === null) throw new CorruptSegmentError(key, 'the index names it, and it is not there');
+      if (bytes === null) throw await this.#missing(key, partition, slot);
       const record = await findRecord(key, bytes, position);
       if (!record || !('payload' in record) || record.payload === null || record.id !== id)
         throw new CorruptSegmentError(key, `it lacks the record ${formatPosition(position)} of ${id}`);
       this.#payloads.set(name, record.payload, record.payload.byteLength + ENTRY_BYTES);
       return record.payload;
     });
+  }
+
+  /** What the index names was deleted because it was old, or is lost. */
+  async #missing(key: string, partition: number, slot: number): Promise<Error> {
+    if (slot >= (await floorOf(this.options.blobs, partition)))
+      return new CorruptSegmentError(key, 'the index names it, and it is not there');
+    return new ClockworkError(
+      'event-expired',
+      'The event was completed so long ago that the log no longer has all of it.',
+    );
   }
 
   /** What several ask for at the same time is fetched once. */

@@ -21,6 +21,25 @@ export class ForeignLogError extends Error {
   }
 }
 
+/** A slot is empty, and others above it are not. */
+export class MissingSegmentError extends CorruptSegmentError {
+  constructor(
+    key: string,
+    readonly slot: number,
+    above: number,
+  ) {
+    super(key, `it is missing, and slot ${above} is there`);
+    this.name = 'MissingSegmentError';
+  }
+}
+
+/** What must be known of a segment to see that the next one follows it. */
+export interface Link {
+  readonly sha256: string;
+  /** Position of the last record up to there. */
+  readonly to: Position | null;
+}
+
 export class LogReader {
   readonly #blobs: BlobStore;
   readonly #identity: LogIdentity;
@@ -56,11 +75,12 @@ export class LogReader {
   }
 
   /**
-   * The segments from slot `from` on, up to the first empty slot. Throws CorruptSegmentError also when a slot is
-   * missing below another, when the chain of hashes breaks, or when positions go back or leave one out.
+   * The segments from slot `from` on, up to the first empty slot; the first must follow `link`. Throws
+   * CorruptSegmentError also when the chain of hashes breaks, or when positions go back or leave one out, and
+   * MissingSegmentError when a slot is missing below another.
    */
-  async *segments(partition: number, from = 1): AsyncGenerator<Segment> {
-    let before: Segment | null = null;
+  async *segments(partition: number, from = 1, link: Link | null = null): AsyncGenerator<Segment> {
+    let before = link;
     for (let slot = from; ; slot++) {
       const segment = await this.read(partition, slot);
       if (segment === null) {
@@ -71,16 +91,16 @@ export class LogReader {
           slot--;
           continue;
         }
-        throw new CorruptSegmentError(slotKey(partition, slot), `it is missing, and slot ${above} is there`);
+        throw new MissingSegmentError(slotKey(partition, slot), slot, above);
       }
       checkLink(slotKey(partition, slot), before, segment);
       yield segment;
-      before = segment;
+      before = { sha256: segment.sha256, to: segment.header.to };
     }
   }
 }
 
-function checkLink(key: string, before: Segment | null, segment: Segment): void {
+function checkLink(key: string, before: Link | null, segment: Segment): void {
   if (before === null) {
     if (segment.header.slot === 1 && segment.header.previous !== null) {
       throw new CorruptSegmentError(key, 'it names one before it, and it is the first');
@@ -94,7 +114,7 @@ function checkLink(key: string, before: Segment | null, segment: Segment): void 
     );
   }
   const { from } = segment.header;
-  const cursor = before.header.to;
+  const cursor = before.to;
   if (from !== null && !followsOn(cursor, from)) {
     throw new CorruptSegmentError(
       key,

@@ -8,10 +8,17 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { join, split } from '../event/packed.js';
-import { formatPosition, type LogOp, type LogRecord, parsePosition } from '../event/record.js';
+import {
+  formatPosition,
+  type KeptOp,
+  type KeptRecord,
+  type LogOp,
+  type LogRecord,
+  parsePosition,
+} from '../event/record.js';
 
 /** Under what name each operation carries its packed bytes, null for those that have none. */
-const PAYLOAD_FIELD: Readonly<Record<LogOp, 'request' | 'result' | null>> = {
+const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
   typeSet: null,
   accepted: 'request',
   granted: null,
@@ -23,10 +30,12 @@ const PAYLOAD_FIELD: Readonly<Record<LogOp, 'request' | 'result' | null>> = {
   cancelled: null,
   late: 'result',
   pruned: null,
+  keyKept: null,
+  indexed: null,
 };
 
-/** Every operation that a line can have. */
-export const LOG_OPS = Object.keys(PAYLOAD_FIELD) as readonly LogOp[];
+/** Every operation that a line of the log can have. */
+export const LOG_OPS = (Object.keys(PAYLOAD_FIELD) as readonly KeptOp[]).filter(isOfLog);
 
 const BODY_TEXT = '"body":"';
 const BODY_BASE64 = '"bodyBase64":"';
@@ -35,7 +44,7 @@ const BODY_BASE64 = '"bodyBase64":"';
 const ESCAPED_GROWTH_MAX = 2;
 
 /** The record's line, without the line feed. */
-export function encodeRecord(record: LogRecord): string {
+export function encodeRecord(record: KeptRecord): string {
   const { pos, at, op, ...rest } = record;
   const head = `{"pos":"${formatPosition(pos)}","at":${at},"op":"${op}"`;
   if (!('payload' in rest)) return head + fieldsAfter(rest);
@@ -50,21 +59,28 @@ export function encodeRecord(record: LogRecord): string {
  * What a client has sent is cut out of the line and not parsed: its keys may be anything, and the bytes must come back.
  */
 export function decodeRecord(line: string): LogRecord {
+  const record = decodeKeptRecord(line);
+  if (isLogRecord(record)) return record;
+  throw new Error(`an operation that stands in checkpoints only: ${record.op}`);
+}
+
+/** As `decodeRecord`, of a line of a checkpoint. */
+export function decodeKeptRecord(line: string): KeptRecord {
   const split = splitLine(line);
   const parsed: unknown = JSON.parse(split?.fields ?? line);
   if (!isObject(parsed)) throw new Error('a record that is no object');
   const { pos: posText, op, ...fields } = parsed;
   const pos = typeof posText === 'string' ? parsePosition(posText) : null;
   if (pos === null) throw new Error(`a record without a position: ${JSON.stringify(posText)}`);
-  if (typeof op !== 'string' || !isLogOp(op))
+  if (typeof op !== 'string' || !isKeptOp(op))
     throw new Error(`an operation that is not known: ${JSON.stringify(op)}`);
   const payloadField = PAYLOAD_FIELD[op];
-  if (payloadField === null) return { pos, op, ...fields } as unknown as LogRecord;
+  if (payloadField === null) return { pos, op, ...fields } as unknown as KeptRecord;
   if (split?.name === payloadField)
-    return { pos, op, ...fields, payload: decodePacked(split.packed) } as unknown as LogRecord;
+    return { pos, op, ...fields, payload: decodePacked(split.packed) } as unknown as KeptRecord;
   const { [payloadField]: packed, ...rest } = fields;
   if (packed !== null) throw new Error(`a record without its ${payloadField}`);
-  return { pos, op, ...rest, payload: null } as unknown as LogRecord;
+  return { pos, op, ...rest, payload: null } as unknown as KeptRecord;
 }
 
 function encodePacked(packed: Uint8Array): string {
@@ -117,6 +133,14 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isLogOp(op: string): op is LogOp {
+function isKeptOp(op: string): op is KeptOp {
   return Object.hasOwn(PAYLOAD_FIELD, op);
+}
+
+function isOfLog(op: KeptOp): op is LogOp {
+  return op !== 'keyKept' && op !== 'indexed';
+}
+
+function isLogRecord(record: KeptRecord): record is LogRecord {
+  return isOfLog(record.op);
 }

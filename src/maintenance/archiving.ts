@@ -175,6 +175,8 @@ export class Archiving {
         );
       case 'overtaken':
         return this.logger.warn(logged, 'another archiver has written; opening the log again');
+      case 'checkpointDamaged':
+        return this.logger.warn(logged, 'a checkpoint cannot be used; going back to what is before it');
       case 'failed':
         return this.logger.error({ ...logged, err: event.error }, 'archiving failed');
     }

@@ -40,7 +40,7 @@ import type {
   PruneCommand,
   SettledEvent,
 } from '../event/command.js';
-import type { LogRecord, Position } from '../event/record.js';
+import type { KeptRecord, LogRecord, Position } from '../event/record.js';
 import type { NotArchived } from '../event/unarchived.js';
 
 export type StoreFailure =
@@ -157,20 +157,28 @@ export interface Recoverable {
   /** Forgets everything of the partition but the epoch, in bounded steps; from the first on it stands as empty. */
   empty(partition: number, epoch: number): Promise<boolean>;
   /**
-   * Applies records of the log, in order; those up to `standing().last` are passed over. They do not go to the
-   * outbox: they are archived, up to `archived`.
+   * Applies records of the log or of a checkpoint, in order; those up to `standing().last` are passed over. They do not
+   * go to the outbox: they are archived, up to `archived`. A checkpoint leaves records out, also its last: then
+   * `standing().last` is `archived.pos` all the same.
    */
   replay(
     partition: number,
     epoch: number,
-    records: readonly LogRecord[],
+    records: readonly KeptRecord[],
     archived: { pos: Position; slot: number },
   ): Promise<boolean>;
   /**
    * The state is that of the log `logId`; positions go on as (view, 1), (view, 2), …; the gate opens for this run. A
-   * repeat finds it open, and changes nothing.
+   * repeat finds it open, and changes nothing. With `stayClosed` the gate does not open: the store stands as a copy of
+   * that view, for another recovery to bring up to the log's end.
    */
-  finishRecovery(partition: number, epoch: number, logId: string, view: number): Promise<boolean>;
+  finishRecovery(
+    partition: number,
+    epoch: number,
+    logId: string,
+    view: number,
+    options?: { readonly stayClosed: boolean },
+  ): Promise<boolean>;
 }
 
 /** The store when it can be recovered from the log; null when it cannot, and has no gate. */

@@ -83,6 +83,8 @@ async function run(blobs: BlobStore, args: string, more: Partial<CliContext> = {
       places.push(place);
       return blobs;
     },
+    openStore: () => Promise.reject(new Error('the test has no store')),
+    readStore: () => Promise.reject(new Error('the test has no store')),
     signal: new AbortController().signal,
     ...more,
   });

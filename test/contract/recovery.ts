@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { LogRecord, Position, StoreRecord } from '../../src/event/record.js';
+import type { KeptRecord, LogRecord, Position, StoreRecord } from '../../src/event/record.js';
 import { type Recoverable, type Store, StoreError } from '../../src/store/store.js';
 import {
   Both,
@@ -16,6 +16,7 @@ import {
   type WorkOptions,
 } from '../store/random-work.js';
 import { CoreModel } from '../support/core-model.js';
+import { keptOf } from '../support/kept-records.js';
 import type { OpenedStore, StoreHarness, StoreOptions } from './store.js';
 
 export interface RecoverableStore extends OpenedStore {
@@ -47,6 +48,8 @@ const history = fc.record({
   after: steps,
   how: fc.constantFrom('tail lost', 'all lost', 'another time line', 'nothing lost'),
   chunk: fc.constantFrom(1, 3, 1_000),
+  /** How much of the log is in a checkpoint, of eight parts; only for a store that is rebuilt. */
+  inCheckpoint: fc.constantFrom(0, 0, 5, 8),
 });
 
 type History = typeof history extends fc.Arbitrary<infer H> ? H : never;
@@ -72,7 +75,8 @@ export async function compareRecoveries(harness: RecoverableHarness, options: Wo
   );
 }
 
-async function recoverOnce(opened: RecoverableStore, { policy, before, lost, after, how, chunk }: History) {
+async function recoverOnce(opened: RecoverableStore, each: History) {
+  const { policy, before, lost, after, how, chunk, inCheckpoint } = each;
   const { store, clock } = opened;
   const core = new CoreModel(policy, LIMITS, STARTS_AT);
   const both = new Both(store, core, clock);
@@ -95,10 +99,11 @@ async function recoverOnce(opened: RecoverableStore, { policy, before, lost, aft
   }
   // The log ends somewhere; what the store has beyond that stays in its outbox.
   const end = how === 'nothing lost' ? Math.ceil(log.length / 2) : log.length;
-  const archived = log[end - 1] ? { pos: log[end - 1]!.pos, slot: 100 } : null;
-  await recover(store, how, log.slice(0, end), archived, chunk);
+  const replays = await replaysOf(log.slice(0, end), survived === 0 ? inCheckpoint : 0, chunk);
+  await recover(store, how, replays);
 
-  both.core = folded(core, core.journal.slice(0, survived), log, archived);
+  const survivors = core.journal.slice(0, survived);
+  both.core = folded(core, survivors, [...replays, { records: log.slice(end), archived: null }]);
   assert.deepEqual(await store.standing(0), {
     open: true,
     logId: LOG_ID,
@@ -115,14 +120,36 @@ async function recoverOnce(opened: RecoverableStore, { policy, before, lost, aft
   await both.compareAll();
 }
 
+/** What one call of `replay` is given. */
+interface Replay {
+  readonly records: readonly KeptRecord[];
+  readonly archived: { readonly pos: Position; readonly slot: number } | null;
+}
+
+/** The log in chunks, its beginning as a checkpoint. */
+async function replaysOf(log: readonly LogRecord[], eighths: number, chunk: number): Promise<Replay[]> {
+  const covered = Math.floor((log.length * eighths) / 8);
+  const { records, manifest } = covered === 0 ? NO_CHECKPOINT : await keptOf(log.slice(0, covered));
+  const inChunks = (all: readonly KeptRecord[], slot: number): Replay[] => {
+    const count = Math.ceil(all.length / chunk);
+    return Array.from({ length: count }, (_, k) => {
+      const some = all.slice(k * chunk, (k + 1) * chunk);
+      return { records: some, archived: { pos: some.at(-1)!.pos, slot } };
+    });
+  };
+  const end = manifest === null ? [] : [{ records: [], archived: { pos: manifest.to, slot: 50 } }];
+  return [...inChunks(records, 50), ...end, ...inChunks(log.slice(covered), 100)];
+}
+
+const NO_CHECKPOINT = { records: [], manifest: null };
+
 async function recover(
   store: Store & Recoverable,
   how: History['how'],
-  records: readonly LogRecord[],
-  archived: { pos: Position; slot: number } | null,
-  chunk: number,
+  replays: readonly Replay[],
 ): Promise<void> {
-  const none = archived ?? { pos: { view: 1, n: 0 }, slot: 0 };
+  const none = { records: [], archived: { pos: { view: 1, n: 0 }, slot: 0 } };
+  const all = replays.flatMap(({ records }) => records);
   assert.equal(await store.beginRecovery(0, SUPERSEDED), true);
   await assertClosed(store);
   if (how === 'another time line') assert.equal(await store.empty(0, SUPERSEDED), true);
@@ -131,7 +158,7 @@ async function recover(
   assert.equal(await store.beginRecovery(0, SUPERSEDED), false);
   const isRefused = async () => {
     assert.equal(await store.empty(0, SUPERSEDED), false);
-    assert.equal(await store.replay(0, SUPERSEDED, records, none), false);
+    assert.equal(await store.replay(0, SUPERSEDED, all, none.archived), false);
     assert.equal(await store.finishRecovery(0, SUPERSEDED, 'another log', 9), false);
   };
   await isRefused();
@@ -140,12 +167,10 @@ async function recover(
     const emptied = { logId: null, view: 0, last: null, archived: null };
     assert.deepEqual(await store.standing(0), { open: false, recovering: EPOCH, ...emptied });
   }
-  for (let from = 0; from < records.length; from += chunk) {
-    const some = records.slice(from, from + chunk);
-    const upTo = { pos: some.at(-1)!.pos, slot: archived!.slot };
-    assert.equal(await store.replay(0, EPOCH, some, upTo), true);
+  for (const { records, archived } of replays) {
+    assert.equal(await store.replay(0, EPOCH, records, archived!), true);
     // As after an answer that was lost.
-    assert.equal(await store.replay(0, EPOCH, some, upTo), true);
+    assert.equal(await store.replay(0, EPOCH, records, archived!), true);
     await isRefused();
   }
   await assertClosed(store);
@@ -153,20 +178,19 @@ async function recover(
   assert.equal(await store.finishRecovery(0, EPOCH, LOG_ID, 2), true);
   await isRefused();
   assert.equal(await store.empty(0, EPOCH), false);
-  assert.equal(await store.replay(0, EPOCH, records, none), false);
+  assert.equal(await store.replay(0, EPOCH, none.records, none.archived), false);
 }
 
-/** The core that has what survived, then the log. */
-function folded(
-  from: CoreModel,
-  survived: readonly StoreRecord[],
-  log: readonly LogRecord[],
-  archived: { pos: Position; slot: number } | null,
-): CoreModel {
+/** The core that has what survived, then what was replayed and what is in the outbox behind it. */
+function folded(from: CoreModel, survived: readonly StoreRecord[], replays: readonly Replay[]): CoreModel {
   const core = new CoreModel(from.state.policy, from.state.limits, from.now);
   for (const record of survived) core.apply(record);
-  for (const record of log.slice(survived.filter(isLogged).length)) core.apply(record);
-  if (archived) core.markArchived(archived.pos, archived.slot);
+  let left = survived.filter(isLogged).length;
+  for (const { records } of replays) {
+    for (const record of records.slice(left)) core.apply(record);
+    left = Math.max(0, left - records.length);
+  }
+  for (const { archived } of replays) if (archived) core.markArchived(archived.pos, archived.slot);
   core.state.view = 2;
   core.state.n = 0;
   return core;

@@ -259,7 +259,7 @@ t.test('of a damaged segment nothing is believed', async (t) => {
     ['with a record doubled', /SHA-256/, (lines) => lines.toSpliced(2, 0, lines[2] ?? ''), false],
     [
       'with another count in the footer',
-      /footer say 3 and 4/,
+      /holds 3 records, its footer says 4/,
       (lines) => [...lines.slice(0, -1), (lines.at(-1) ?? '').replace('"count":3', '"count":4')],
       false,
     ],

@@ -7,6 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Archiver } from '../../src/log/archiver.js';
+import type { dropOldCheckpoints, makeCheckpoint } from '../../src/log/checkpoint-maker.js';
+import type { LogReader } from '../../src/log/reader.js';
+import type { cutLog } from '../../src/log/retention.js';
 
 const LOG = fileURLToPath(new URL('../../src/log/', import.meta.url));
 
@@ -17,6 +20,17 @@ export interface Edit {
   readonly to: string;
 }
 
+/** What simulations take from there. */
+export interface EditedLog {
+  readonly Archiver: typeof Archiver;
+  readonly LogReader: typeof LogReader;
+  readonly makeCheckpoint: typeof makeCheckpoint;
+  readonly dropOldCheckpoints: typeof dropOldCheckpoints;
+  readonly cutLog: typeof cutLog;
+}
+
+const MODULES = ['archiver', 'reader', 'checkpoint-maker', 'retention'];
+
 /** Stands in for `node:zlib`: what it is given, as it is. */
 const NO_COMPRESSION = `
 export const constants = { Z_BEST_SPEED: 1 };
@@ -25,7 +39,7 @@ export const gunzip = gzip;
 `;
 
 /** Throws when the text of an edit is not there once: the code has changed, and the mistake must be planted anew. */
-export async function importEdited(edits: readonly Edit[]): Promise<{ Archiver: typeof Archiver }> {
+export async function importEdited(edits: readonly Edit[]): Promise<EditedLog> {
   const dir = mkdtempSync(join(tmpdir(), 'clockwork-edited-'));
   try {
     writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
@@ -41,7 +55,10 @@ export async function importEdited(edits: readonly Edit[]): Promise<{ Archiver: 
       text = text.replaceAll(`from '../`, `from '${parent}/`).replace(`'node:zlib'`, `'./no-zlib.js'`);
       writeFileSync(join(dir, name), text);
     }
-    return (await import(pathToFileURL(join(dir, 'archiver.js')).href)) as { Archiver: typeof Archiver };
+    const modules = await Promise.all(
+      MODULES.map((name) => import(pathToFileURL(join(dir, `${name}.js`)).href)),
+    );
+    return Object.assign({}, ...modules) as EditedLog;
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

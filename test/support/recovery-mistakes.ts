@@ -28,8 +28,8 @@ export const MISTAKES: readonly Mistake[] = [
     'foldBeforeFence',
     [
       'opening',
-      'logId, partition, fence.header);',
-      'logId, partition, { ...fence.header, slot: this.looked });',
+      'identity: { logId, partitions } }, fence.header);',
+      'identity: { logId, partitions } }, { ...fence.header, slot: this.looked });',
     ],
     [
       'opening',
@@ -40,11 +40,9 @@ export const MISTAKES: readonly Mistake[] = [
   inCode('gcNoVerify', ['opening', 'if (clock.nowMs() - confirmedMs <= CONFIRMED_MS)', 'if (true)']),
   around('no412Check', { overwrites: true }),
   inCode('ackOn412Any', ['archiver', 'if (there.header.putId !== putId)', 'if (false)']),
-  inCode('noRebuild', [
-    'recovery',
-    'standing.logId === null || (await holdsNewerView(reader, partition, from, fence, standing.view))',
-    'standing.logId === null',
-  ]),
+  inCode('noRebuild', ['recovery', 'newest > standing.view', 'false']),
+  inCode('forgetsKeys', ['checkpoint-maker', 'idempotency.expiresAt <= seen.at', 'true']),
+  inCode('cutsWhatNothingCovers', ['retention', 'slot > covered', 'false']),
   around('noRunBinding', { noRunBinding: true }),
   around('noViewOfCaller', { noViewOfCaller: true }),
 ];

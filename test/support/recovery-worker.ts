@@ -22,11 +22,11 @@ parentPort?.postMessage(await work(workerData as Work));
 
 async function work({ first, seeds, stride, steps, mistake }: Work): Promise<Done> {
   const planted = MISTAKES.find(({ name }) => name === mistake);
-  const { Archiver } = await importEdited(planted?.edits ?? []);
+  const log = await importEdited(planted?.edits ?? []);
   let sums: Counts | null = null;
   for (let tried = 1; tried <= seeds; tried++) {
     const seed = first + (tried - 1) * stride;
-    const world = new World(seed, { Archiver, mistakes: planted?.around ?? {} });
+    const world = new World(seed, { log, mistakes: planted?.around ?? {} });
     try {
       await world.run(steps);
     } catch (error) {

@@ -2,13 +2,16 @@
  * The protocol of log and recovery as a simulation: the real archiver, opening and recovery over the real core, on
  * simulated stores, a simulated place for the log, and clocks and chance that belong to the seed. Servers fail over
  * to any prefix of what they had, live on as zombies, lose everything; service instances die, or are led to another
- * server in the middle of anything; puts get lost, come late or twice; old segments are deleted.
+ * server in the middle of anything; puts get lost, come late or twice; checkpoints are made by several at once, and what
+ * they cover is deleted.
  *
  * After every step it is checked that the log is one chain without gap or double, that nothing archived is missing
- * from it or from a store that is open in the log's view, and that nothing waits where it can never be archived.
+ * from it or from a store that is open in the log's view, that a store which was recovered is the fold of all that ever
+ * was in the log and of its own outbox, and that nothing waits where it can never be archived.
  */
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
+import type { BlobStore } from '../../src/blob/blob.js';
 import { apply } from '../../src/event/apply.js';
 import { decideAccept } from '../../src/event/decide/accept.js';
 import { decideCancel } from '../../src/event/decide/cancel.js';
@@ -16,49 +19,60 @@ import { decideComplete } from '../../src/event/decide/complete.js';
 import type { Decision } from '../../src/event/decide/decision.js';
 import { decideExpire } from '../../src/event/decide/expire.js';
 import { decideLease } from '../../src/event/decide/lease.js';
+import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import { comparePositions, formatPosition, type LogRecord, parsePosition } from '../../src/event/record.js';
 import { promoteDue } from '../../src/event/schedule.js';
 import { emptyState, type PartitionState } from '../../src/event/state.js';
-import { attemptsOf, viewOf } from '../../src/event/view.js';
 import type { Archiver } from '../../src/log/archiver.js';
 import type { ArchiverEvent } from '../../src/log/archiver-status.js';
+import type { CheckpointDamagedError } from '../../src/log/checkpoint.js';
 import { decodeRecord } from '../../src/log/record-line.js';
 import { type Outbox, type Recoverable, StoreError } from '../../src/store/store.js';
 import { LIMITS, POLICY } from '../contract/store/scene.js';
+import type { EditedLog } from './edited-log.js';
 import { ManualClock } from './manual-clock.js';
 import { type ServerMistakes, SimServer } from './sim-server.js';
-import { Places, StormyBlobs } from './stormy-place.js';
+import { factsOf } from './state-facts.js';
+import { CalmBlobs, Places, StormyBlobs } from './stormy-place.js';
 import { Turns } from './turns.js';
 
 const LOG_ID = 'simulated';
+const IDENTITY = { logId: LOG_ID, partitions: 1 };
 const DAY_MS = 86_400_000;
 const FAILOVERS_MAX = 4;
 const INSTANCES_MAX = 3;
 const BODY = Buffer.from('{}\nbody');
 
 export interface WorldOptions {
-  readonly Archiver: typeof Archiver;
+  readonly log: EditedLog;
   readonly mistakes: ServerMistakes & { readonly overwrites?: boolean };
 }
 
-export interface Counts {
-  records: number;
-  segments: number;
-  fences: number;
-  acknowledged: number;
-  recoveries: number;
-  failovers: number;
-  tailsLost: number;
-  zombies: number;
-  flushes: number;
-  redirects: number;
-  deaths: number;
-  lost: number;
-  late: number;
-  doubled: number;
-  deletions: number;
-  overtaken: number;
-  fenced: number;
+const COUNTED = [
+  'records',
+  'segments',
+  'fences',
+  'acknowledged',
+  'recoveries',
+  'failovers',
+  'tailsLost',
+  'zombies',
+  'flushes',
+  'redirects',
+  'deaths',
+  'lost',
+  'late',
+  'doubled',
+  'checkpoints',
+  'deletions',
+  'overtaken',
+  'fenced',
+] as const;
+
+export type Counts = Record<(typeof COUNTED)[number], number>;
+
+function noCounts(): Counts {
+  return Object.fromEntries(COUNTED.map((name) => [name, 0])) as Counts;
 }
 
 interface Instance {
@@ -73,27 +87,11 @@ export class World {
   readonly turns: Turns;
   readonly places = new Places();
   readonly overwrites: boolean;
-  readonly counts: Counts = {
-    records: 0,
-    segments: 0,
-    fences: 0,
-    acknowledged: 0,
-    recoveries: 0,
-    failovers: 0,
-    tailsLost: 0,
-    zombies: 0,
-    flushes: 0,
-    redirects: 0,
-    deaths: 0,
-    lost: 0,
-    late: 0,
-    doubled: 0,
-    deletions: 0,
-    overtaken: 0,
-    fenced: 0,
-  };
+  readonly counts = noCounts();
   #bad = true;
   #instances: Instance[] = [];
+  /** Who makes a checkpoint just now. */
+  readonly #makers = new Set<string>();
   #servers: SimServer[];
   #names = 0;
   #ids = 0;
@@ -124,7 +122,7 @@ export class World {
     for (let i = 0; i < steps; i++) {
       await this.#settle();
       this.#happen();
-      if (this.turns.chance(0.01)) await this.#deleteOld();
+      if (this.turns.chance(0.02)) await this.#deleteOld();
       await this.#settle();
       this.#step();
       this.#check();
@@ -171,6 +169,8 @@ export class World {
     if (turns.chance(0.015)) this.#kill();
     if (this.#instances.length === 0) this.#bear();
     if (turns.chance(0.03) && this.#instances.length < INSTANCES_MAX) this.#bear();
+    const maker = turns.chance(0.06) ? this.#instances[turns.below(this.#instances.length)] : undefined;
+    if (maker !== undefined) this.#makeCheckpoint(maker);
   }
 
   /** A client calls one of the servers that is open. */
@@ -186,7 +186,11 @@ export class World {
     if (choice < 0.5 || state.events.size === 0) {
       const id = `00000000-0000-7000-8000-${String(++this.#ids).padStart(12, '0')}`;
       const type = `t${this.turns.below(2)}`;
-      carryOut(decideAccept(state, { id, type, envelope: BODY, delayMs: 0, idempotency: null }, now));
+      const key = this.turns.chance(0.5) ? { scope: `scope ${this.turns.below(9)}`, fingerprint: 'f' } : null;
+      carryOut(decideAccept(state, { id, type, envelope: BODY, delayMs: 0, idempotency: key }, now));
+    } else if (choice < 0.58) {
+      const events = findSettled(state, 0, 3, now).map(({ event: { id, version } }) => ({ id, version }));
+      carryOut(decidePrune(state, { events, index: this.turns.below(20) }, now));
     } else if (choice < 0.9) {
       promoteDue(state, now, 10);
       const call = `call ${++this.#ids}`;
@@ -238,6 +242,8 @@ export class World {
     const [dead] = this.#instances.splice(this.turns.below(this.#instances.length), 1);
     if (dead === undefined) return;
     this.turns.drop(dead.name);
+    this.turns.drop(makerOf(dead.name));
+    this.#makers.delete(makerOf(dead.name));
     this.counts.deaths++;
   }
 
@@ -247,7 +253,7 @@ export class World {
     let puts = 0;
     const server = this.#servers[this.turns.below(this.#servers.length)]!;
     const store = this.#storeOf(name);
-    const archiver = new this.options.Archiver({
+    const archiver = new this.options.log.Archiver({
       logId: LOG_ID,
       partition: 0,
       partitions: 1,
@@ -270,6 +276,7 @@ export class World {
     if (event.kind === 'fenced') counts.fenced++;
     if (event.kind === 'opened' && event.recovered) counts.recoveries++;
     if (event.kind === 'failed' && event.state === 'refused') this.#fault ??= event.error;
+    if (event.kind === 'checkpointDamaged') this.#checkDropped(event);
     if (event.kind !== 'archived') return;
     const { taken } = this.#instance(name);
     for (const { pos } of taken.slice(0, event.records)) {
@@ -279,6 +286,38 @@ export class World {
       if (!this.#inLog.has(position))
         this.#fault ??= new Error(`LOST ${position}: acknowledged, and not in the log`);
     }
+  }
+
+  #makeCheckpoint({ name, archiver }: Instance): void {
+    const { slot } = archiver.status();
+    const owner = makerOf(name);
+    if (slot === null || slot === 0 || this.#makers.has(owner)) return;
+    const blobs = new StormyBlobs(owner, this);
+    this.#makers.add(owner);
+    this.#checkpoint(blobs, slot)
+      .catch((error: Error) => this.#mayFail(error))
+      .finally(() => this.#makers.delete(owner));
+  }
+
+  /** Out of reach, or the log was cut meanwhile: it is tried again another time. */
+  #mayFail(error: Error): void {
+    if (error.name === 'CheckpointDamagedError') this.#checkDropped(error as CheckpointDamagedError);
+    else if (error.name !== 'BlobError' && error.name !== 'CheckpointRefusedError') this.#fault ??= error;
+  }
+
+  /** What is damaged was taken away under its reader's hands, newer ones having been made. */
+  #checkDropped({ key, reason }: { readonly key: string; readonly reason: string }): void {
+    const manifest = key.replace(/[^/]*$/, 'manifest.json');
+    if (this.places.others.has(manifest)) this.#fault ??= new Error(`${key}: ${reason}`);
+  }
+
+  async #checkpoint(blobs: BlobStore, slot: number): Promise<void> {
+    const { makeCheckpoint, dropOldCheckpoints } = this.options.log;
+    const warn = (error: CheckpointDamagedError) => this.#checkDropped(error);
+    const made = await makeCheckpoint({ blobs, identity: IDENTITY, partition: 0, slot, now: () => 0, warn });
+    if (made.kind !== 'made') return;
+    this.counts.checkpoints++;
+    await dropOldCheckpoints(blobs, IDENTITY, 0);
   }
 
   #instance(name: string): Instance {
@@ -322,28 +361,39 @@ export class World {
     return this.#bad ? this.turns.chance(0.9) : this.#instances[0]?.name === owner;
   }
 
-  /** All clocks go on by more than a day, and what is older goes, even fences. */
+  /** All clocks go on by more than a day, and what is older and in a checkpoint goes, even fences. */
   async #deleteOld(): Promise<void> {
-    const { live, parsed } = this.places;
-    if (parsed.length < 3 || !parsed.every(Boolean)) return;
+    const { live } = this.places;
     const keepFences = this.turns.chance(0.5);
-    const below = parsed.length - this.turns.below(2);
+    this.#now += DAY_MS / 2;
     for (const { clock } of [...this.#instances]) {
       clock.advance(DAY_MS + 60_000);
       await this.#settle();
     }
-    for (let slot = 1; slot < below; slot++) {
-      if (!keepFences || parsed[slot - 1]?.header.kind === 'data') live.delete(slot);
-    }
-    this.counts.deletions++;
+    const { LogReader, cutLog } = this.options.log;
+    const blobs = new CalmBlobs(this.places);
+    const head = this.places.parsed.length;
+    for (const slot of [head - 1 - (this.turns.chance(0.7) ? 0 : this.turns.below(4)), head])
+      if (slot > 0) await this.#checkpoint(blobs, slot).catch((error) => this.#mayFail(error));
+    const reader = new LogReader(blobs, IDENTITY);
+    const cut = await cutLog({ blobs, reader, identity: IDENTITY, partition: 0, writtenBefore: 1 });
+    for (const slot of keepFences ? [] : [...live.keys()]) if (slot < cut.floor) live.delete(slot);
+    if (cut.segments > 0) this.counts.deletions++;
   }
 
   /** Until every instance waits, for its turn or for its clock: what comes next is then the seed's choice alone. */
   async #settle(): Promise<void> {
-    for (let i = 0; !this.#instances.every((instance) => this.#blocked(instance)); i++) {
+    for (let i = 0; !this.#allWait(); i++) {
       assert.ok(i < 100_000, 'an archiver neither waits nor comes back');
       await setImmediate();
     }
+  }
+
+  #allWait(): boolean {
+    return (
+      this.#instances.every((instance) => this.#blocked(instance)) &&
+      [...this.#makers].every((owner) => this.turns.waits(owner))
+    );
   }
 
   #blocked({ name, clock }: Instance): boolean {
@@ -366,9 +416,10 @@ export class World {
         const position = formatPosition(pos);
         assert.ok(this.#inLog.has(position), `TRIMMED ${position}, and it is not in the log`);
       }
+      if (server.isFresh) this.#compareFresh(server);
       if (!server.open || server.state.view !== this.#logView) continue;
       for (const position of this.#acknowledged)
-        assert.ok(server.has.has(position), `VIEW misses ${position}, which is acknowledged`);
+        assert.ok(knows(server, position), `VIEW misses ${position}, which is acknowledged`);
       for (const { pos } of server.state.outbox) {
         const position = formatPosition(pos);
         const stranded =
@@ -415,14 +466,35 @@ export class World {
   /** Everything is archived, so the store is what the log's records make of nothing. */
   #compareWithLog(state: PartitionState): void {
     const folded = emptyState(POLICY, LIMITS);
-    for (const { lines } of this.places.parsed) for (const line of lines) apply(folded, decodeRecord(line));
-    assert.deepEqual(factsOf(state), factsOf(folded));
+    for (const record of this.#recordsUpTo(state.archived?.pos ?? null)) apply(folded, record);
+    for (const record of state.outbox) apply(folded, record);
+    assert.deepEqual(factsOf(state, this.#now), factsOf(folded, this.#now));
+  }
+
+  /** What has just been recovered has nothing done to it yet. */
+  #compareFresh(server: SimServer): void {
+    server.isFresh = false;
+    this.#compareWithLog(server.state);
+  }
+
+  /** Of all that ever was in the log. */
+  *#recordsUpTo(end: LogRecord['pos'] | null): IterableIterator<LogRecord> {
+    for (const { lines } of end === null ? [] : this.places.parsed) {
+      for (const line of lines) {
+        const record = decodeRecord(line);
+        if (comparePositions(record.pos, end!) > 0) return;
+        yield record;
+      }
+    }
   }
 }
 
-function factsOf(state: PartitionState): unknown {
-  return [...state.events.values()].map((event) => [
-    viewOf(event),
-    attemptsOf(event).map(({ expiresAt: _, ...attempt }) => attempt),
-  ]);
+function makerOf(name: string): string {
+  return `${name}, maker`;
+}
+
+function knows({ has, coveredTo }: SimServer, position: string): boolean {
+  return (
+    has.has(position) || (coveredTo !== null && comparePositions(parsePosition(position)!, coveredTo) <= 0)
+  );
 }

@@ -4,7 +4,13 @@
  */
 import { apply } from '../../src/event/apply.js';
 import type { Decision } from '../../src/event/decide/decision.js';
-import { comparePositions, formatPosition, type LogRecord, type Position } from '../../src/event/record.js';
+import {
+  comparePositions,
+  formatPosition,
+  type KeptRecord,
+  type LogRecord,
+  type Position,
+} from '../../src/event/record.js';
 import { emptyState, type PartitionState } from '../../src/event/state.js';
 import { type Standing, StoreError } from '../../src/store/store.js';
 import { LIMITS, POLICY } from '../contract/store/scene.js';
@@ -16,7 +22,7 @@ type Transition =
   | { readonly kind: 'emptied' }
   | {
       readonly kind: 'replayed';
-      readonly records: readonly LogRecord[];
+      readonly records: readonly KeptRecord[];
       readonly archived: { readonly pos: Position; readonly slot: number };
     }
   | { readonly kind: 'finished'; readonly logId: string; readonly view: number; readonly run: number };
@@ -36,6 +42,10 @@ export class SimServer {
   state: PartitionState = emptyState(POLICY, LIMITS);
   /** Positions of the records that the state has. */
   readonly has = new Set<string>();
+  /** Up to there it was compared with the log when it was opened: what it lacks has been left out of a checkpoint. */
+  coveredTo: Position | null = null;
+  /** Recovered, and not yet compared. */
+  isFresh = false;
   alive = true;
   /** Records that left the outbox as archived. */
   readonly trimmed: LogRecord[] = [];
@@ -48,6 +58,7 @@ export class SimServer {
     past: readonly Transition[] = [],
   ) {
     for (const transition of past) this.#do(transition);
+    this.isFresh = false;
     this.trimmed.length = 0;
   }
 
@@ -93,7 +104,7 @@ export class SimServer {
     return true;
   }
 
-  replay(epoch: number, records: readonly LogRecord[], archived: { pos: Position; slot: number }): boolean {
+  replay(epoch: number, records: readonly KeptRecord[], archived: { pos: Position; slot: number }): boolean {
     if (!this.#mayRecover(epoch)) return false;
     this.#do({ kind: 'replayed', records, archived });
     return true;
@@ -157,6 +168,8 @@ export class SimServer {
       case 'finished':
         apply(state, { op: 'opened', logId: transition.logId, view: transition.view });
         this.#openRun = transition.run;
+        this.coveredTo = state.archived?.pos ?? null;
+        this.isFresh = true;
         return;
     }
   }
@@ -170,5 +183,6 @@ export class SimServer {
   #forget(): void {
     this.state = emptyState(POLICY, LIMITS);
     this.has.clear();
+    this.coveredTo = null;
   }
 }

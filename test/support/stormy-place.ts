@@ -23,15 +23,22 @@ interface Slot {
   readonly lines: readonly string[];
 }
 
-/** What of the log is there, and what was ever won in it: recovery reads the latter, as from checkpoints. */
+/** What is there, and what was ever won in the log. */
 export class Places {
   readonly live = new Map<number, Buffer>();
+  /** Checkpoints, and where the log begins. */
+  readonly others = new Map<string, Buffer>();
   readonly whole = new Map<number, Buffer>();
   readonly parsed: Slot[] = [];
   changed = false;
 
   put(key: string, bytes: Buffer, overwrites: boolean): 'created' | 'exists' {
-    const slot = slotOfKey(key)!;
+    const slot = slotOfKey(key);
+    if (slot === null) {
+      if (this.others.has(key)) return 'exists';
+      this.others.set(key, bytes);
+      return 'created';
+    }
     if (this.live.has(slot) && !overwrites) return 'exists';
     this.live.set(slot, bytes);
     if (this.whole.has(slot) && !overwrites) return 'created';
@@ -39,6 +46,67 @@ export class Places {
     this.parsed[slot - 1] = parse(bytes);
     this.changed = true;
     return 'created';
+  }
+
+  get(key: string): Buffer | null {
+    const slot = slotOfKey(key);
+    return (slot === null ? this.others.get(key) : this.live.get(slot)) ?? null;
+  }
+
+  list(prefix: string, after = '', limit = 1_000): BlobInfo[] {
+    const keys = prefix.startsWith('log/') ? this.#slotKeys(after, limit) : [...this.others.keys()].sort();
+    return keys
+      .filter((key) => key.startsWith(prefix) && key > after)
+      .slice(0, limit)
+      .map((key) => ({ key, bytes: this.get(key)!.byteLength, modifiedAt: 0 }));
+  }
+
+  /** The first one is what is mostly asked for. */
+  #slotKeys(after: string, limit: number): string[] {
+    const above = slotOfKey(after) ?? 0;
+    const slots = [...this.live.keys()].filter((slot) => slot > above);
+    if (limit > 1) return slots.sort((a, b) => a - b).map((slot) => slotKey(0, slot));
+    return slots.length === 0
+      ? []
+      : [
+          slotKey(
+            0,
+            slots.reduce((low, slot) => Math.min(low, slot)),
+          ),
+        ];
+  }
+}
+
+/** What is there, seen at once: for who stands outside the storm. */
+export class CalmBlobs extends MemoryBlobs {
+  constructor(private readonly places: Places) {
+    super();
+  }
+
+  override async putIfAbsent(key: string, bytes: Buffer): Promise<'created' | 'exists'> {
+    return this.places.put(key, bytes, false);
+  }
+
+  override async get(key: string): Promise<Buffer | null> {
+    return this.places.get(key);
+  }
+
+  override async list(
+    prefix: string,
+    { after, limit }: { after?: string; limit: number },
+  ): Promise<BlobInfo[]> {
+    return this.places.list(prefix, after, limit);
+  }
+
+  override async delete(
+    keys: readonly string[],
+  ): Promise<{ key: string; deleted: boolean; message: string | null }[]> {
+    return keys.map((key) => {
+      const slot = slotOfKey(key);
+      if (slot === null) this.places.others.delete(key);
+      else this.places.live.delete(slot);
+      return { key, deleted: true, message: null };
+    });
   }
 }
 
@@ -83,17 +151,25 @@ export class StormyBlobs extends MemoryBlobs {
 
   override async get(key: string): Promise<Buffer | null> {
     await this.#turn('get', key);
-    return this.world.places.whole.get(slotOfKey(key)!) ?? null;
+    return this.world.places.get(key);
   }
 
-  override async list(_prefix: string, { after }: { after?: string; limit: number }): Promise<BlobInfo[]> {
+  override async list(
+    prefix: string,
+    { after, limit }: { after?: string; limit: number },
+  ): Promise<BlobInfo[]> {
     await this.#turn('list', '');
-    const above = after === undefined ? 0 : (slotOfKey(after) ?? 0);
-    let lowest = Number.POSITIVE_INFINITY;
-    for (const slot of this.world.places.live.keys()) if (slot > above) lowest = Math.min(lowest, slot);
-    if (lowest === Number.POSITIVE_INFINITY) return [];
-    const key = slotKey(0, lowest);
-    return [{ key, bytes: 1, modifiedAt: 0 }];
+    return this.world.places.list(prefix, after, limit);
+  }
+
+  override async delete(
+    keys: readonly string[],
+  ): Promise<{ key: string; deleted: boolean; message: string | null }[]> {
+    await this.#turn('delete', '');
+    return keys.map((key) => {
+      this.world.places.others.delete(key);
+      return { key, deleted: true, message: null };
+    });
   }
 
   async #turn(operation: string, key: string): Promise<void> {

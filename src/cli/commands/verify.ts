@@ -8,9 +8,11 @@ import { withLog } from '../log-place.js';
 import { type LogOptions, logOptions, wholeNumber } from '../options.js';
 import { partitionsOf } from '../partitions.js';
 import { ProgressLine } from '../progress.js';
+import { verifyAgainstLog } from './verify-store.js';
 
 interface Options extends LogOptions {
   readonly partition?: number;
+  readonly store?: true;
 }
 
 export function verify(context: CliContext): Command {
@@ -21,7 +23,8 @@ export function verify(context: CliContext): Command {
 positions have no gap and no double, epochs and views never go back, and the records fold to a state. Changes nothing, and may
 run while the service writes. Prints a summary, with the digest of the state; exits with 1 when something is wrong.`,
     )
-    .option('--partition <number>', 'only this partition', wholeNumber(0));
+    .option('--partition <number>', 'only this partition', wholeNumber(0))
+    .option('--store', 'check instead that the store which the settings name is what the log says');
   return logOptions(command)
     .addHelpText(
       'after',
@@ -29,10 +32,15 @@ run while the service writes. Prints a summary, with the digest of the state; ex
 Examples:
   clockwork verify
   clockwork verify --log s3://my-bucket/clockwork
+  clockwork verify --store
   clockwork verify --json | jq .partitions[].digest`,
     )
     .action((options: Options) =>
-      withLog(context, options.log, (blobs, identity) => run(context, options, blobs, identity)),
+      withLog(context, options.log, (blobs, identity) =>
+        options.store
+          ? verifyAgainstLog(context, options, blobs, identity)
+          : run(context, options, blobs, identity),
+      ),
     );
 }
 

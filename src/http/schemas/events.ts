@@ -29,7 +29,7 @@ export const readSchema = {
       'Preference-Applied': Type.String({ description: 'The wait that was heeded.' }),
     }),
     304: { description: 'Nothing has changed.', type: 'null' },
-    ...problems('event-not-found', 'too-many-waiters', 'not-archived'),
+    ...problems('event-not-found', 'event-expired', 'too-many-waiters', 'not-archived'),
   },
 };
 
@@ -65,7 +65,13 @@ export const responseSchema = {
   params,
   response: {
     200: { description: "The response's body.", content: anyBytes },
-    ...problems('event-not-found', 'event-not-complete', 'response-not-found', 'not-archived'),
+    ...problems(
+      'event-not-found',
+      'event-expired',
+      'event-not-complete',
+      'response-not-found',
+      'not-archived',
+    ),
   },
 };
 
@@ -77,7 +83,7 @@ export const requestSchema = {
   params,
   response: {
     200: { description: "The request's body.", content: anyBytes },
-    ...problems('event-not-found', 'not-archived'),
+    ...problems('event-not-found', 'event-expired', 'not-archived'),
   },
 };
 
@@ -92,7 +98,7 @@ export const attemptsSchema = {
       'The attempts.',
       Type.Object({ attempts: Type.Array(ref('Attempt')) }, { additionalProperties: false }),
     ),
-    ...problems('event-not-found', 'not-archived'),
+    ...problems('event-not-found', 'event-expired', 'not-archived'),
   },
 };
 
@@ -107,6 +113,6 @@ export const cancelSchema = {
   response: {
     200: jsonReply('Cancelled.', ref('Event')),
     202: jsonReply('Asked of the listener that holds it.', ref('Event')),
-    ...problems('event-not-found', 'event-complete', 'not-archived'),
+    ...problems('event-not-found', 'event-expired', 'event-complete', 'not-archived'),
   },
 };

@@ -39,7 +39,7 @@ import { decideAbandon, decideHandBack } from '../../event/decide/hand-back.js';
 import { decideLease } from '../../event/decide/lease.js';
 import { decidePrune, findSettled } from '../../event/decide/prune.js';
 import type { Policy } from '../../event/policy.js';
-import { comparePositions, type LogRecord, type Position } from '../../event/record.js';
+import { comparePositions, type KeptRecord, type LogRecord, type Position } from '../../event/record.js';
 import { promoteDue, releaseArchived, tidy } from '../../event/schedule.js';
 import type { Limits, PartitionState, TypeState } from '../../event/state.js';
 import type { NotArchived } from '../../event/unarchived.js';
@@ -298,7 +298,7 @@ export class EmbeddedStore implements Store, Recoverable {
   replay(
     _partition: number,
     epoch: number,
-    records: readonly LogRecord[],
+    records: readonly KeptRecord[],
     archived: { pos: Position; slot: number },
   ): Promise<boolean> {
     return this.#recover('replay', epoch, () => {
@@ -308,14 +308,20 @@ export class EmbeddedStore implements Store, Recoverable {
     });
   }
 
-  async finishRecovery(_partition: number, epoch: number, logId: string, view: number): Promise<boolean> {
+  async finishRecovery(
+    _partition: number,
+    epoch: number,
+    logId: string,
+    view: number,
+    options = { stayClosed: false },
+  ): Promise<boolean> {
     if (this.#open && epoch === this.#recovering) return true;
     const opened = await this.#recover('finishRecovery', epoch, () => {
       tidy(this.#state);
       this.#carryOut({ records: [{ op: 'opened', logId, view }], result: null });
     });
     if (!opened || epoch !== this.#recovering) return false;
-    this.#open = true;
+    this.#open = !options.stayClosed;
     return true;
   }
 

@@ -1,6 +1,6 @@
 /** Reads and writes records as lua/include/record.lua does: JSON arrays that begin with a letter for the operation. */
 import { idempotencyExpiresAt } from '../../event/idempotency.js';
-import { type LogRecord, type Outcome, parsePosition } from '../../event/record.js';
+import { type KeptRecord, type LogRecord, type Outcome, parsePosition } from '../../event/record.js';
 import { outcomeCode, outcomeOf, reasonCode, reasonOf } from './state-codec.js';
 
 export type Entry =
@@ -137,15 +137,22 @@ export function readRecord(
   }
 }
 
+/** What stands in a checkpoint for records that matter no more: for lua/replay.lua only, never in the outbox. */
+export type KeptEntry =
+  | Entry
+  | readonly ['K', at: number, id: string, ordinal: number, scope: string, fingerprint: string]
+  | readonly ['I', at: number, index: number];
+
 /** For lua/replay.lua. `ordinal` is that of the record's type; a record without a body has an empty one. */
-export function writeRecord(record: LogRecord, ordinal: number): { entry: Entry; body: Buffer } {
+export function writeRecord(record: KeptRecord, ordinal: number): { entry: KeptEntry; body: Buffer } {
   const bytes = 'payload' in record ? record.payload : null;
   const body = bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.alloc(0);
   return { entry: entryOf(record, ordinal), body };
 }
 
-function entryOf(record: LogRecord, ordinal: number): Entry {
+function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
   if (record.op === 'typeSet') return ['T', record.at, record.type, record.ordinal];
+  if (record.op === 'indexed') return ['I', record.at, record.index];
   const { at, id } = record;
   switch (record.op) {
     case 'accepted': {
@@ -184,6 +191,8 @@ function entryOf(record: LogRecord, ordinal: number): Entry {
       return ['X', at, id, ordinal];
     case 'pruned':
       return ['P', at, id, ordinal, record.index];
+    case 'keyKept':
+      return ['K', at, id, ordinal, record.idempotency.scope, record.idempotency.fingerprint];
   }
 }
 

@@ -2,7 +2,7 @@
  * Recovery of a partition: what the port's `Recoverable` says, by scripts that do not go through the gate. Each looks by
  * itself whether the recovery is still this one's and the server still in the run in which it began.
  */
-import { formatPosition, type LogRecord, type Position } from '../../event/record.js';
+import { formatPosition, type KeptRecord, type Position } from '../../event/record.js';
 import { type Standing, StoreError } from '../store.js';
 import { type Argument, OutOfMemory } from './connection.js';
 import { writeRecord } from './outbox-codec.js';
@@ -65,7 +65,7 @@ export class Recovery {
 
   async replay(
     epoch: number,
-    records: readonly LogRecord[],
+    records: readonly KeptRecord[],
     archived: { readonly pos: Position; readonly slot: number },
   ): Promise<boolean> {
     const ordinals = await this.#ordinals(epoch);
@@ -88,13 +88,13 @@ export class Recovery {
     return true;
   }
 
-  async finish(epoch: number, logId: string, view: number): Promise<boolean> {
+  async finish(epoch: number, logId: string, view: number, stayClosed: boolean): Promise<boolean> {
     this.#types = null;
-    return (await this.#run('finish-recovery', [epoch, logId, view])) === 1;
+    return (await this.#run('finish-recovery', [epoch, logId, view, stayClosed ? 1 : 0])) === 1;
   }
 
   /** The queues and calls that a record is about, in the order that lua/replay.lua wants. */
-  #keysOf(record: LogRecord, ordinal: number): string[] {
+  #keysOf(record: KeptRecord, ordinal: number): string[] {
     const { keys } = this.partition;
     switch (record.op) {
       case 'accepted':
@@ -136,8 +136,10 @@ function positionOf(view: unknown, n: unknown): Position | null {
 }
 
 /** At least one, of no records when there are none. */
-function* chunksOf(records: readonly LogRecord[]): IterableIterator<{ chunk: LogRecord[]; isLast: boolean }> {
-  let chunk: LogRecord[] = [];
+function* chunksOf(
+  records: readonly KeptRecord[],
+): IterableIterator<{ chunk: KeptRecord[]; isLast: boolean }> {
+  let chunk: KeptRecord[] = [];
   let bytes = 0;
   for (const record of records) {
     const weight = 'payload' in record ? (record.payload?.byteLength ?? 0) : 0;

@@ -28,7 +28,7 @@ import type {
 import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
 import { partitionOfId } from '../../event/id.js';
 import type { Policy } from '../../event/policy.js';
-import type { LogRecord, Position } from '../../event/record.js';
+import type { KeptRecord, LogRecord, Position } from '../../event/record.js';
 import type { Limits } from '../../event/state.js';
 import type { NotArchived } from '../../event/unarchived.js';
 import {
@@ -281,14 +281,20 @@ export class RedisStore implements Store, Recoverable {
   async replay(
     partition: number,
     epoch: number,
-    records: readonly LogRecord[],
+    records: readonly KeptRecord[],
     archived: { pos: Position; slot: number },
   ): Promise<boolean> {
     return this.#recovery(partition).replay(epoch, records, archived);
   }
 
-  async finishRecovery(partition: number, epoch: number, logId: string, view: number): Promise<boolean> {
-    const finished = await this.#recovery(partition).finish(epoch, logId, view);
+  async finishRecovery(
+    partition: number,
+    epoch: number,
+    logId: string,
+    view: number,
+    options = { stayClosed: false },
+  ): Promise<boolean> {
+    const finished = await this.#recovery(partition).finish(epoch, logId, view, options.stayClosed);
     if (finished) this.logId = logId;
     return finished;
   }

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Replay: records of the log are applied, as they were when they were made. Those that the state has are passed over.
--- They do not go to the outbox.
+-- Replay: records of the log or of a checkpoint are applied, as they were when they were made. Those that the state has
+-- are passed over. They do not go to the outbox.
 --
 -- KEYS     the constant ones below, then the queues and calls of the records
 -- ARGV     1–7 head, 8 epoch, then view, n and slot of what is archived with them, or nothing each; then for each record:
@@ -103,6 +103,14 @@ local function apply(entry, body, keys)
     addAccepted(id, entry[4], entry[5], entry[6], entry[7], body, keys[1], entry[8] == 1)
     return true
   end
+  if op == 'K' then
+    addScope(id, entry[5], entry[6])
+    return true
+  end
+  if op == 'I' then
+    noteIndexed(entry[3])
+    return true
+  end
   local state = loadState(id)
   if not state then
     return false
@@ -145,7 +153,7 @@ for first = FIRST_RECORD, #ARGV, FIELDS do
   if not lastView or view > lastView or (view == lastView and n > lastN) then
     local entry = cjson.decode(ARGV[first + 2])
     -- What was accepted is written once another record, or another time, comes.
-    if entry[1] ~= 'A' or entry[2] ~= now then
+    if (entry[1] ~= 'A' and entry[1] ~= 'K') or entry[2] ~= now then
       applyAccepted()
     end
     now = entry[2]
@@ -169,6 +177,11 @@ if misfit then
   return redis.error_reply('MISFIT record ' .. misfit .. ' of the log does not fit the state')
 end
 if ARGV[9] ~= '' then
-  noteArchived(tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11])
+  local archivedView, archivedN = tonumber(ARGV[9]), tonumber(ARGV[10])
+  noteArchived(archivedView, archivedN, ARGV[11])
+  -- A checkpoint leaves out what matters no more, also at its end.
+  if not lastView or archivedView > lastView or (archivedView == lastView and archivedN > lastN) then
+    redis.call('HSET', META, 'lastView', archivedView, 'lastN', archivedN)
+  end
 end
 return 1

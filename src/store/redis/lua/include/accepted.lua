@@ -21,6 +21,12 @@ local function heldState(id, ordinal, dueAt)
   })
 end
 
+-- An idempotency key, also of an event that is there no more.
+local function addScope(id, scope, fingerprint)
+  addedScopes[#addedScopes + 1] = scope
+  addedScopes[#addedScopes + 1] = id .. ' ' .. string.format('%.0f', now) .. ' ' .. fingerprint
+end
+
 -- `scope` is false without an idempotency key, `queue` is the type's `fresh`.
 local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive)
   sequence = sequence + 1
@@ -31,8 +37,7 @@ local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, que
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope
   if scope then
-    addedScopes[#addedScopes + 1] = scope
-    addedScopes[#addedScopes + 1] = id .. ' ' .. string.format('%.0f', now) .. ' ' .. fingerprint
+    addScope(id, scope, fingerprint)
   end
   if archive then
     return
@@ -58,6 +63,10 @@ local function rememberScopes()
 end
 
 local function applyAccepted()
+  if #addedScopes > 0 then
+    rememberScopes()
+    addedScopes = {}
+  end
   if #added == 0 then
     return
   end
@@ -68,8 +77,5 @@ local function applyAccepted()
     redis.call('RPUSH', queue, unpack(queued))
   end
   redis.call('HSET', META, 'sequence', sequence)
-  if #addedScopes > 0 then
-    rememberScopes()
-  end
-  added, addedStates, addedEnvelopes, addedScopes, addedFresh = {}, {}, {}, {}, {}
+  added, addedStates, addedEnvelopes, addedFresh = {}, {}, {}, {}
 end

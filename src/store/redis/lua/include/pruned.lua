@@ -5,6 +5,12 @@
 -- Ids whose events are gone are let lie until they are so many and half of all.
 local SLACK_MAX = 1024
 
+local function noteIndexed(index)
+  if index > tonumber(redis.call('HGET', META, 'indexed') or 0) then
+    redis.call('HSET', META, 'indexed', index)
+  end
+end
+
 -- Its idempotency key stays for as long as it would have.
 local function applyPruned(id, state, index)
   redis.call('HDEL', EVENTS, id)
@@ -19,9 +25,7 @@ local function applyPruned(id, state, index)
       end
     end
   end
-  if index > tonumber(redis.call('HGET', META, 'indexed') or 0) then
-    redis.call('HSET', META, 'indexed', index)
-  end
+  noteIndexed(index)
 end
 
 -- In so many steps at most.
