@@ -17,7 +17,7 @@ import { makeEventId } from '../../src/event/id.js';
 import type { LogRecord, Position, StoreRecord } from '../../src/event/record.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { type Delivery, emptyState, leaseExpired, type PartitionState } from '../../src/event/state.js';
-import { isBeyond } from '../../src/event/unarchived.js';
+import { isBeyond, NOT_ARCHIVED } from '../../src/event/unarchived.js';
 import { attemptsOf, shownAttempts, shownRequest, shownView, viewOf } from '../../src/event/view.js';
 import { decodePart, encodeState, type SnapshotPart } from '../../src/store/embedded/snapshot.js';
 import { dumpState } from '../support/state-dump.js';
@@ -143,6 +143,12 @@ export class CoreMachine {
     }
   }
 
+  /** What a receipt of the event rests on: the record of its acceptance, unless that is archived. */
+  #promisedReceipt(id: string): Position | null {
+    const { unarchived, position } = this.state.events.get(id)!;
+    return unarchived !== null && !this.#log.events.has(id) ? position : null;
+  }
+
   /** What an answer about the event rests on: its newest record, unless that is archived. */
   #promiseOf(id: string): Position | null {
     const event = this.state.events.get(id)!;
@@ -227,6 +233,7 @@ export class CoreMachine {
     };
     const decision = decideAccept(this.state, command, this.now);
     const result = this.#carryOut(decision);
+    if ('archive' in result) assert.deepEqual(result.archive, this.#promisedReceipt(result.id), 'S9: accept');
     if (again) {
       assert.deepEqual([result.kind, decision.records.length], ['accepted', 0], 'the same id again');
       return;
@@ -300,6 +307,9 @@ export class CoreMachine {
     const holds = this.#holds(lease);
     const result = this.#carryOut(decideExtend(this.state, { ...lease, leaseMs: op.leaseMs }, this.now));
     assert.equal(result.kind, holds ? 'extended' : 'lease_lost', 'S2: extend');
+    if (result.kind !== 'extended') return;
+    const view = shownView(this.state, this.state.events.get(lease.event.id)!);
+    assert.equal(result.cancelRequested, view !== NOT_ARCHIVED && view.cancelRequested, 'S9: extend');
   }
 
   #complete(op: Extract<Op, { do: 'complete' }>): void {

@@ -8,7 +8,7 @@ const RUNS = 500;
 /** The same runs each time, so that a failure is one of the change at hand; `SEED` looks elsewhere. */
 const SEED = Number(process.env['SEED'] ?? 1);
 
-t.test('S1, S2, S3, S4, S6, S7, S8, L1 and L2 hold after each of many random operations', async (t) => {
+t.test('S1, S2, S3, S4, S6, S7, S8, S9, L1 and L2 hold after each of many random operations', async (t) => {
   let steps = 0;
   fc.assert(
     fc.property(fc.array(op, { maxLength: 80, size: 'max' }), (ops) => {

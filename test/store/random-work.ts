@@ -124,7 +124,13 @@ export const step = fc.oneof(
       stale: fc.boolean(),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('archive' as const), back: fc.nat({ max: 30 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('archive' as const),
+      back: fc.constantFrom(0, 0, 0, 1, 2, 5, 20),
+    }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({

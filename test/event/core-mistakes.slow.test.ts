@@ -1,0 +1,102 @@
+/** Mistakes that somebody could make in what is shown and answered before it is archived: the machine has to find each. */
+import fc from 'fast-check';
+import t from 'tap';
+import { type CoreMistake, importMachineWith } from '../support/edited-core.js';
+import { op } from './core-ops.js';
+
+const RUNS_MAX = 2_000;
+
+const MISTAKES: readonly CoreMistake[] = [
+  {
+    name: 'nothing is held until it is archived',
+    module: 'apply',
+    from: 'if (event.unarchived)',
+    to: 'if (false)',
+  },
+  {
+    name: 'what is held is released before it is archived',
+    module: 'schedule',
+    from: 'isBeyond(delivery.event.position, state.archived?.pos ?? null)',
+    to: 'false',
+  },
+  {
+    name: 'records are forgotten before they are archived',
+    module: 'unarchived',
+    from: 'notes.splice(0, first < 0 ? notes.length : first)',
+    to: 'notes.splice(0, notes.length)',
+  },
+  { name: 'the mask forgets the result', module: 'mask', from: '{ result: null }', to: '{}' },
+  {
+    name: 'the mask forgets that the event was completed',
+    module: 'mask',
+    from: 'mask.completed || startedAt === null',
+    to: 'startedAt === null',
+  },
+  {
+    name: 'the mask forgets that a cancel was asked for',
+    module: 'mask',
+    from: 'view.cancelRequested && !mask.cancelRequested',
+    to: 'view.cancelRequested',
+  },
+  {
+    name: 'the mask forgets leases',
+    module: 'mask',
+    from: 'grant >= mask.grantsFrom',
+    to: 'false',
+  },
+  { name: 'the mask forgets ends of attempts', module: 'mask', from: 'mask.ends.has(grant)', to: 'false' },
+  { name: 'the mask forgets late completions', module: 'mask', from: 'mask.lates.has(grant)', to: 'false' },
+  {
+    name: 'the mask forgets what was handed back',
+    module: 'mask',
+    from: ' + mask.handedBack',
+    to: '',
+  },
+  {
+    name: 'the version tells of more',
+    module: 'mask',
+    from: 'view.version - mask.records',
+    to: 'view.version',
+  },
+  {
+    name: 'a repeated request is answered without waiting',
+    module: 'decide/accept',
+    from: '? event.position : null',
+    to: '? null : null',
+  },
+  {
+    name: 'a repeated completion is answered without waiting',
+    module: 'decide/complete',
+    from: 'archive: promisedBy(state, event, [])',
+    to: 'archive: null',
+  },
+  {
+    name: 'a cancel is answered without waiting',
+    module: 'decide/cancel',
+    from: 'archive: promisedBy(state, event, records)',
+    to: 'archive: null',
+  },
+  {
+    name: 'an extension tells of a cancel that is not archived',
+    module: 'decide/extend',
+    from: 'cancelRequested && !isHidden',
+    to: 'cancelRequested',
+  },
+];
+
+for (const mistake of MISTAKES) {
+  t.test(`a planted mistake is found: ${mistake.name}`, async (t) => {
+    const Machine = await importMachineWith(mistake);
+    const found = fc.check(
+      fc.property(fc.array(op, { maxLength: 80, size: 'max' }), (ops) => {
+        const machine = new Machine();
+        for (const each of ops) {
+          machine.run(each);
+          machine.check();
+        }
+      }),
+      { numRuns: RUNS_MAX, seed: 1, endOnFailure: true },
+    );
+    t.ok(found.failed, `after ${found.numRuns} runs`);
+  });
+}
