@@ -182,8 +182,8 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'an event is leased before it is archived',
     file: 'include/accepted',
-    from: 'if archive then\n    return\n  elseif',
-    to: 'if false then\n    return\n  elseif',
+    from: 'if held then',
+    to: 'if false then',
   },
   {
     name: 'what is held is released before it is archived',

@@ -319,6 +319,8 @@ export class EmbeddedStore implements Store, Recoverable {
     const opened = await this.#recover('finishRecovery', epoch, () => {
       tidy(this.#state);
       this.#carryOut({ records: [{ op: 'opened', logId, view }], result: null });
+      // What was replayed is archived, however much that is: the first leases need not look for it.
+      this.#wakes.notePromoted(releaseArchived(this.#state, this.now(), Number.POSITIVE_INFINITY).ready);
     });
     if (!opened || epoch !== this.#recovering) return false;
     this.#open = !options.stayClosed;

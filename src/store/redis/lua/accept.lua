@@ -153,7 +153,7 @@ for _, item in ipairs(accepted) do
     record('A', now, item.id, ordinal, dueAt)
   end
   local queue = KEYS[CONSTANT_KEYS + item.queue]
-  addAccepted(item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, item.archive)
+  addAccepted(item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, item.archive, item.archive)
 end
 applyAccepted()
 

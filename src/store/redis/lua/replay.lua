@@ -100,7 +100,7 @@ local function apply(entry, body, keys)
     return true
   end
   if op == 'A' then
-    addAccepted(id, entry[4], entry[5], entry[6], entry[7], body, keys[1], entry[8] == 1)
+    addAccepted(id, entry[4], entry[5], entry[6], entry[7], body, keys[1], entry[8] == 1, false)
     return true
   end
   if op == 'K' then

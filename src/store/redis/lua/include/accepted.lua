@@ -12,9 +12,8 @@ local function applyTypeSet(name, ordinal)
   redis.call('RPUSH', TYPE_NAMES, name)
 end
 
--- An event with `archive` durability, see state.lua. Nobody may lease it before it is archived.
-local function heldState(id, ordinal, dueAt)
-  redis.call('ZADD', HELD, sequence, id .. '.' .. ordinal .. '.0')
+-- Of an event with `archive` durability, see state.lua.
+local function notedState(ordinal, dueAt)
   local unarchived = view .. '-' .. n .. 'A0'
   return cjson.encode({
     0, ordinal, sequence, view, n, now, 1, 0, 0, 0, 0, 0, 0, { { 0, dueAt, 0, 0 } }, false, false, false, false, unarchived
@@ -27,20 +26,21 @@ local function addScope(id, scope, fingerprint)
   addedScopes[#addedScopes + 1] = id .. ' ' .. string.format('%.0f', now) .. ' ' .. fingerprint
 end
 
--- `scope` is false without an idempotency key, `queue` is the type's `fresh`.
-local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive)
+-- `scope` is false without an idempotency key, `queue` is the type's `fresh`. With `archive` durability, `archive` is
+-- true, and nobody may lease it before it is archived: it is `held`, unless it comes from the log.
+local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held)
   sequence = sequence + 1
   added[#added + 1] = id
   addedStates[#addedStates + 1] = id
-  addedStates[#addedStates + 1] = archive and heldState(id, ordinal, dueAt)
+  addedStates[#addedStates + 1] = archive and notedState(ordinal, dueAt)
     or cjson.encode({ 0, ordinal, sequence, view, n, now })
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope
   if scope then
     addScope(id, scope, fingerprint)
   end
-  if archive then
-    return
+  if held then
+    redis.call('ZADD', HELD, sequence, id .. '.' .. ordinal .. '.0')
   elseif dueAt > now then
     redis.call('ZADD', DELAYED, dueAt, id .. '.' .. ordinal .. '.0')
   else
