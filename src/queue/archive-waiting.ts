@@ -91,7 +91,8 @@ export class ArchiveWaiting {
 /** Null: it goes on waiting. */
 type Judge = (archived: Position) => Outcome | null;
 
-function judge(position: Position, archived: Position): Outcome | null {
+/** What it means for a record that a store has noted all up to `archived`; null: it is not archived yet. */
+export function judge(position: Position, archived: Position): 'archived' | 'recovered' | null {
   if (archived.view > position.view) return 'recovered';
   return comparePositions(archived, position) >= 0 ? 'archived' : null;
 }

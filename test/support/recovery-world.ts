@@ -13,15 +13,7 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import type { BlobStore } from '../../src/blob/blob.js';
 import { apply } from '../../src/event/apply.js';
-import { decideAccept } from '../../src/event/decide/accept.js';
-import { decideCancel } from '../../src/event/decide/cancel.js';
-import { decideComplete } from '../../src/event/decide/complete.js';
-import type { Decision } from '../../src/event/decide/decision.js';
-import { decideExpire } from '../../src/event/decide/expire.js';
-import { decideLease } from '../../src/event/decide/lease.js';
-import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import { comparePositions, formatPosition, type LogRecord, parsePosition } from '../../src/event/record.js';
-import { promoteDue } from '../../src/event/schedule.js';
 import { emptyState, type PartitionState } from '../../src/event/state.js';
 import type { Archiver } from '../../src/log/archiver.js';
 import type { ArchiverEvent } from '../../src/log/archiver-status.js';
@@ -32,6 +24,7 @@ import { LIMITS, POLICY } from '../contract/store/scene.js';
 import type { EditedLog } from './edited-log.js';
 import { ManualClock } from './manual-clock.js';
 import { type ServerMistakes, SimServer } from './sim-server.js';
+import { Clients } from './simulated-clients.js';
 import { factsOf } from './state-facts.js';
 import { CalmBlobs, Places, StormyBlobs } from './stormy-place.js';
 import { Turns } from './turns.js';
@@ -41,7 +34,6 @@ const IDENTITY = { logId: LOG_ID, partitions: 1 };
 const DAY_MS = 86_400_000;
 const FAILOVERS_MAX = 4;
 const INSTANCES_MAX = 3;
-const BODY = Buffer.from('{}\nbody');
 
 export interface WorldOptions {
   readonly log: EditedLog;
@@ -53,6 +45,7 @@ const COUNTED = [
   'segments',
   'fences',
   'acknowledged',
+  'receipts',
   'recoveries',
   'failovers',
   'tailsLost',
@@ -94,8 +87,7 @@ export class World {
   readonly #makers = new Set<string>();
   #servers: SimServer[];
   #names = 0;
-  #ids = 0;
-  #now = Date.UTC(2026, 0, 1);
+  readonly #clients: Clients;
   /** By position: the line of each record that an archiver has said is archived. */
   readonly #acknowledged = new Set<string>();
   #inLog = new Set<string>();
@@ -109,6 +101,7 @@ export class World {
     private readonly options: WorldOptions,
   ) {
     this.turns = new Turns(seed);
+    this.#clients = new Clients(this.turns);
     this.overwrites = options.mistakes.overwrites === true;
     this.#servers = [new SimServer(options.mistakes)];
   }
@@ -149,6 +142,7 @@ export class World {
     this.#compareWithLog(server.state);
     this.counts.records = this.#inLog.size;
     this.counts.acknowledged = this.#acknowledged.size;
+    this.counts.receipts = this.#clients.receipts.given.size;
     for (const { header } of this.places.parsed)
       this.counts[header.kind === 'fence' ? 'fences' : 'segments']++;
   }
@@ -159,7 +153,7 @@ export class World {
 
   #happen(): void {
     const { turns } = this;
-    if (turns.chance(0.35)) this.#callSomebody();
+    if (turns.chance(0.35)) this.#clients.callSomebody(this.#servers);
     if (turns.chance(0.02) && this.counts.failovers < FAILOVERS_MAX) this.#failOver();
     if (turns.chance(0.004)) {
       this.#master.flush();
@@ -171,44 +165,6 @@ export class World {
     if (turns.chance(0.03) && this.#instances.length < INSTANCES_MAX) this.#bear();
     const maker = turns.chance(0.06) ? this.#instances[turns.below(this.#instances.length)] : undefined;
     if (maker !== undefined) this.#makeCheckpoint(maker);
-  }
-
-  /** A client calls one of the servers that is open. */
-  #callSomebody(): void {
-    const open = this.#servers.filter((server) => server.open);
-    const server = open[this.turns.below(open.length)];
-    if (server === undefined) return;
-    const { state } = server;
-    this.#now += this.turns.below(2_000);
-    const now = this.#now;
-    const carryOut = <Result>(decision: Decision<Result>) => server.carryOut(decision);
-    const choice = this.turns.random();
-    if (choice < 0.5 || state.events.size === 0) {
-      const id = `00000000-0000-7000-8000-${String(++this.#ids).padStart(12, '0')}`;
-      const type = `t${this.turns.below(2)}`;
-      const key = this.turns.chance(0.5) ? { scope: `scope ${this.turns.below(9)}`, fingerprint: 'f' } : null;
-      carryOut(decideAccept(state, { id, type, envelope: BODY, delayMs: 0, idempotency: key }, now));
-    } else if (choice < 0.58) {
-      const events = findSettled(state, 0, 3, now).map(({ event: { id, version } }) => ({ id, version }));
-      carryOut(decidePrune(state, { events, index: this.turns.below(20) }, now));
-    } else if (choice < 0.9) {
-      promoteDue(state, now, 10);
-      const call = `call ${++this.#ids}`;
-      const lease = { types: ['t0', 't1'], listener: 'default', max: 1, bytesMax: 1_000, leaseMs: null };
-      const command = { ...lease, worker: null, call, tokens: [`token ${this.#ids}`] };
-      const result = carryOut(decideLease(state, command, now));
-      const [leased] = result.kind === 'leased' ? result.leases : [];
-      if (leased === undefined || this.turns.chance(0.3)) return;
-      const { attemptId, token } = leased;
-      const wish = { outcome: 'success', retry: { kind: 'never' }, result: BODY, fingerprint: 'f' } as const;
-      carryOut(decideComplete(state, { attemptId, token, ...wish }, now));
-    } else if (choice < 0.95) {
-      const ids = [...state.events.keys()];
-      carryOut(decideCancel(state, ids[this.turns.below(ids.length)]!, now));
-    } else {
-      this.#now += 60_000;
-      carryOut(decideExpire(state, 10, this.#now));
-    }
   }
 
   #failOver(): void {
@@ -365,7 +321,7 @@ export class World {
   async #deleteOld(): Promise<void> {
     const { live } = this.places;
     const keepFences = this.turns.chance(0.5);
-    this.#now += DAY_MS / 2;
+    this.#clients.now += DAY_MS / 2;
     for (const { clock } of [...this.#instances]) {
       clock.advance(DAY_MS + 60_000);
       await this.#settle();
@@ -412,6 +368,7 @@ export class World {
     if (this.#fault) throw this.#fault;
     this.#learnLog();
     for (const server of this.#servers) {
+      this.#clients.receipts.look(server, this.#inLog);
       for (const { pos } of server.trimmed.splice(0)) {
         const position = formatPosition(pos);
         assert.ok(this.#inLog.has(position), `TRIMMED ${position}, and it is not in the log`);
@@ -420,6 +377,8 @@ export class World {
       if (!server.open || server.state.view !== this.#logView) continue;
       for (const position of this.#acknowledged)
         assert.ok(knows(server, position), `VIEW misses ${position}, which is acknowledged`);
+      for (const position of this.#clients.receipts.given)
+        assert.ok(knows(server, position), `VIEW misses ${position}, for which there is a receipt`);
       for (const { pos } of server.state.outbox) {
         const position = formatPosition(pos);
         const stranded =
@@ -468,7 +427,7 @@ export class World {
     const folded = emptyState(POLICY, LIMITS);
     for (const record of this.#recordsUpTo(state.archived?.pos ?? null)) apply(folded, record);
     for (const record of state.outbox) apply(folded, record);
-    assert.deepEqual(factsOf(state, this.#now), factsOf(folded, this.#now));
+    assert.deepEqual(factsOf(state, this.#clients.now), factsOf(folded, this.#clients.now));
   }
 
   /** What has just been recovered has nothing done to it yet. */
