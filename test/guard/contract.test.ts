@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { parse } from 'yaml';
+import { contractTypes } from '../support/contract-types.js';
 import { contractYaml, unusedApp } from '../support/contract-yaml.js';
 import { errorRows, limitRows, rowsOf, settingRows } from '../support/doc-tables.js';
 
@@ -21,6 +22,11 @@ type Paths = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 t.test('openapi.yaml is what the routes say', async (t) => {
   const file = readFileSync('openapi.yaml', 'utf8');
   t.ok(file === (await contractYaml()), 'npm run openapi writes it anew');
+});
+
+t.test("the SDK's types of replies are what the contract says", async (t) => {
+  const file = readFileSync('src/sdk/wire.ts', 'utf8');
+  t.ok(file === contractTypes(readFileSync('openapi.yaml', 'utf8')), 'npm run openapi writes them anew');
 });
 
 t.test('every route is in openapi.yaml, and nothing else is', async (t) => {

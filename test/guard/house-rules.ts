@@ -74,6 +74,9 @@ const CORE_BUILTINS = ['node:crypto', 'node:buffer'];
 const CORE_IMPURE =
   /\b(Date\.now\(|new Date\(\)|performance\.now\(|Math\.random\(|randomBytes\(|randomUUID\(|setTimeout\(|setInterval\(|process\.)/;
 
+/** The SDK runs in browsers too: it has what the web has, and nothing of Node's. Its compilation without Node's types says the same. */
+const NODE_ONLY = /\b(process\.|Buffer\b|require\(|setImmediate\b|__dirname\b|globalThis\.process)/;
+
 const FOLDERS_BY_KIND = /(^|\/)(utils?|common|helpers?|types|interfaces|classes|misc)(\/|\.ts$)/;
 /** In halves, since this file keeps the rule too. */
 const UNFINISHED = new RegExp(`\\b(${'TO'}DO|${'FIX'}ME)\\b`);
@@ -146,6 +149,8 @@ function packageViolations(file: SourceFile, part: Part, specifier: string): str
   const found = PACKAGE_HOMES.filter(({ name, home }) => name.test(specifier) && !home.test(file.path)).map(
     ({ said }) => `${file.path}: ${said} (${specifier})`,
   );
+  if (part === 'sdk')
+    found.push(`${file.path}: the SDK needs no package and no module of Node's (${specifier})`);
   if (part === 'event' && specifier.startsWith('node:') && !CORE_BUILTINS.includes(specifier)) {
     found.push(`${file.path}: the core does no I/O (${specifier})`);
   }
@@ -159,6 +164,7 @@ function contentViolations(file: SourceFile): string[] {
     const at = `${file.path}, line ${i + 1}`;
     if (/\bconsole\s*[.[]/.test(line) && partOf(file.path) !== 'cli')
       found.push(`${at}: console is for the cli alone`);
+    if (partOf(file.path) === 'sdk' && NODE_ONLY.test(line)) found.push(`${at}: the SDK uses web APIs only`);
     if (partOf(file.path) === 'event' && CORE_IMPURE.test(line)) {
       found.push(`${at}: the core has no clock, no chance and no process of its own`);
     }

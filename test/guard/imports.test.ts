@@ -67,6 +67,8 @@ t.test('what may stand is let through', async (t) => {
         "import { Registry } from 'prom-client';",
         "import '../queue/submit.js';",
       ),
+      file('src/sdk/client.ts', "import './transport.js';", 'const answer = await fetch(url);'),
+      file('src/sdk/transport.ts'),
       file('src/errors.ts'),
       file('src/config.ts', "import './errors.js';"),
       file('test/support/redis.ts', "import { Redis } from 'ioredis';", "console.log('tests may');"),
@@ -175,6 +177,18 @@ const FORBIDDEN: Record<string, { files: SourceFile[]; said: RegExp }> = {
   'the SDK looks inside': {
     files: [file('src/sdk/client.ts', "import '../event/id.js';")],
     said: /sdk may not import event/,
+  },
+  'the SDK needs Node': {
+    files: [file('src/sdk/client.ts', "import { randomUUID } from 'node:crypto';")],
+    said: /needs no package and no module of Node/,
+  },
+  'the SDK needs a package': {
+    files: [file('src/sdk/client.ts', "import { fetch } from 'undici';")],
+    said: /needs no package/,
+  },
+  'the SDK uses what only Node has': {
+    files: [file('src/sdk/content.ts', "const text = Buffer.from('a').toString('base64');")],
+    said: /uses web APIs only/,
   },
   'the service imports a test': {
     files: [file('src/queue/queue.ts', "import '../../test/support/clock.js';")],

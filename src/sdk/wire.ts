@@ -1,0 +1,274 @@
+/**
+ * What the service answers, as types. Written by `npm run openapi` from the contract; not by hand.
+ */
+
+/** Where to ask for more. */
+export interface Links {
+  readonly self: string;
+  readonly request: string;
+  readonly response: string;
+  readonly attempts: string;
+}
+
+/** Problem details (RFC 9457). Some codes have further members. */
+export interface Problem {
+  /** A URN made of the code. */
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  /** What is wrong, for people. */
+  readonly detail: string;
+  /** What is wrong, for programs. Stable. */
+  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'too-many-types' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
+  /** What to do about it. */
+  readonly hint?: string;
+  /** The path that was asked for. */
+  readonly instance?: string;
+  /** The request, in the log of the service. */
+  readonly requestId?: string;
+  readonly [name: string]: unknown;
+}
+
+/** An event that was taken. */
+export interface Receipt {
+  /** UUIDv7 of the event. */
+  readonly id: string;
+  /** Type of the event. */
+  readonly type: string;
+  readonly status: 'pending';
+  readonly outcome: null;
+  readonly createdAt: string;
+  /** What the event survives: `memory` nothing but the process; `everysec` a crash of the store, and of the machine all but the last second or so; `fsync` a crash of the machine; `archived` the loss of the store: it is in the log. */
+  readonly durable: 'memory' | 'everysec' | 'fsync' | 'archived';
+  readonly links: Links;
+}
+
+/** The listener's response. */
+export interface Response {
+  readonly status: number;
+  /** Pairs of name, in lower case, and value, in the order they came. */
+  readonly headers: readonly (readonly [string, string])[];
+  readonly contentType: string | null;
+  readonly bytes: number;
+  /** `json`: the body is a JSON value, in the text it came as. `text`: a string. `base64`: bytes. */
+  readonly bodyEncoding: 'json' | 'text' | 'base64';
+  /** The body, see `bodyEncoding`. */
+  readonly body: unknown;
+}
+
+/** An event as a client sees it. */
+export interface Event {
+  /** UUIDv7 of the event. */
+  readonly id: string;
+  /** Type of the event. */
+  readonly type: string;
+  /** Where the event is. */
+  readonly status: 'pending' | 'in_process' | 'complete';
+  /** How it went; null until complete. */
+  readonly outcome: 'success' | 'fail' | null;
+  /** Why it failed; null when it did not. */
+  readonly reason: 'listener' | 'attempts_exhausted' | 'deadline' | 'cancelled' | 'unmatched' | null;
+  readonly createdAt: string;
+  /** When it was first leased. */
+  readonly startedAt: string | null;
+  readonly completedAt: string | null;
+  /** Somebody asked to cancel it while a listener held it. */
+  readonly cancelRequested: boolean;
+  /** Attempts so far, those handed back not counted. */
+  readonly attempts: number;
+  /** Place of the event in the log. */
+  readonly position: string;
+  /** The listener's response, once complete. */
+  readonly response: Response | null;
+  /** The errors that the listener gave. */
+  readonly errors: readonly unknown[];
+  readonly links: Links;
+}
+
+/** An event without its response. */
+export interface EventSummary {
+  /** UUIDv7 of the event. */
+  readonly id: string;
+  /** Type of the event. */
+  readonly type: string;
+  /** Where the event is. */
+  readonly status: 'pending' | 'in_process' | 'complete';
+  /** How it went; null until complete. */
+  readonly outcome: 'success' | 'fail' | null;
+  /** Why it failed; null when it did not. */
+  readonly reason: 'listener' | 'attempts_exhausted' | 'deadline' | 'cancelled' | 'unmatched' | null;
+  readonly createdAt: string;
+  /** When it was first leased. */
+  readonly startedAt: string | null;
+  readonly completedAt: string | null;
+  /** Somebody asked to cancel it while a listener held it. */
+  readonly cancelRequested: boolean;
+  /** Attempts so far, those handed back not counted. */
+  readonly attempts: number;
+  /** Place of the event in the log. */
+  readonly position: string;
+  readonly links: Links;
+}
+
+/** An event as its listener gets it. */
+export interface LeasedEvent {
+  /** UUIDv7 of the event. */
+  readonly id: string;
+  /** Type of the event. */
+  readonly type: string;
+  readonly createdAt: string;
+  readonly method: string;
+  /** As it came; behind the gateway without the gateway's own prefix. */
+  readonly path: string;
+  /** As it came, without the question mark. */
+  readonly query: string;
+  /** Pairs of name, in lower case, and value, in the order they came. */
+  readonly headers: readonly (readonly [string, string])[];
+  readonly clientAddress: string | null;
+  readonly contentType: string | null;
+  /** Length of the body as it came. */
+  readonly bytes: number;
+  /** Of the body as it came, hex. */
+  readonly sha256: string;
+  /** `json`: the body is a JSON value, in the text it came as. `text`: a string. `base64`: bytes. */
+  readonly bodyEncoding: 'json' | 'text' | 'base64';
+  readonly version: string | null;
+  readonly correlationId: string | null;
+  readonly traceparent: string | null;
+  /** Attributes of a CloudEvent; null when it was none. */
+  readonly cloudEvent: {
+    readonly [name: string]: string | number | boolean;
+  } | null;
+  /** The body, see `bodyEncoding`. */
+  readonly body: unknown;
+}
+
+/** The right to complete an attempt until a time. */
+export interface Lease {
+  /** Names the attempt in the calls that extend, complete or end it. */
+  readonly attemptId: string;
+  /** Counts the attempts, for people. */
+  readonly attempt: number;
+  /** Proves that the lease is yours: the `Lease-Token` of those calls. */
+  readonly token: string;
+  readonly expiresAt: string;
+  /** Place of the event in the log. */
+  readonly position: string;
+  readonly event: LeasedEvent;
+}
+
+/** How the event stood when its completion had been accepted. */
+export interface Completed {
+  /** UUIDv7 of the event. */
+  readonly id: string;
+  /** Type of the event. */
+  readonly type: string;
+  /** Where the event is. */
+  readonly status: 'pending' | 'in_process' | 'complete';
+  /** How it went; null until complete. */
+  readonly outcome: 'success' | 'fail' | null;
+  /** Why it failed; null when it did not. */
+  readonly reason: 'listener' | 'attempts_exhausted' | 'deadline' | 'cancelled' | 'unmatched' | null;
+  /** When the failed attempt will be tried again; null when it will not. */
+  readonly retryAt: string | null;
+  readonly links: Links;
+}
+
+/** What a listener posted. */
+export interface Result {
+  readonly outcome: 'success' | 'fail';
+  /** The listener's response, once complete. */
+  readonly response: Response | null;
+  /** The errors that the listener gave. */
+  readonly errors: readonly unknown[];
+}
+
+/** Left out: the reply would be too large. */
+export interface Omitted {
+  readonly omitted: true;
+}
+
+/** One lease of an event, from its grant to its end. */
+export interface Attempt {
+  readonly attemptId: string;
+  readonly listener: string;
+  readonly attempt: number;
+  readonly worker: string | null;
+  readonly grantedAt: string;
+  /** While the lease is live. */
+  readonly expiresAt: string | null;
+  readonly endedAt: string | null;
+  /** How it ended. */
+  readonly end: 'completed' | 'retried' | 'dead' | 'expired' | 'handed_back' | null;
+  readonly result: Result | Omitted | null;
+  /** A completion that came after the lease was lost: changes nothing, kept for people. */
+  readonly late: {
+    readonly at: string;
+    readonly result: Result | Omitted | null;
+  } | null;
+}
+
+/** One thing that happened. Which members there are follows from `op`. */
+export interface LogRecord {
+  /** Within it, records are in order. */
+  readonly partition: number;
+  /** Place of the record; `position` of an event is that of its `accepted`. */
+  readonly position: string;
+  readonly at: string;
+  /** What happened. */
+  readonly op: 'typeSet' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'dead' | 'cancelRequested' | 'cancelled' | 'late' | 'pruned';
+  /** Type of the event. */
+  readonly type: string;
+  /** UUIDv7 of the event. */
+  readonly id?: string;
+  /** Number of the type within its partition. */
+  readonly ordinal?: number;
+  /** Of the type. */
+  readonly version?: number;
+  readonly dueAt?: string;
+  readonly durability?: 'archive';
+  /** Until when its idempotency key is remembered. */
+  readonly idempotentUntil?: string | null;
+  /** What came, as a lease shows it. */
+  readonly request?: {
+    readonly method: string;
+    /** As it came; behind the gateway without the gateway's own prefix. */
+    readonly path: string;
+    /** As it came, without the question mark. */
+    readonly query: string;
+    /** Pairs of name, in lower case, and value, in the order they came. */
+    readonly headers: readonly (readonly [string, string])[];
+    readonly clientAddress: string | null;
+    readonly contentType: string | null;
+    /** Length of the body as it came. */
+    readonly bytes: number;
+    /** Of the body as it came, hex. */
+    readonly sha256: string;
+    /** `json`: the body is a JSON value, in the text it came as. `text`: a string. `base64`: bytes. */
+    readonly bodyEncoding: 'json' | 'text' | 'base64';
+    readonly version: string | null;
+    readonly correlationId: string | null;
+    readonly traceparent: string | null;
+    /** Attributes of a CloudEvent; null when it was none. */
+    readonly cloudEvent: {
+      readonly [name: string]: string | number | boolean;
+    } | null;
+    /** The body, see `bodyEncoding`. */
+    readonly body: unknown;
+  };
+  /** Number of the listener within the type. */
+  readonly listener?: number;
+  /** Counts all leases of the event. */
+  readonly grant?: number;
+  /** Counts those not handed back. */
+  readonly attempt?: number;
+  readonly worker?: string | null;
+  readonly expiresAt?: string;
+  /** Which part of the index of the log has the event. */
+  readonly index?: number;
+  readonly why?: 'expired' | 'failed';
+  readonly outcome?: 'success' | 'fail';
+  /** Why it failed; null when it did not. */
+  readonly reason?: 'listener' | 'attempts_exhausted' | 'deadline' | 'cancelled' | 'unmatched' | null;
+  readonly result?: Result | null;
+}
