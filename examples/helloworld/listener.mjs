@@ -36,7 +36,7 @@ function completion(outcome, status, body) {
 
 /** The key makes it safe to ask again when the reply was lost: the same leases come, instead of more. */
 function lease() {
-  const body = { types: ['HTTP'], max: 10, leaseMs: 10_000, waitMs: 20_000, worker: `node ${process.pid}` };
+  const body = { types: ['HTTP'], max: 10, leaseMs: 30_000, waitMs: 20_000, worker: `node ${process.pid}` };
   return call('POST', '/v1/leases', { 'idempotency-key': randomUUID() }, body, stopping.signal);
 }
 

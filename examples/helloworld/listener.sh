@@ -33,7 +33,7 @@ calls=0
 while true; do
   calls=$((calls + 1))
   lease=$(call POST /v1/leases "Idempotency-Key: bash-$$-$SECONDS-$calls" \
-    "{\"types\":[\"HTTP\"],\"leaseMs\":10000,\"waitMs\":20000,\"worker\":\"bash $$\"}")
+    "{\"types\":[\"HTTP\"],\"leaseMs\":30000,\"waitMs\":20000,\"worker\":\"bash $$\"}")
   # Refused, or nobody there: not the whole time again.
   [[ $lease == '{"leases":'* ]] || { echo "$lease" >&2; sleep 1; continue; }
   attempt=$(field attemptId <<<"$lease")

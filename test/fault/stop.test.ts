@@ -67,5 +67,5 @@ t.test('a service that waits for its Redis can be stopped', async (t) => {
   t.teardown(() => redis.stop());
   await redis.kill();
   const env = { REDIS_URL: redis.url };
-  await t.rejects(Service.start({ env, readyWithinMs: 3_000 }), { message: /was not ready within/ });
+  await t.rejects(Service.start({ env, readyWithinMs: 8_000 }), { message: /was not ready within/ });
 });
