@@ -18,6 +18,7 @@ import { makeLogger } from './http/logger.js';
 import { recordText } from './http/record-json.js';
 import { Feed } from './log/feed.js';
 import { PastEvents } from './log/past.js';
+import { Witness } from './log/witness.js';
 import { Archiving } from './maintenance/archiving.js';
 import { Checkpointer } from './maintenance/checkpointer.js';
 import { LogRetention } from './maintenance/log-retention.js';
@@ -76,13 +77,13 @@ async function start(
   signal: AbortSignal,
   stops: (() => Promise<unknown>)[],
 ): Promise<void> {
-  const store = await openStore(config, logger, signal);
-  stops.push(() => store.close());
   const metrics = new Metrics();
   metrics.watchProcess();
-  metrics.store.watch(store);
   const blobs = metrics.logRequests.around(await openBlobs(config));
   stops.push(() => blobs.close());
+  const store = await openStore(config, new Witness(blobs), logger, signal);
+  stops.push(() => store.close());
+  metrics.store.watch(store);
 
   const writer = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const archiving = new Archiving(
@@ -154,7 +155,7 @@ async function start(
   metrics.queue.watchWaiting(() => queue.waiting);
   const feed = new Feed({
     blobs,
-    store,
+    store: archiving.named(store),
     render: recordText,
     cacheBytesMax: config.feedCacheBytesMax,
     pageBytesMax: config.feedPageBytesMax,
@@ -206,7 +207,12 @@ function readConfigOrExit(): Config {
 }
 
 /** What is not in use is not loaded: the clients of Redis and S3 take longer to load than everything else together. */
-async function openStore(config: Config, logger: Logger, signal: AbortSignal): Promise<Store> {
+async function openStore(
+  config: Config,
+  { isCurrent }: Witness,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<Store> {
   const policy: Policy = config;
   const limits: Limits = {
     leaseMsMax: config.leaseMsMax,
@@ -218,7 +224,7 @@ async function openStore(config: Config, logger: Logger, signal: AbortSignal): P
   }
   const { RedisStore } = await import('./store/redis/redis-store.js');
   const { redisUrl: url, redisPrefix: prefix, partitions } = config;
-  const more = { policy, limits, logger, signal, restarted: 'recover' } as const;
+  const more = { policy, limits, logger, signal, restarted: 'recover', isCurrent } as const;
   return RedisStore.open({ url, prefix, partitions, outboxBytesMax: config.outboxBytesMax, ...more });
 }
 

@@ -9,10 +9,10 @@ import { decodeSegment } from './segment.js';
 import { firstSlotFrom, slotKey } from './slot.js';
 
 /**
- * The id of the log that store and place have in common, a new one when both are empty. Throws LogMismatchError when
- * they have none.
+ * The id of the log that store and place have in common; null when both are empty, so that it is new. Throws
+ * LogMismatchError when they have none in common.
  */
-export async function decideLogId(blobs: BlobStore, store: Store & Recoverable): Promise<string> {
+export async function findLogId(blobs: BlobStore, store: Store & Recoverable): Promise<string | null> {
   const ofLog = new Set<string>();
   const ofStore = new Set<string>();
   for (let partition = 0; partition < store.partitions; partition += 1) {
@@ -25,7 +25,7 @@ export async function decideLogId(blobs: BlobStore, store: Store & Recoverable):
       `the store has archived ${archived.slot} segments of log ${logId}, and ${blobs.description} has none of them: set the bucket and prefix (or the folder) of that log`,
     );
   }
-  const [logId = store.logId] = [...ofLog, ...ofStore];
+  const [logId = null] = [...ofLog, ...ofStore];
   if (new Set([...ofLog, ...ofStore]).size <= 1) return logId;
   throw new LogMismatchError(
     `${blobs.description} has log ${[...ofLog].join(' and ')}, and the store belongs to log ${[...ofStore].join(' and ')}: give the log the bucket and prefix, or the store the Redis and prefix (or the data folder), that it belongs to; a store that is emptied is rebuilt from the log`,

@@ -96,8 +96,11 @@ export class Opening {
     const standing = await store.standing(partition);
     this.#checkIdentity(standing);
     const logView = end?.header.view ?? 0;
-    if (this.#isSuperseded(standing, logView, end?.header.slot ?? 0))
+    if (this.#isSuperseded(standing, logView, end?.header.slot ?? 0)) {
+      // What it takes and shows now would not last.
+      store.doubt(partition);
       return { kind: 'fenced', view: standing.view, logView };
+    }
     const need = !standing.open || standing.view !== logView;
     const segment = await this.#makeFence(end, {
       slot: (end?.header.slot ?? 0) + 1,

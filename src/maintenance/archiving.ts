@@ -7,9 +7,11 @@ import { BlobError, type BlobStore } from '../blob/blob.js';
 import { Archiver } from '../log/archiver.js';
 import { type ArchiverEvent, type ArchiverStatus, LogMismatchError } from '../log/archiver-status.js';
 import { processClock } from '../log/clock.js';
-import { decideLogId } from '../log/identity.js';
+import { findLogId } from '../log/identity.js';
 import { openWithoutLog } from '../log/recovery.js';
 import { type Recoverable, recoverableOf, type Store, StoreError } from '../store/store.js';
+
+type LogStore = Pick<Store, 'logId' | 'partitions' | 'archivedTo' | 'onWake'>;
 
 export interface ArchivingOptions {
   /** Names this process among all that work on the log. */
@@ -21,8 +23,14 @@ export interface ArchivingOptions {
   readonly flushMs: number;
 }
 
+/** For so long whoever begins a new log has the time to, before another gives it a name. */
+const NAMING_MS = 15_000;
+const NAMING_AGAIN_MS = 200;
+
 export class Archiving {
   #archivers: Archiver[] = [];
+  /** Null until it is known whose log it is. */
+  #logId: string | null = null;
   #starting: Promise<void> | null = null;
   #problem: string | null = 'the place of the log has not answered yet';
   /** Nothing will ever be written there. */
@@ -66,6 +74,24 @@ export class Archiving {
     return !this.#refused && state !== 'refused' && state !== 'fenced' && state !== 'stopped';
   }
 
+  /**
+   * The store for who reads the log: with the log's own id. A store that has lost everything has none of its own to
+   * give, and rejects as `recovering` until it is known.
+   */
+  named(store: Store): LogStore {
+    const known = () => this.#logId;
+    return {
+      get logId() {
+        const logId = known();
+        if (logId !== null) return logId;
+        throw new StoreError('recovering', 'log', new Error('it is not known yet whose log it is'));
+      },
+      partitions: store.partitions,
+      archivedTo: (partition) => store.archivedTo(partition),
+      onWake: (wake) => store.onWake(wake),
+    };
+  }
+
   status(): ArchiverStatus[] {
     return this.#archivers.map((archiver) => archiver.status());
   }
@@ -86,6 +112,7 @@ export class Archiving {
     }
     const logId = recoverable ? await this.#decideLogId(recoverable) : this.store.logId;
     if (logId === null) return;
+    this.#logId = logId;
     const { writer, archiveIntervalMs } = this.options;
     const { partitions } = this.store;
     for (let partition = 0; partition < partitions; partition += 1) {
@@ -107,6 +134,7 @@ export class Archiving {
 
   /** What cannot be archived is durable as the store is; only a store that has archived waits for its log. */
   async #goOnWithoutLog(store: Store & Recoverable): Promise<void> {
+    this.#logId = store.logId;
     for (let partition = 0; partition < store.partitions; partition += 1) {
       if (!(await openWithoutLog(store, partition, store.logId)))
         this.logger.error({ partition }, 'the store has archived before, and stays closed without its log');
@@ -117,9 +145,12 @@ export class Archiving {
   async #decideLogId(store: Store & Recoverable): Promise<string | null> {
     while (!this.#stopping.signal.aborted) {
       try {
-        const logId = await decideLogId(this.blobs, store);
-        this.#problem = null;
-        return logId;
+        const logId = await this.#findOrName(store);
+        if (logId !== null) {
+          this.#problem = null;
+          return logId;
+        }
+        await processClock.wait(NAMING_AGAIN_MS, this.#stopping.signal);
       } catch (error) {
         this.#problem = error instanceof Error ? error.message : String(error);
         if (error instanceof LogMismatchError) {
@@ -133,6 +164,13 @@ export class Archiving {
       }
     }
     return null;
+  }
+
+  /** Of several processes that begin a log at once one names it, and the others wait for that: null. */
+  async #findOrName(store: Store & Recoverable): Promise<string | null> {
+    const found = await findLogId(this.blobs, store);
+    if (found !== null || !(await store.holdArchiving(0, this.options.writer, NAMING_MS))) return found;
+    return (await findLogId(this.blobs, store)) ?? store.logId;
   }
 
   /** True once the place has shown that it can be archived to; false when it cannot, or on stopping. */

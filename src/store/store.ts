@@ -144,6 +144,14 @@ export interface Standing {
   readonly recovering: number;
 }
 
+/** As what a store that is open was opened; whether the log has gone on with it, only the log can tell. */
+export interface Claim {
+  readonly logId: string;
+  readonly view: number;
+  /** The last segment that it has noted as archived; 0: none. */
+  readonly slot: number;
+}
+
 /**
  * A store that can be brought up to the log. Every recovery has an epoch, won in the log. It belongs to the run of
  * the store in which it began: once a higher epoch has begun, or the store has restarted, failed over or been
@@ -179,6 +187,11 @@ export interface Recoverable {
     view: number,
     options?: { readonly stayClosed: boolean },
   ): Promise<boolean>;
+  /**
+   * The log has gone on with another store. From now on every method behind the gate rejects as `recovering` in this
+   * process, until the store has been recovered, or the log has gone on with it again. `standing` does not change.
+   */
+  doubt(partition: number): void;
 }
 
 /** The store when it can be recovered from the log; null when it cannot, and has no gate. */

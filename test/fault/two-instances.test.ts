@@ -5,7 +5,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { Api } from '../support/api.js';
+import { s3Settings } from '../support/lossy-judge.js';
 import { startRedisServer } from '../support/redis-server.js';
+import { TestS3Server } from '../support/s3-server.js';
 import { Service } from '../support/service.js';
 
 interface LeaseBody {
@@ -63,6 +65,30 @@ t.test('waiting on one of two instances', async (t) => {
     });
     judge(t, 'lease here, submission there', waited);
   });
+});
+
+t.test('two that start at once on nothing begin one log, and each can go on with it alone', async (t) => {
+  const redis = await startRedisServer();
+  t.teardown(() => redis.stop());
+  const s3 = await TestS3Server.start();
+  t.teardown(() => s3.stop());
+  const env = { REDIS_URL: redis.url, ...s3Settings(s3) };
+  const services = await Promise.all([Service.start({ env }), Service.start({ env })]);
+  for (const service of services) t.teardown(() => service.stop());
+  let posted = 0;
+  for (const service of [...services].reverse()) {
+    const api = new Api(service.url, 2);
+    t.teardown(() => api.close());
+    const { id } = (await api.persist('POST', '/v1/types/both/events', { body: {} })).json<{ id: string }>();
+    posted += 1;
+    const accepted = async () => {
+      const page = (await api.persist('GET', '/v1/log')).json<{ records: { op: string; id?: string }[] }>();
+      return page.records.filter(({ op }) => op === 'accepted');
+    };
+    while (!(await accepted()).some((record) => record.id === id)) await delay(50);
+    t.equal((await accepted()).length, posted);
+    await service.pause();
+  }
 });
 
 async function leaseAt(api: Api, type: string): Promise<LeaseBody> {

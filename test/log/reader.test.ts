@@ -15,6 +15,7 @@ import {
 } from '../../src/log/segment.js';
 import type { SegmentPlace } from '../../src/log/segment-header.js';
 import { findHeadSlot, slotKey } from '../../src/log/slot.js';
+import { Witness } from '../../src/log/witness.js';
 import { MemoryBlobs } from '../support/memory-blobs.js';
 import { acceptedRecords, LOG_ID } from '../support/records.js';
 
@@ -154,6 +155,24 @@ t.test(
     }
   },
 );
+
+t.test('a store is witnessed while the log ends in its view, and no longer', async (t) => {
+  const blobs = new MemoryBlobs();
+  const { isCurrent } = new Witness(blobs);
+  const claim = { logId: LOG_ID, view: 1, slot: 0 };
+  t.equal(await isCurrent(0, claim), true, 'there is no log yet');
+  t.equal(await isCurrent(0, { ...claim, slot: 3 }), false, 'nor is there what the store has archived');
+  await writeLog(blobs, RUNS);
+  t.equal(await isCurrent(0, claim), true);
+  t.equal(await isCurrent(0, { ...claim, view: 2 }), false);
+  t.equal(await isCurrent(0, { ...claim, logId: 'other' }), false);
+  await writeLog(blobs, [...RUNS, acceptedRecords(2, 3, 1)], (place) => ({
+    ...place,
+    view: place.slot === 4 ? 2 : 1,
+  }));
+  t.equal(await isCurrent(0, claim), false, 'it has gone on with another');
+  t.equal(await isCurrent(0, { ...claim, view: 2, slot: 4 }), true);
+});
 
 t.test('FORMAT.md', async (t) => {
   const page = await readFile(new URL('../../../src/log/FORMAT.md', import.meta.url), 'utf8');

@@ -5,11 +5,13 @@ import t, { type Test } from 'tap';
 import type { AcceptCommand } from '../../src/event/command.js';
 import { makeEventId } from '../../src/event/id.js';
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.js';
-import { StoreError } from '../../src/store/store.js';
+import { type Claim, StoreError } from '../../src/store/store.js';
 import { compareRecoveries } from '../contract/recovery.js';
 import { LIMITS, POLICY } from '../contract/store/scene.js';
+import { Deferred } from '../support/deferred.js';
 import { RedisHarness } from '../support/redis-harness.js';
 import { type RedisServer, startRedisServer } from '../support/redis-server.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 
 let server: RedisServer;
 
@@ -151,5 +153,90 @@ t.test(
       t.match(await store.read(first.id), { type: 'bill' });
       t.match(await store.read(second.id), { type: 'mail' });
     }
+  },
+);
+
+t.test('a master that was open once is not let through when the log has gone on with another', async (t) => {
+  const other = await startRedisServer();
+  t.teardown(() => other.stop());
+  const address = await TcpProxy.start(server.port);
+  t.teardown(() => address.stop());
+  const options = { prefix: randomUUID(), url: `redis://127.0.0.1:${address.port}` };
+  let logView = 1;
+  const asked: Claim[] = [];
+  const isCurrent = async (_partition: number, claim: Claim) => {
+    asked.push(claim);
+    return claim.view === logView;
+  };
+  const store = await open(t, { ...options, isCurrent });
+  await openNew(store);
+  const { logId } = store;
+  const early = command();
+  await store.accept([early]);
+  t.match(
+    asked,
+    [{ logId, view: 1, slot: 0 }],
+    'asked once, and not again while the same server stands there',
+  );
+
+  address.lead(other.port);
+  await isRecovering(t, store.read(early.id));
+  logView = 2;
+  await store.beginRecovery(0, 2);
+  await store.finishRecovery(0, 2, logId, 2);
+  const late = command();
+  t.match(await store.accept([late]), [{ kind: 'accepted' }]);
+
+  address.lead(server.port);
+  t.match(await store.standing(0), { open: true, view: 1 }, 'it has lived on, and is open as it was');
+  await isRecovering(t, store.read(late.id));
+  await isRecovering(t, store.read(early.id));
+  const fresh = await open(t, { ...options, isCurrent });
+  await isRecovering(t, fresh.read(late.id));
+  t.equal((await fresh.health()).ready, false);
+
+  await store.beginRecovery(0, 3);
+  await store.empty(0, 3);
+  await store.finishRecovery(0, 3, logId, 3);
+  logView = 3;
+  for (const each of [store, fresh]) t.equal(await each.read(late.id), null);
+});
+
+t.test('while the log cannot be asked, who starts is closed, in bounded time, and then opens', async (t) => {
+  const prefix = randomUUID();
+  await openNew(await open(t, { prefix }));
+  const later = new Deferred<boolean>();
+  let answer = () => Promise.reject<boolean>(new Error('away'));
+  const store = await open(t, { prefix, isCurrent: () => answer() });
+  const closedForMs = async () => {
+    const startedAt = performance.now();
+    await isRecovering(t, store.read(command().id));
+    return performance.now() - startedAt;
+  };
+  t.ok((await closedForMs()) < 1_000);
+  answer = () => later.promise;
+  // What it has answered is taken as said for a moment.
+  while ((await closedForMs()) < 1_000);
+  t.ok((await closedForMs()) < 5_000, 'silence is not waited for');
+  later.resolve(true);
+  t.equal(await store.read(command().id), null);
+});
+
+t.test(
+  'a store that is in doubt is closed in this process until the log has gone on with it again',
+  async (t) => {
+    let current = true;
+    const store = await open(t, { isCurrent: async () => current });
+    await openNew(store);
+    const known = command();
+    await store.accept([known]);
+    current = false;
+    t.match(await store.read(known.id), { status: 'pending' });
+    store.doubt(0);
+    await isRecovering(t, store.read(known.id));
+    t.match(await store.standing(0), { open: true, view: 1 });
+    current = true;
+    while ((await store.read(known.id).catch(() => null)) === null);
+    t.match(await store.accept([command()]), [{ kind: 'accepted' }]);
   },
 );

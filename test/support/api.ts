@@ -72,7 +72,7 @@ export class Api {
 
 const BROKEN = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 
-function isBrokenConnection(error: unknown): boolean {
+export function isBrokenConnection(error: unknown): boolean {
   if (error instanceof errors.SocketError) return true;
   return error instanceof Error && 'code' in error && BROKEN.has(String(error.code));
 }

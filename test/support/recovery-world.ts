@@ -93,8 +93,7 @@ export class World {
   #inLog = new Set<string>();
   #cursor: LogRecord['pos'] | null = null;
   #logView = 0;
-  /** What went wrong where nobody could throw. */
-  #fault: unknown = null;
+  #fault: unknown = null; // What went wrong where nobody could throw.
 
   constructor(
     seed: number,
@@ -309,6 +308,7 @@ export class World {
         call('replay', (server) => server.replay(epoch, records, archived)),
       finishRecovery: (_partition, epoch, logId, view) =>
         call('finishRecovery', (server) => server.finish(epoch, logId, view)),
+      doubt: () => undefined,
     };
   }
 

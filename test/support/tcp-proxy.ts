@@ -1,6 +1,7 @@
 /**
  * A TCP proxy that can take what comes back and break the connection: what was asked for has then happened, and who
- * asked cannot know. It can also fall silent, as a network does that drops packets.
+ * asked cannot know. It can also fall silent, as a network does that drops packets, and lead to another server, as an
+ * address does after a failover.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
@@ -20,7 +21,7 @@ export class TcpProxy {
   readonly #links = new Set<Link>();
   readonly #server: Server;
 
-  private constructor(private readonly upstreamPort: number) {
+  private constructor(private upstreamPort: number) {
     this.#server = createServer((near) => this.#link(near));
   }
 
@@ -42,6 +43,12 @@ export class TcpProxy {
     await delay(swallowMs);
     for (const link of links) this.#break(link);
     this.cuts += links.length;
+  }
+
+  /** Whoever is connected is cut off, and gets to the server on `port` from now on. */
+  lead(port: number): void {
+    this.upstreamPort = port;
+    for (const link of [...this.#links]) this.#break(link);
   }
 
   /** Nothing passes in either direction, and nobody is told, until it is called with false. */

@@ -84,6 +84,8 @@ export class EmbeddedStore implements Store, Recoverable {
   #archiving: { readonly holder: string; readonly until: number } | null = null;
   /** Every run begins with a closed gate: the log may have more than the folder. */
   #open = false;
+  /** Open, and yet nothing goes through: the log has gone on with another store. */
+  #doubted = false;
   /** The epoch of the recovery that has begun in this run. */
   #recovering = 0;
   #closing: Promise<void> | null = null;
@@ -324,7 +326,12 @@ export class EmbeddedStore implements Store, Recoverable {
     });
     if (!opened || epoch !== this.#recovering) return false;
     this.#open = !options.stayClosed;
+    this.#doubted = false;
     return true;
+  }
+
+  doubt(_partition: number): void {
+    this.#doubted = true;
   }
 
   onWake(wake: (wake: Wake) => void): () => void {
@@ -333,11 +340,11 @@ export class EmbeddedStore implements Store, Recoverable {
 
   async health(): Promise<StoreHealth> {
     const { journal, compactor } = this.folder;
-    const closed = this.#open ? null : 'the store waits until it has caught up with the log';
+    const closed = this.#closedBecause;
     const notes = [journal.failure?.message, closed, compactor.problem].filter(
       (note) => typeof note === 'string',
     );
-    const ready = this.#open && !journal.failure && !this.#closing;
+    const ready = closed === null && !journal.failure && !this.#closing;
     return { kind: 'embedded', ready, notes, durable: 'fsync' };
   }
 
@@ -405,8 +412,13 @@ export class EmbeddedStore implements Store, Recoverable {
 
   #assertOpen(operation: string): void {
     this.#assertRunning(operation);
-    if (!this.#open)
-      throw new StoreError('recovering', operation, new Error('not yet caught up with the log'));
+    const closed = this.#closedBecause;
+    if (closed !== null) throw new StoreError('recovering', operation, new Error(closed));
+  }
+
+  get #closedBecause(): string | null {
+    if (!this.#open) return 'the store waits until it has caught up with the log';
+    return this.#doubted ? 'the log has gone on with another store' : null;
   }
 
   #assertRunning(operation: string): void {

@@ -3,7 +3,12 @@
  * carries it in its text. Such a text is loaded only into a server that is still in the run in which the gate was opened,
  * and is called by its hash only: a server that has restarted, or has taken another's place, does not know it, and
  * nothing is done there before the partition has been looked at again.
+ *
+ * A server that was open before this process knew it, or that stands behind the address again after another one has,
+ * may have been left behind by the log meanwhile. It is let through once the log has said that it was not.
  */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Claim } from '../store.js';
 import type { Argument, Connection } from './connection.js';
 import { failureOf } from './failure.js';
 import { loadedUnder, type Script } from './scripts.js';
@@ -17,6 +22,10 @@ export interface GateOptions {
   /** See lua/adopt.lua. */
   readonly adopt: () => Promise<unknown>;
   readonly restarted: Restarted;
+  /** Whether the log has gone on with what says this, and with no other. */
+  readonly isCurrent: (claim: Claim) => Promise<boolean>;
+  /** It is let through from now on. */
+  readonly opened: (claim: Claim) => void;
   /** What was opened is not any more. */
   readonly closed: () => void;
 }
@@ -26,12 +35,24 @@ interface Opened {
   readonly word: string;
 }
 
+interface Found {
+  readonly run: string;
+  readonly openedRun: string | null;
+  readonly word: string | null;
+  readonly claim: Claim;
+}
+
 /** A server that restarts, or whose gate moves, time and again, is left to the next try. */
 const LOOKS_MAX = 4;
+/** How long calls wait for the log to answer; and how soon it is asked again after it did not say yes. */
+const ASK_MS_MAX = 2_000;
+const ASK_AGAIN_MS = 250;
 
 export class Gate {
   #opened: Opened | null = null;
   #looking: Promise<Opened> | null = null;
+  /** What the log says of a word, for as long as that is not asked again. */
+  #asked: { readonly word: string; readonly answer: Promise<boolean> } | null = null;
   /** As loaded under the word that is known. */
   #scripts = new Map<Script, Script>();
   readonly #loading = new Map<Script, Promise<void>>();
@@ -113,15 +134,21 @@ export class Gate {
     }
     const { run, openedRun, word } = found;
     if (word === null || openedRun !== run) {
+      this.#asked = null;
       this.forget();
       throw new Error('RECOVERING the partition is not open');
     }
+    if (this.#opened?.word === word) return this.#opened;
+    if (!(await this.#isCurrent(word, found.claim))) {
+      this.forget();
+      throw new Error('RECOVERING the log has not said that it has gone on with this server');
+    }
     const known = this.#opened;
-    if (known?.word === word) return known;
     const opened = { run, word };
     this.#scripts = new Map();
     this.#opened = opened;
     if (known && this.options.restarted === 'recover') this.options.closed();
+    this.options.opened(found.claim);
     return opened;
   }
 
@@ -131,8 +158,26 @@ export class Gate {
     this.options.closed();
   }
 
-  async #read(): Promise<{ run: string; openedRun: string | null; word: string | null }> {
-    const [run = null, openedRun = null, word = null] = (await this.options.look()) as (Buffer | null)[];
-    return { run: String(run), openedRun: openedRun && String(openedRun), word: word && String(word) };
+  /** False also while the log cannot be asked: what is wrong with it, who archives says. */
+  async #isCurrent(word: string, claim: Claim): Promise<boolean> {
+    if (this.options.restarted === 'adopt') return true;
+    if (this.#asked?.word !== word) {
+      const answer = this.options.isCurrent(claim).catch(() => false);
+      this.#asked = { word, answer };
+      void answer.then((isCurrent) => this.#forgetAnswer(answer, isCurrent ? 0 : ASK_AGAIN_MS));
+    }
+    return Promise.race([this.#asked.answer, delay(ASK_MS_MAX, false, { ref: false })]);
+  }
+
+  async #forgetAnswer(answer: Promise<boolean>, afterMs: number): Promise<void> {
+    if (afterMs > 0) await delay(afterMs, undefined, { ref: false });
+    if (this.#asked?.answer === answer) this.#asked = null;
+  }
+
+  async #read(): Promise<Found> {
+    const reply = (await this.options.look()) as (Buffer | null)[];
+    const [run, openedRun = null, word = null, logId, view, slot] = reply.map((part) => part && String(part));
+    const claim = { logId: String(logId), view: Number(view), slot: Number(slot ?? 0) };
+    return { run: String(run), openedRun, word, claim };
   }
 }

@@ -1,4 +1,5 @@
 /** One partition as the adapter sees it: its keys, its scripts, and the ordinals of its types. */
+import type { Claim } from '../store.js';
 import type { Argument, Connection } from './connection.js';
 import { Gate, type Restarted } from './gate.js';
 import type { Keys } from './keys.js';
@@ -7,10 +8,13 @@ import type { Scripts } from './scripts.js';
 export interface Changing {
   readonly head: readonly Argument[];
   readonly restarted: Restarted;
+  readonly isCurrent: (partition: number, claim: Claim) => Promise<boolean>;
   readonly woken: (partition: Partition, message: string) => void;
 }
 
 export class Partition {
+  /** Whose log it was opened for last; null: not yet. */
+  logId: string | null = null;
   /** Names by ordinal. Ordinals are never reused while the gate is open, so what was learnt stays true until then. */
   #names: string[] = [];
   #ordinals = new Map<string, number>();
@@ -28,6 +32,10 @@ export class Partition {
       look: () => this.run('look', []),
       adopt: () => this.run('adopt', ['', '']),
       restarted: changing.restarted,
+      isCurrent: (claim) => changing.isCurrent(number, claim),
+      opened: ({ logId }) => {
+        this.logId = logId;
+      },
       closed: () => this.#forgetTypes(),
     });
   }
@@ -78,7 +86,7 @@ export class Partition {
     return this.#learning;
   }
 
-  /** A recovery begins. */
+  /** What was known to be open is looked at again. */
   closeGate(): void {
     this.#gate.forget();
   }

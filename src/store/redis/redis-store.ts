@@ -32,6 +32,7 @@ import type { KeptRecord, LogRecord, Position } from '../../event/record.js';
 import type { Limits } from '../../event/state.js';
 import type { NotArchived } from '../../event/unarchived.js';
 import {
+  type Claim,
   type Depths,
   partitionOfType,
   type Recoverable,
@@ -84,6 +85,8 @@ export interface RedisStoreOptions {
    * closed until a recovery has opened it for that run of the server.
    */
   readonly restarted?: Restarted;
+  /** With `recover`: whether the log has gone on with a server that this process did not have open last; left out: it has. */
+  readonly isCurrent?: (partition: number, claim: Claim) => Promise<boolean>;
   /** Other scripts than the folder's; for tests. */
   readonly scripts?: Scripts;
 }
@@ -133,8 +136,8 @@ export class RedisStore implements Store, Recoverable {
   readonly #full: FullGauge;
 
   private constructor(
-    /** That of the log; of a store that is empty, the one that a new log would get. */
-    public logId: string,
+    /** That of the log as first seen; of a store that was empty, the one that a new log would get. */
+    private firstLogId: string,
     private readonly options: RedisStoreOptions,
     private readonly connection: Connection,
     private readonly wakes: Wakes,
@@ -145,6 +148,10 @@ export class RedisStore implements Store, Recoverable {
     this.#lanes = partitions.map((partition) => this.#laneOf(partition));
     // Behind the same address there may be another server now, or one with other settings.
     connection.onReady(() => void this.#lookAgain());
+  }
+
+  get logId(): string {
+    return this.#lanes[0]?.partition.logId ?? this.firstLogId;
   }
 
   get partitions(): number {
@@ -266,7 +273,7 @@ export class RedisStore implements Store, Recoverable {
 
   async standing(partition: number): Promise<Standing> {
     const { partitions: _, ...standing } = await this.#recovery(partition).standing();
-    if (standing.logId !== null) this.logId = standing.logId;
+    if (standing.logId !== null) this.firstLogId = standing.logId;
     return standing;
   }
 
@@ -295,8 +302,12 @@ export class RedisStore implements Store, Recoverable {
     options = { stayClosed: false },
   ): Promise<boolean> {
     const finished = await this.#recovery(partition).finish(epoch, logId, view, options.stayClosed);
-    if (finished) this.logId = logId;
+    if (finished) this.firstLogId = logId;
     return finished;
+  }
+
+  doubt(partition: number): void {
+    this.#partition(partition).closeGate();
   }
 
   onWake(wake: (wake: Wake) => void): () => void {
@@ -412,11 +423,12 @@ function makePartitions(
   ];
   const scripts = options.scripts ?? loadScripts();
   const restarted = options.restarted ?? 'adopt';
+  const isCurrent = options.isCurrent ?? (async () => true);
   const woken = (partition: Partition, message: string) => wakes.own(partition, message);
+  const changing = { head, restarted, isCurrent, woken };
   return Array.from(
     { length: partitions },
-    (_, number) =>
-      new Partition(number, new Keys(prefix, number), connection, scripts, { head, restarted, woken }),
+    (_, number) => new Partition(number, new Keys(prefix, number), connection, scripts, changing),
   );
 }
 

@@ -7,7 +7,7 @@ import type { BlobStore } from '../../../src/blob/blob.js';
 import { FileBlobStore } from '../../../src/blob/file.js';
 import { Archiver } from '../../../src/log/archiver.js';
 import { digestOfStore } from '../../../src/log/digest.js';
-import { decideLogId } from '../../../src/log/identity.js';
+import { findLogId } from '../../../src/log/identity.js';
 import { LogReader } from '../../../src/log/reader.js';
 import { EmbeddedStore } from '../../../src/store/embedded/embedded.js';
 import type { Scene } from '../../contract/store/scene.js';
@@ -41,7 +41,7 @@ async function live(t: Test, root: string, blobs: BlobStore, now = NOON): Promis
     blobs,
     outbox: store,
     recoverable: store,
-    logId: await decideLogId(blobs, store),
+    logId: (await findLogId(blobs, store)) ?? store.logId,
     partition: 0,
     partitions: 1,
     writer: 'a',
@@ -155,6 +155,23 @@ t.test('until the store has caught up with the log nothing is said of any event 
   t.equal(await store.holdArchiving(0, 'a', HOUR), true);
 });
 
+t.test('a store that a copy of it has superseded says nothing any more (S1, S9)', async (t) => {
+  const [root, copy] = [tempFolder(t), tempFolder(t)];
+  const blobs = new FileBlobStore(join(root, 'log'));
+  const first = await live(t, root, blobs);
+  const id = await first.scene.accept('mail');
+  await until('archived', () => first.archiver.status().position !== null);
+  const filter = (path: string) => !path.endsWith('.sock');
+  fs.cpSync(join(root, 'store'), join(copy, 'store'), { recursive: true, filter });
+  const second = await live(t, copy, blobs);
+  await first.scene.accept('mail');
+  await until('fenced', () => first.archiver.status().state === 'fenced');
+  await t.rejects(first.store.read(id), { name: 'StoreError', failure: 'recovering' });
+  t.match(await first.store.health(), { ready: false, notes: [/gone on with another store/] });
+  t.match(await first.store.standing(0), { open: true, view: 1 });
+  t.match(await second.store.read(id), { status: 'pending' });
+});
+
 t.test('a start after an orderly end reads no segment', async (t) => {
   const root = tempFolder(t);
   const blobs = new FileBlobStore(join(root, 'log'));
@@ -189,12 +206,12 @@ t.test('a store and a log that do not belong together are told apart, by name', 
   const store = await EmbeddedStore.open({ dir: join(here, 'store'), policy: POLICY, limits: LIMITS });
   t.teardown(() => store.close());
   const mismatch = { name: 'LogMismatchError' };
-  await t.rejects(decideLogId(others, store), {
+  await t.rejects(findLogId(others, store), {
     ...mismatch,
     message: /has log .*, and the store belongs to log/,
   });
   const none = new FileBlobStore(join(tempFolder(t), 'log'));
-  await t.rejects(decideLogId(none, store), {
+  await t.rejects(findLogId(none, store), {
     ...mismatch,
     message: /the store has archived .* has none of them/,
   });
