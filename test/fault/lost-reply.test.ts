@@ -41,7 +41,7 @@ t.test('redis, repeats going to a second instance', async (t) => {
   const env = { REDIS_URL: redis.url };
   const first = await Service.start({ env });
   t.teardown(() => first.stop());
-  const second = await Service.start({ env });
+  const second = await Service.start({ env: { ...env, DATA_DIR: first.dataDir } });
   t.teardown(() => second.stop());
   await loseReplies(t, first, second);
 });
