@@ -39,9 +39,10 @@ async function open(t: Test, store: string, more: Record<string, string> = {}) {
     ...s3Settings(s3.endpoint),
     ARCHIVE_TIMEOUT_MS: String(TIMEOUT_MS),
     LOG_LEVEL: 'silent',
+    ...(redis ? { REDIS_URL: redis.url } : {}),
     ...more,
   };
-  const service = await Service.start({ env: redis ? { REDIS_URL: redis.url, ...env } : env });
+  const service = await Service.start({ env });
   t.teardown(() => service.stop());
   // What it cannot archive any more need not hold up its end.
   t.teardown(() => {
@@ -49,7 +50,7 @@ async function open(t: Test, store: string, more: Record<string, string> = {}) {
   });
   const api = new Api(service.url);
   t.teardown(() => api.close());
-  return { s3, api };
+  return { s3, api, env };
 }
 
 function submit(
@@ -199,3 +200,24 @@ for (const store of ['embedded', 'redis']) {
     },
   );
 }
+
+t.test('whichever instance archives hears at once that somebody waits at another', async (t) => {
+  const { env, api: one } = await open(t, 'redis', {
+    ARCHIVE_INTERVAL_MS: '60000',
+    ARCHIVE_TIMEOUT_MS: '20000',
+  });
+  const second = await Service.start({ env });
+  t.teardown(() => second.stop());
+  const other = new Api(second.url);
+  t.teardown(() => other.close());
+  for (const [at, api] of [one, other, one, other].entries()) {
+    const startedAt = performance.now();
+    const receipt = await submit(api);
+    t.equal(receipt.status, 202);
+    t.ok(performance.now() - startedAt < 10_000, `${at}: long before the interval is over`);
+    const { id } = receipt.json<Event>();
+    t.match(await read(at % 2 === 0 ? other : one, id), [200, { id, status: 'pending' }], 'everywhere');
+  }
+  const [held] = await lease(other, 5_000);
+  t.equal((await complete(one, held!)).status, 200);
+});
