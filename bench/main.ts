@@ -1,8 +1,9 @@
-/** `npm run bench -- post | depth | loop`: which measurement, and how long. */
+/** `npm run bench -- post | depth | loop | restore`: which measurement, and how long. */
 import { parseArgs } from 'node:util';
 import { benchDepth } from './depth.js';
 import { benchLoop } from './loop.js';
 import { benchPost } from './post.js';
+import { benchRestore } from './restore.js';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -12,7 +13,8 @@ const { positionals, values } = parseArgs({
     warm: { type: 'string', default: '5' },
     depths: { type: 'string', default: '1000,1000000' },
     calls: { type: 'string', default: '2000' },
-    events: { type: 'string', default: '20000' },
+    events: { type: 'string' },
+    checkpoint: { type: 'boolean', default: false },
   },
 });
 
@@ -24,7 +26,8 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
       warmSeconds: Number(values.warm),
     }),
   depth: () => benchDepth({ depths: values.depths.split(',').map(Number), calls: Number(values.calls) }),
-  loop: () => benchLoop({ events: Number(values.events) }),
+  loop: () => benchLoop({ events: Number(values.events ?? 20_000) }),
+  restore: () => benchRestore({ events: Number(values.events ?? 1_000_000), checkpoint: values.checkpoint }),
 };
 
 const wanted = positionals.length > 0 ? positionals : Object.keys(BENCHES);

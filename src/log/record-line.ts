@@ -69,18 +69,22 @@ export function decodeKeptRecord(line: string): KeptRecord {
   const split = splitLine(line);
   const parsed: unknown = JSON.parse(split?.fields ?? line);
   if (!isObject(parsed)) throw new Error('a record that is no object');
-  const { pos: posText, op, ...fields } = parsed;
+  const { pos: posText, op } = parsed;
   const pos = typeof posText === 'string' ? parsePosition(posText) : null;
   if (pos === null) throw new Error(`a record without a position: ${JSON.stringify(posText)}`);
   if (typeof op !== 'string' || !isKeptOp(op))
     throw new Error(`an operation that is not known: ${JSON.stringify(op)}`);
   const payloadField = PAYLOAD_FIELD[op];
-  if (payloadField === null) return { pos, op, ...fields } as unknown as KeptRecord;
-  if (split?.name === payloadField)
-    return { pos, op, ...fields, payload: decodePacked(split.packed) } as unknown as KeptRecord;
-  const { [payloadField]: packed, ...rest } = fields;
+  // The object that was parsed becomes the record: to copy it takes as long as to parse it.
+  parsed['pos'] = pos;
+  if (payloadField === null) return parsed as unknown as KeptRecord;
+  if (split?.name === payloadField) {
+    parsed['payload'] = decodePacked(split.packed);
+    return parsed as unknown as KeptRecord;
+  }
+  const { [payloadField]: packed, ...rest } = parsed;
   if (packed !== null) throw new Error(`a record without its ${payloadField}`);
-  return { pos, op, ...rest, payload: null } as unknown as KeptRecord;
+  return { ...rest, payload: null } as unknown as KeptRecord;
 }
 
 function encodePacked(packed: Uint8Array): string {

@@ -17,7 +17,7 @@ import type { SegmentHeader } from './segment-header.js';
 import { slotKey } from './slot.js';
 
 /** What one call of `replay` is given at most; one record at least. */
-const CHUNK = { records: 1_000, bytes: 1 << 20 };
+const CHUNK = { records: 5_000, bytes: 4 << 20 };
 
 export interface RecoveryTools {
   readonly store: Recoverable;
@@ -155,7 +155,7 @@ async function isSurpassed(tools: RecoveryTools, { slot }: Fence): Promise<boole
 async function replayCheckpoint(tools: RecoveryTools, checkpoint: Manifest, fence: Fence): Promise<boolean> {
   const { store, blobs, partition, progress } = tools;
   const { slot, to } = checkpoint;
-  for await (const records of readParts(blobs, checkpoint)) {
+  for await (const records of ahead(readParts(blobs, checkpoint))) {
     for (const chunk of chunksOf(records)) {
       const archived = { pos: chunk.at(-1)!.pos, slot };
       if (!(await store.replay(partition, fence.epoch, chunk, archived))) return false;
@@ -173,7 +173,7 @@ async function replayFrom(
   fence: Fence,
 ): Promise<boolean> {
   const { store, partition, progress } = tools;
-  for await (const { header, records } of segmentsBelow(tools, from, link, fence)) {
+  for await (const { header, records } of ahead(segmentsBelow(tools, from, link, fence))) {
     let taken = 0;
     for (const chunk of chunksOf(records)) {
       taken += chunk.length;
@@ -185,6 +185,23 @@ async function replayFrom(
     progress?.({ slot: header.slot, records: records.length });
   }
   return true;
+}
+
+/** The next one is fetched and decoded while the one before it is worked on. */
+async function* ahead<Value>(values: AsyncGenerator<Value>): AsyncGenerator<Value> {
+  let next = values.next();
+  try {
+    for (;;) {
+      const { done, value } = await next;
+      if (done) return;
+      next = values.next();
+      // What goes wrong is met by the wait for it, unless nobody waits any more.
+      next.catch(() => undefined);
+      yield value;
+    }
+  } finally {
+    await values.return(undefined);
+  }
 }
 
 /** Up to the fence and no further: what comes above it is not this recovery's. */

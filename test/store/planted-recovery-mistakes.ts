@@ -11,7 +11,7 @@ export const RECOVERY_MISTAKES: readonly Mistake[] = [
   {
     name: 'records take the time of the recovery',
     file: 'replay',
-    from: 'now = entry[2]',
+    from: 'now = at',
     to: 'now = CLOCK',
   },
   {
@@ -23,13 +23,43 @@ export const RECOVERY_MISTAKES: readonly Mistake[] = [
   {
     name: 'a lease is not among those that expire',
     file: 'replay',
-    from: "redis.call('ZADD', LEASED_UNTIL, expiresAt",
-    to: "redis.call('ZADD', LEASED_UNTIL, 'XX', expiresAt",
+    from: "redis.call('ZADD', LEASED_UNTIL, expiresAt, memberOf(id, state, listener))",
+    to: '',
   },
   {
     name: 'a lease call is forgotten',
     file: 'replay',
     from: 'rememberCall(keys[3], call, CLOCK)',
+    to: '',
+  },
+  {
+    name: 'what was accepted and leased at once stays in its queue',
+    file: 'replay',
+    from: 'if inFresh[id] then\n        waiting',
+    to: 'if true then\n        waiting',
+  },
+  {
+    name: 'a lease that ended at once is among those that expire',
+    file: 'include/deferred',
+    from: 'leasesGathered[first] = nil',
+    to: '',
+  },
+  {
+    name: 'what was changed is not written',
+    file: 'replay',
+    from: "callInSlices('HSET', EVENTS, states)",
+    to: '',
+  },
+  {
+    name: 'a key that was kept is forgotten',
+    file: 'replay',
+    from: 'addScope(id, entry[5], entry[6])',
+    to: '',
+  },
+  {
+    name: 'what a checkpoint leaves out at its end is asked for again',
+    file: 'replay',
+    from: "redis.call('HSET', META, 'lastView', archivedView, 'lastN', archivedN)",
     to: '',
   },
   {

@@ -17,6 +17,7 @@ export class Compactor {
   #worker: Worker | null = null;
   #running: Promise<void> = Promise.resolve();
   #stopped = false;
+  #paused = false;
   /** Why the last try failed; null when it did not. */
   problem: string | null = null;
 
@@ -34,8 +35,24 @@ export class Compactor {
 
   runIfDue(): void {
     const { bytesMin } = this.options;
-    if (this.#worker || this.#stopped || this.closed.bytes < Math.max(bytesMin, this.snapshot.bytes)) return;
+    if (
+      this.#worker ||
+      this.#stopped ||
+      this.#paused ||
+      this.closed.bytes < Math.max(bytesMin, this.snapshot.bytes)
+    )
+      return;
     this.#running = this.#run(this.closed.upTo, this.closed.bytes);
+  }
+
+  /** While very much is written at once, to fold it again and again would cost more than to write it. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.runIfDue();
   }
 
   /** Resolves when no compaction is under way. */

@@ -288,6 +288,7 @@ export class EmbeddedStore implements Store, Recoverable {
     if (epoch < this.#recovering) return false;
     this.#recovering = epoch;
     this.#open = false;
+    this.folder.compactor.pause();
     return true;
   }
 
@@ -327,6 +328,7 @@ export class EmbeddedStore implements Store, Recoverable {
     if (!opened || epoch !== this.#recovering) return false;
     this.#open = !options.stayClosed;
     this.#doubted = false;
+    this.folder.compactor.resume();
     return true;
   }
 

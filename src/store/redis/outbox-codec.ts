@@ -143,10 +143,10 @@ export type KeptEntry =
   | readonly ['K', at: number, id: string, ordinal: number, scope: string, fingerprint: string]
   | readonly ['I', at: number, index: number];
 
-/** For lua/replay.lua. `ordinal` is that of the record's type; a record without a body has an empty one. */
-export function writeRecord(record: KeptRecord, ordinal: number): { entry: KeptEntry; body: Buffer } {
+/** For lua/replay.lua. `ordinal` is that of the record's type. */
+export function writeRecord(record: KeptRecord, ordinal: number): { entry: KeptEntry; body: Buffer | null } {
   const bytes = 'payload' in record ? record.payload : null;
-  const body = bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.alloc(0);
+  const body = bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { entry: entryOf(record, ordinal), body };
 }
 

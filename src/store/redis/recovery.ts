@@ -9,12 +9,14 @@ import { writeRecord } from './outbox-codec.js';
 import { type Partition, QueueKeys } from './partition.js';
 
 /** What one script applies at most, so that it does not keep the others waiting for long. */
-const CHUNK_RECORDS = 200;
-const CHUNK_BYTES = 1 << 20;
+const CHUNK_RECORDS = 2_500;
+const CHUNK_BYTES = 2 << 20;
 const QUEUES_OF_TYPES = 500;
 
 interface Types {
   readonly epoch: number;
+  /** By the server's clock, when the recovery began. */
+  readonly now: number;
   readonly ordinals: Map<string, number>;
 }
 
@@ -68,24 +70,40 @@ export class Recovery {
     records: readonly KeptRecord[],
     archived: { readonly pos: Position; readonly slot: number },
   ): Promise<boolean> {
-    const ordinals = await this.#ordinals(epoch);
+    const types = await this.#typesOf(epoch);
     const upTo = [archived.pos.view, archived.pos.n, archived.slot];
+    let running: Promise<unknown> = Promise.resolve(1);
     for (const { chunk, isLast } of chunksOf(records)) {
-      const queues = new QueueKeys();
-      const args: Argument[] = [...this.partition.head, epoch, ...(isLast ? upTo : ['', '', ''])];
-      for (const record of chunk) {
-        if (record.op === 'typeSet') ordinals.set(record.type, record.ordinal);
-        const ordinal = ordinals.get(record.type);
-        if (ordinal === undefined)
-          throw new Error(`record ${formatPosition(record.pos)} is of a type that the log has not named`);
-        const { entry, body } = writeRecord(record, ordinal);
-        const places = this.#keysOf(record, ordinal).map((key) => queues.placeOf(key));
-        const [first = '', second = '', third = ''] = places;
-        args.push(record.pos.view, record.pos.n, JSON.stringify(entry), body, first, second, third);
-      }
-      if ((await this.#run('replay', args, queues.list)) !== 1) return false;
+      // Made ready while the one before it runs.
+      const { args, keys } = this.#argumentsOf(chunk, types);
+      const head = [...this.partition.head, epoch, ...(isLast ? upTo : ['', '', ''])];
+      if ((await running) !== 1) return false;
+      running = this.#run('replay', [...head, ...args], keys);
+      // What goes wrong is met by the wait for it.
+      running.catch(() => undefined);
     }
-    return true;
+    return (await running) === 1;
+  }
+
+  /** As lua/replay.lua wants them: the records, then the bodies. */
+  #argumentsOf(records: readonly KeptRecord[], types: Types): { args: Argument[]; keys: string[] } {
+    const { ordinals } = types;
+    const queues = new QueueKeys();
+    const bodies: Buffer[] = [];
+    const written = records.map((record) => {
+      if (record.op === 'typeSet') ordinals.set(record.type, record.ordinal);
+      const ordinal = ordinals.get(record.type);
+      if (ordinal === undefined)
+        throw new Error(`record ${formatPosition(record.pos)} is of a type that the log has not named`);
+      const { entry, body } = writeRecord(record, ordinal);
+      if (body !== null) bodies.push(body);
+      const [first = 0, second = 0, third = 0] = this.#keysOf(record, ordinal, types.now).map((key) =>
+        queues.placeOf(key),
+      );
+      const { view, n } = record.pos;
+      return [view, n, entry, body === null ? 0 : bodies.length, first, second, third];
+    });
+    return { args: [JSON.stringify(written), ...bodies], keys: queues.list };
   }
 
   async finish(epoch: number, logId: string, view: number, stayClosed: boolean): Promise<boolean> {
@@ -94,17 +112,16 @@ export class Recovery {
   }
 
   /** The queues and calls that a record is about, in the order that lua/replay.lua wants. */
-  #keysOf(record: KeptRecord, ordinal: number): string[] {
+  #keysOf(record: KeptRecord, ordinal: number, now: number): string[] {
     const { keys } = this.partition;
     switch (record.op) {
       case 'accepted':
         return [keys.fresh(ordinal, 0)];
-      case 'granted':
-        return [
-          keys.fresh(ordinal, record.listener),
-          keys.again(ordinal, record.listener),
-          keys.call(record.call),
-        ];
+      case 'granted': {
+        const queues = [keys.fresh(ordinal, record.listener), keys.again(ordinal, record.listener)];
+        // A call is forgotten when its leases are over.
+        return record.expiresAt <= now ? queues : [...queues, keys.call(record.call)];
+      }
       case 'handedBack':
       case 'retried':
         return [keys.again(ordinal, record.listener)];
@@ -113,12 +130,13 @@ export class Recovery {
     }
   }
 
-  async #ordinals(epoch: number): Promise<Map<string, number>> {
+  async #typesOf(epoch: number): Promise<Types> {
     if (this.#types?.epoch !== epoch) {
-      const names = (await this.#run('recovered-types', [])) as Buffer[];
-      this.#types = { epoch, ordinals: new Map(names.map((name, ordinal) => [name.toString(), ordinal])) };
+      const [now, names] = (await this.#run('recovered-types', [])) as [number, Buffer[]];
+      const ordinals = new Map(names.map((name, ordinal) => [name.toString(), ordinal]));
+      this.#types = { epoch, now: Number(now), ordinals };
     }
-    return this.#types.ordinals;
+    return this.#types;
   }
 
   async #run(name: string, args: readonly Argument[], more: readonly string[] = []): Promise<unknown> {

@@ -1,8 +1,9 @@
 #!lua flags=no-writes
--- The names of the partition's types, by ordinal, for a recovery.
+-- The clock, and the names of the partition's types, for a recovery.
 --
 -- KEYS     below
 -- ARGV     none
--- RETURNS  names
+-- RETURNS  ms since the epoch, then names by ordinal
 --@keys meta typeNames
-return redis.call('LRANGE', TYPE_NAMES, 0, -1)
+--@include clock
+return { clock(), redis.call('LRANGE', TYPE_NAMES, 0, -1) }

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 -- Replay: records of the log or of a checkpoint are applied, as they were when they were made. Those that the state has
--- are passed over. They do not go to the outbox.
+-- are passed over. They do not go to the outbox. What they change is gathered and written in the end, each event once.
 --
 -- KEYS     the constant ones below, then the queues and calls of the records
--- ARGV     1–7 head, 8 epoch, then view, n and slot of what is archived with them, or nothing each; then for each record:
---          view, n, the record as include/record.lua writes it, body, and which keys it needs: `fresh` for A; `fresh`,
---          `again` and the call for G; `again` for H and R
+-- ARGV     1–7 head, 8 epoch, 9–11 view, n and slot of what is archived with them, or nothing each; 12 the records as one
+--          JSON array, each [view, n, the record as include/record.lua writes it, which of the bodies or 0, and which
+--          keys it needs, 0 for none: `fresh` for A; `fresh`, `again` and the call for G; `again` for H and R]; then the bodies
 -- RETURNS  1, or 0 when the recovery is not this one's any more
 --@keys meta events envelopes results types typeNames ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2
 --@include run
@@ -20,19 +20,60 @@ end
 -- Time and place of the record in hand.
 local now, view, n
 local sequence = tonumber(redis.call('HGET', META, 'sequence') or 0)
+--@include deferred
 --@include wake
 --@include state
+--@include accepted
+
+-- Events that were loaded or changed, by id; where the state of an accepted one stands among those to be written; and
+-- which of those wait in a list that is still to be written.
+local changed, addedAt, inFresh = {}, {}, {}
+local loadStored = loadState
+
+local function loadState(id)
+  local state = changed[id]
+  if not state then
+    state = addedAt[id] and unfoldState(addedStates[addedAt[id]]) or loadStored(id)
+    changed[id] = state
+  end
+  return state
+end
 --@include apply
 --@include granted
---@include accepted
 --@include pruned
 --@include note-archived
-local FIELDS = 7
-local FIRST_RECORD = 12
+local BODIES = 12
 local CLOCK = clock()
+
+local function writeAll()
+  local states = {}
+  for id, state in pairs(changed) do
+    if not addedAt[id] then
+      states[#states + 1] = id
+      states[#states + 1] = cjson.encode(state)
+    end
+  end
+  for queue, ids in pairs(addedFresh) do
+    local waiting = {}
+    for _, id in ipairs(ids) do
+      if inFresh[id] then
+        waiting[#waiting + 1] = id
+      end
+    end
+    addedFresh[queue] = #waiting > 0 and waiting or nil
+  end
+  applyAccepted()
+  callInSlices('HSET', EVENTS, states)
+  writeDeferred()
+  changed, addedAt, inFresh = {}, {}, {}
+end
 
 -- Out of whichever queue it stands in: mostly the head of one, behind entries whose delivery does not wait any more.
 local function takeFromQueues(id, state, listener, fresh, again)
+  if inFresh[id] then
+    inFresh[id] = nil
+    return
+  end
   local member = memberOf(id, state, listener)
   local out = redis.call('ZREM', DELAYED, member) + redis.call('ZREM', again, id)
   if state[UNARCHIVED] then
@@ -58,7 +99,7 @@ local function grant(id, state, listener, delivery, entry, keys)
   takeFromQueues(id, state, listener, keys[1], keys[2])
   applyGranted(id, state, listener, delivery, grant, count, token, worker, expiresAt)
   redis.call('ZADD', LEASED_UNTIL, expiresAt, memberOf(id, state, listener))
-  if expiresAt <= CLOCK then
+  if expiresAt <= CLOCK or not keys[3] then
     return
   end
   local claim = entry[12]
@@ -92,6 +133,13 @@ local onAttempt = {
   end,
 }
 
+local function accept(id, entry, body, queue)
+  local dueAt = entry[5]
+  addAccepted(id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false)
+  addedAt[id] = #addedStates
+  inFresh[id] = dueAt <= now or nil
+end
+
 -- False when the record does not fit the state.
 local function apply(entry, body, keys)
   local op, id = entry[1], entry[3]
@@ -100,7 +148,7 @@ local function apply(entry, body, keys)
     return true
   end
   if op == 'A' then
-    addAccepted(id, entry[4], entry[5], entry[6], entry[7], body, keys[1], entry[8] == 1, false)
+    accept(id, entry, body, keys[1])
     return true
   end
   if op == 'K' then
@@ -111,12 +159,16 @@ local function apply(entry, body, keys)
     noteIndexed(entry[3])
     return true
   end
+  if op == 'P' and (changed[id] or addedAt[id]) then
+    writeAll()
+  end
   local state = loadState(id)
   if not state then
     return false
   end
   if op == 'P' then
     applyPruned(id, state, entry[5])
+    changed[id] = nil
     return true
   end
   local listener = entry[5]
@@ -142,34 +194,37 @@ local function apply(entry, body, keys)
       return false
     end
   end
-  saveState(id, state)
   return true
 end
 
+local function keyAt(place)
+  return place > 0 and KEYS[CONSTANT_KEYS + place]
+end
+
+local records = cjson.decode(ARGV[BODIES])
 local lastView, lastN = lastRecord()
 local misfit
-for first = FIRST_RECORD, #ARGV, FIELDS do
-  view, n = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
+for _, record in ipairs(records) do
+  view, n = record[1], record[2]
   if not lastView or view > lastView or (view == lastView and n > lastN) then
-    local entry = cjson.decode(ARGV[first + 2])
-    -- What was accepted is written once another record, or another time, comes.
-    if (entry[1] ~= 'A' and entry[1] ~= 'K') or entry[2] ~= now then
-      applyAccepted()
+    local entry = record[3]
+    local at = entry[2]
+    -- Idempotency keys are kept by day.
+    if now and #addedScopes > 0 and math.floor(at / DAY_MS) ~= math.floor(now / DAY_MS) then
+      rememberScopes()
+      addedScopes = {}
     end
-    now = entry[2]
-    local keys = {}
-    for place = 1, 3 do
-      keys[place] = KEYS[CONSTANT_KEYS + (tonumber(ARGV[first + 3 + place]) or 0)]
-    end
-    if not apply(entry, ARGV[first + 3], keys) then
-      misfit = view .. '-' .. n
+    now = at
+    local keys = { keyAt(record[5]), keyAt(record[6]), keyAt(record[7]) }
+    if not apply(entry, record[4] > 0 and ARGV[BODIES + record[4]] or '', keys) then
+      misfit = string.format('%.0f-%.0f', view, n)
       break
     end
     lastView, lastN = view, n
   end
 end
-applyAccepted()
-shortenLists(2 * #ARGV / FIELDS)
+writeAll()
+shortenLists(2 * #records)
 if lastView then
   redis.call('HSET', META, 'lastView', lastView, 'lastN', lastN)
 end

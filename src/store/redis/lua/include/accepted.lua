@@ -15,9 +15,9 @@ end
 -- Of an event with `archive` durability, see state.lua.
 local function notedState(ordinal, dueAt)
   local unarchived = view .. '-' .. n .. 'A0'
-  return cjson.encode({
+  return {
     0, ordinal, sequence, view, n, now, 1, 0, 0, 0, 0, 0, 0, { { 0, dueAt, 0, 0 } }, false, false, false, false, unarchived
-  })
+  }
 end
 
 -- An idempotency key, also of an event that is there no more.
@@ -33,7 +33,7 @@ local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, que
   added[#added + 1] = id
   addedStates[#addedStates + 1] = id
   addedStates[#addedStates + 1] = archive and notedState(ordinal, dueAt)
-    or cjson.encode({ 0, ordinal, sequence, view, n, now })
+    or { 0, ordinal, sequence, view, n, now }
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope
   if scope then
@@ -69,6 +69,9 @@ local function applyAccepted()
   end
   if #added == 0 then
     return
+  end
+  for place = 2, #addedStates, 2 do
+    addedStates[place] = cjson.encode(addedStates[place])
   end
   redis.call('HSET', EVENTS, unpack(addedStates))
   redis.call('HSET', ENVELOPES, unpack(addedEnvelopes))

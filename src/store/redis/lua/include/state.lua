@@ -58,8 +58,7 @@ local LATE_AT = 12
 
 local LIVE, COMPLETED, RETRIED, DEAD, EXPIRED, HANDED_BACK = 0, 1, 2, 3, 4, 5
 
-local function unpackState(packed)
-  local state = cjson.decode(packed)
+local function unfoldState(state)
   if not state[VERSION] then
     state[VERSION] = 1
     state[STATUS] = PENDING
@@ -71,6 +70,10 @@ local function unpackState(packed)
     state[DELIVERIES] = { { WAITING, 0, 0, 0 } }
   end
   return state
+end
+
+local function unpackState(packed)
+  return unfoldState(cjson.decode(packed))
 end
 
 local function loadState(id)
