@@ -46,11 +46,45 @@ const history = fc.record({
   before: steps,
   lost: steps,
   after: steps,
-  how: fc.constantFrom('tail lost', 'all lost', 'another time line', 'nothing lost'),
+  how: fc.constantFrom('tail lost', 'all lost', 'another time line', 'nothing lost', 'nothing new'),
   chunk: fc.constantFrom(1, 3, 1_000),
   /** How much of the log is in a checkpoint, of eight parts; only for a store that is rebuilt. */
   inCheckpoint: fc.constantFrom(0, 0, 5, 8),
 });
+
+/** Of what chance seldom comes to: an event that was pruned, and its key, which is asked for again. */
+const item = {
+  type: 0,
+  delayMs: 0,
+  scope: 0,
+  fingerprint: 'print 1',
+  resend: null,
+  size: 0,
+  durability: 'store',
+} as const;
+const KEY_OUTLIVES_EVENT: History = {
+  policy: POLICIES[0]!,
+  before: [
+    { do: 'accept', items: [item] },
+    { do: 'lease', types: [0], max: 1, bytesMax: 1_000_000, leaseMs: null, worker: null, call: 0 },
+    {
+      do: 'complete',
+      items: [
+        { lease: 0, token: 'own', outcome: 'success', retry: { kind: 'never' }, fingerprint: 'done 1' },
+      ],
+    },
+    { do: 'archive', back: 0 },
+    { do: 'prune', retentionMs: 0, limit: 100, stale: false },
+  ],
+  lost: [{ do: 'pass', ms: 1 }],
+  after: [
+    { do: 'accept', items: [item] },
+    { do: 'accept', items: [{ ...item, fingerprint: 'print 2' }] },
+  ],
+  how: 'all lost',
+  chunk: 1_000,
+  inCheckpoint: 8,
+};
 
 type History = typeof history extends fc.Arbitrary<infer H> ? H : never;
 
@@ -70,6 +104,7 @@ export async function compareRecoveries(harness: RecoverableHarness, options: Wo
       numRuns: runs,
       seed,
       endOnFailure: !shorten,
+      examples: [[KEY_OUTLIVES_EVENT]],
       ...(msMax === undefined ? {} : { interruptAfterTimeLimit: msMax, markInterruptAsFailure: false }),
     },
   );
@@ -90,7 +125,8 @@ async function recoverOnce(opened: RecoverableStore, each: History) {
 
   // In another time line, what came last never was.
   const log = core.journal.slice(0, how === 'another time line' ? kept : undefined).filter(isLogged);
-  const survived = how === 'nothing lost' ? core.journal.length : how === 'tail lost' ? kept : 0;
+  const isWhole = how === 'nothing lost' || how === 'nothing new';
+  const survived = isWhole ? core.journal.length : how === 'tail lost' ? kept : 0;
   if (how === 'tail lost') await putBack();
   if (how === 'all lost') {
     await opened.forget();
@@ -98,7 +134,8 @@ async function recoverOnce(opened: RecoverableStore, each: History) {
     await assertClosed(store);
   }
   // The log ends somewhere; what the store has beyond that stays in its outbox.
-  const end = how === 'nothing lost' ? Math.ceil(log.length / 2) : log.length;
+  const ends = { 'nothing lost': Math.ceil(log.length / 2), 'nothing new': 0 };
+  const end = how === 'nothing lost' || how === 'nothing new' ? ends[how] : log.length;
   const replays = await replaysOf(log.slice(0, end), survived === 0 ? inCheckpoint : 0, chunk);
   await recover(store, how, replays);
 
