@@ -64,7 +64,7 @@ export class QueueMetrics {
     this.#family('cancel', 'clockwork_cancellations_total', 'Cancellations, by how they ended.'),
     {
       name: 'clockwork_waiting_calls',
-      help: 'Calls that wait for an event or for a lease.',
+      help: 'Calls that wait for an event, for a lease or for the archive.',
       type: 'gauge',
       labels: [],
       samples: () => [{ labels: {}, value: this.#waiting() }],

@@ -30,8 +30,14 @@ interface Held {
   readonly event: { readonly id: string };
 }
 
-async function open(t: Test, store: string, more: Record<string, string> = {}) {
+async function open(
+  t: Test,
+  store: string,
+  more: Record<string, string> = {},
+  misbehave: TestS3Server['misbehave'] = () => null,
+) {
   const s3 = await TestS3Server.start();
+  s3.misbehave = misbehave;
   t.teardown(() => s3.stop());
   const redis = store === 'redis' ? await startRedisServer() : null;
   if (redis) t.teardown(() => redis.stop());
@@ -50,7 +56,7 @@ async function open(t: Test, store: string, more: Record<string, string> = {}) {
   });
   const api = new Api(service.url);
   t.teardown(() => api.close());
-  return { s3, api, env };
+  return { s3, api, env, service };
 }
 
 function submit(
@@ -200,6 +206,37 @@ for (const store of ['embedded', 'redis']) {
     },
   );
 }
+
+for (const store of ['embedded', 'redis']) {
+  t.test(`${store}: what was not archived when the service was killed is archived after it`, async (t) => {
+    const { s3, api, service } = await open(t, store);
+    const first = (await submit(api)).json<Event>();
+    const [held] = await lease(api, 5_000);
+    s3.misbehave = ({ operation }) => (operation === 'put' ? AWAY : null);
+    const keyed = { ...ARCHIVE, 'idempotency-key': 'k' };
+    const { id, code } = (await submit(api, keyed)).json<Event>();
+    t.equal(code, 'not-archived');
+    t.equal((await complete(api, held!)).status, 503);
+    await service.kill();
+    s3.misbehave = () => null;
+    await service.restart();
+    await until('it is archived', async () => ((await read(api, id))[0] === 200 ? true : null));
+    t.match((await submit(api, keyed)).json(), { id, durable: 'archived' });
+    t.equal((await complete(api, held!)).status, 200);
+    t.match(await read(api, first.id), [200, { status: 'complete' }]);
+    t.equal((await lease(api, 5_000))[0]?.event.id, id);
+  });
+}
+
+t.test('beside an S3 that cannot tell writers apart nothing is promised', async (t) => {
+  const { api } = await open(t, 'embedded', {}, ({ operation }) =>
+    operation === 'put' ? { kind: 'ignoreCondition' } : null,
+  );
+  const refused = await submit(api);
+  t.match([refused.status, refused.json<Event>().code], [503, 'archive-unavailable']);
+  t.notOk('id' in refused.json<Event>(), 'it was not taken');
+  t.equal((await submit(api, {})).status, 202, 'others are');
+});
 
 t.test('whichever instance archives hears at once that somebody waits at another', async (t) => {
   const { env, api: one } = await open(t, 'redis', {

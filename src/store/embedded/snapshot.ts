@@ -13,6 +13,7 @@ import {
   type PartitionState,
   readyHeap,
 } from '../../event/state.js';
+import type { Unarchived } from '../../event/unarchived.js';
 import { payloadOf, withPayload } from './record-frame.js';
 
 export const SNAPSHOT_FORMAT = 1;
@@ -50,8 +51,10 @@ type AttemptPart = Omit<Attempt, 'result' | 'late'> & {
 type DeliveryPart = Omit<Delivery, 'event' | 'attempts'> & { readonly attempts: readonly AttemptPart[] };
 
 /** Its payload: the envelope, then of each attempt of each delivery the result and the late result. */
-interface EventPart extends Omit<EventState, 'type' | 'envelope' | 'result' | 'deliveries'> {
+interface EventPart extends Omit<EventState, 'type' | 'envelope' | 'result' | 'unarchived' | 'deliveries'> {
   readonly part: 'event';
+  /** Left out with `store` durability. */
+  readonly unarchived?: Unarchived[];
   readonly type: number;
   readonly envelopeBytes: number;
   /** Whose result is the event's: delivery and attempt by place. */
@@ -125,7 +128,8 @@ function* partsOf(state: PartitionState, origin: Origin): IterableIterator<Encod
 }
 
 function encodeEvent(event: EventState): EncodedPart {
-  const { type, envelope, result, deliveries, ...rest } = event;
+  const { type, envelope, result, deliveries, unarchived, ...rest } = event;
+  const notes = unarchived === null ? {} : { unarchived };
   const payload = [envelope];
   let resultOf: readonly [number, number] | null = null;
   const parts = deliveries.map((delivery, d): DeliveryPart => {
@@ -145,7 +149,15 @@ function encodeEvent(event: EventState): EncodedPart {
   });
   const envelopeBytes = envelope.byteLength;
   return {
-    part: { part: 'event', ...rest, type: type.ordinal, envelopeBytes, resultOf, deliveries: parts },
+    part: {
+      part: 'event',
+      ...rest,
+      ...notes,
+      type: type.ordinal,
+      envelopeBytes,
+      resultOf,
+      deliveries: parts,
+    },
     payload,
   };
 }
@@ -253,7 +265,6 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
     last: part.last,
     version: part.version,
     result: null,
-    // Snapshots of before there was such a thing do not say.
     unarchived: part.unarchived ?? null,
     deliveries: [],
   };

@@ -170,7 +170,9 @@ t.test('the folder', async (t) => {
     await s.reopen();
     t.ok(!fs.existsSync(join(dir, 'journal-0000000000000001')), 'what a snapshot stands for is gone');
     t.same(await Promise.all(ids.map((id) => s.event(id))), shown);
-    t.equal((await s.leaseAll('mail', { max: 100 })).length, 100);
+    // How many have come by then is a matter of how soon the snapshots were made.
+    const waiting = shown.filter(({ status }) => status === 'pending').length;
+    t.equal((await s.leaseAll('mail', { max: 100 })).length, Math.min(100, waiting));
     await s.store.close();
     t.equal(readFolder(dir).sequence, ids.length + 10);
   });
