@@ -75,10 +75,13 @@ export async function encodeIndex(
   const name = { slot: place.slot, from: timeOfId(first.event.id), to: timeOfId(last.event.id) };
   const header = { v: INDEX_VERSION, kind: 'index', ...place, ...name, count: sorted.length };
   const content = Buffer.from([JSON.stringify(header), ...sorted.map(encodeEntry), ''].join('\n'));
+  return { key: indexKey(place.partition, name), bytes: await sealIndex(content, sorted.length) };
+}
+
+function sealIndex(content: Buffer, count: number): Promise<Buffer> {
   const sha256 = createHash('sha256').update(content).digest('hex');
-  const footer = Buffer.from(`${JSON.stringify({ end: true, count: sorted.length, sha256 })}\n`);
-  const bytes = await deflate(Buffer.concat([content, footer]), { level: constants.Z_BEST_SPEED });
-  return { key: indexKey(place.partition, name), bytes };
+  const footer = Buffer.from(`${JSON.stringify({ end: true, count, sha256 })}\n`);
+  return deflate(Buffer.concat([content, footer]), { level: constants.Z_BEST_SPEED });
 }
 
 /** An index object in memory: its lines, found by halving. */
@@ -91,6 +94,15 @@ export class IndexObject {
 
   get bytes(): number {
     return this.lines.byteLength;
+  }
+
+  /** The same object for another log that has the same slots. Throws as `decode`. */
+  static async renamed(key: string, bytes: Uint8Array, logId: string, newLogId: string): Promise<Buffer> {
+    const { lines } = await IndexObject.decode(key, bytes, logId);
+    const raw = await inflate(bytes, { maxOutputLength: INFLATED_BYTES_MAX });
+    const header = parseObject(raw.toString('utf8', 0, raw.indexOf(10)));
+    const first = Buffer.from(`${JSON.stringify({ ...header, logId: newLogId })}\n`);
+    return sealIndex(Buffer.concat([first, lines]), Number(header?.['count']));
   }
 
   /** Throws CorruptSegmentError unless `bytes` are a whole index object of the log `logId`. */

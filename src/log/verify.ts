@@ -7,7 +7,9 @@ import type { BlobStore } from '../blob/blob.js';
 import { partitionOfId } from '../event/id.js';
 import { formatPosition, type LogOp, type LogRecord } from '../event/record.js';
 import { partitionOfType } from '../store/store.js';
+import { CheckpointDamagedError, listCheckpoints, readManifest, readParts } from './checkpoint.js';
 import { objectsUnder } from './discovery.js';
+import { floorOf } from './floor.js';
 import { type EventCounts, LogFold } from './fold.js';
 import { ForeignLogError, type LogIdentity, LogReader } from './reader.js';
 import { CorruptSegmentError, type Segment } from './segment.js';
@@ -41,6 +43,10 @@ export interface PartitionReport {
   /** Null, with the digest, when the fold has no beginning (retention took it) or a fault stopped it. */
   readonly events: EventCounts | null;
   readonly digest: string | null;
+  /** The first slot from which on everything is there; 1: nothing was ever deleted. */
+  readonly floor: number;
+  /** Slots of the checkpoints, each of which was read. */
+  readonly checkpoints: readonly number[];
   readonly fault: Fault | null;
   /** Objects that lie in the partition's folder and are no segments. */
   readonly strangers: readonly string[];
@@ -58,9 +64,11 @@ export async function verifyPartition(
   partition: number,
   progress: Progress,
 ): Promise<PartitionReport> {
-  const { first, count, sizes, strangers } = await inventory(blobs, partition);
-  const walk = new Walk(identity, partition, first);
+  const floor = await floorOf(blobs, partition);
+  const { first, count, sizes, strangers } = await inventory(blobs, partition, floor);
+  const walk = new Walk(identity, partition, first, floor);
   try {
+    await walk.readCheckpoints(blobs);
     if (first !== null) {
       for await (const segment of new LogReader(blobs, identity).segments(partition, first)) {
         walk.take(segment);
@@ -68,13 +76,16 @@ export async function verifyPartition(
       }
     }
   } catch (error) {
-    if (!(error instanceof CorruptSegmentError || error instanceof ForeignLogError)) throw error;
-    walk.fail(error.key, error instanceof CorruptSegmentError ? error.reason : error.message);
+    if (error instanceof ForeignLogError) walk.fail(error.key, error.message);
+    else if (error instanceof CorruptSegmentError || error instanceof CheckpointDamagedError)
+      walk.fail(error.key, error.reason);
+    else throw error;
   }
   return { ...walk.finish(), bytes: sizes, strangers };
 }
 
-async function inventory(blobs: BlobStore, partition: number) {
+/** From the floor on: what is below it is what deleting has left. */
+async function inventory(blobs: BlobStore, partition: number, floor: number) {
   let first: number | null = null;
   let count = 0;
   let sizes = 0;
@@ -85,6 +96,7 @@ async function inventory(blobs: BlobStore, partition: number) {
       if (strangers.length < STRANGERS_TOLD_MAX) strangers.push(key);
       continue;
     }
+    if (slot < floor) continue;
     first ??= slot;
     count += 1;
     sizes += bytes;
@@ -97,13 +109,16 @@ type Draft = { -readonly [Field in keyof PartitionReport]: PartitionReport[Field
 /** One partition from its first segment to its last. */
 class Walk {
   readonly report: Draft;
-  /** Null when the log's beginning is gone: nothing can be folded then. */
+  /** Null when the log's beginning is gone, and no checkpoint stands in for it: nothing can be folded then. */
   #fold: LogFold | null;
+  /** Up to there the fold comes from a checkpoint. */
+  #foldedTo = 0;
 
   constructor(
     private readonly identity: LogIdentity,
     private readonly partition: number,
     firstSlot: number | null,
+    floor: number,
   ) {
     this.#fold = firstSlot === null || firstSlot === 1 ? new LogFold() : null;
     this.report = {
@@ -123,9 +138,29 @@ class Walk {
       view: null,
       events: null,
       digest: null,
+      floor,
+      checkpoints: [],
       fault: null,
       strangers: [],
     };
+  }
+
+  /** Reads each; where the log was cut, its fold begins with the oldest. */
+  async readCheckpoints(blobs: BlobStore): Promise<void> {
+    const { report, identity, partition } = this;
+    const read: number[] = [];
+    report.checkpoints = read;
+    for (const { slot, finished } of await listCheckpoints(blobs, partition)) {
+      const manifest = finished ? await readManifest(blobs, identity, partition, slot) : null;
+      if (manifest === null) continue;
+      const begins = this.#fold === null && slot >= report.floor - 1;
+      if (begins) [this.#fold, this.#foldedTo] = [new LogFold(), slot];
+      for await (const records of readParts(blobs, manifest)) {
+        for (const record of begins ? records : [])
+          if (record.op !== 'keyKept' && record.op !== 'indexed') this.#fold?.add(record);
+      }
+      read.push(slot);
+    }
   }
 
   take({ header, records }: Segment): void {
@@ -141,7 +176,7 @@ class Walk {
     report.lastSlot = header.slot;
     report.segments += 1;
     if (header.kind === 'fence') report.fences += 1;
-    for (const record of records) this.#takeRecord(key, record);
+    for (const record of records) this.#takeRecord(key, record, header.slot > this.#foldedTo);
   }
 
   fail(key: string, reason: string): void {
@@ -150,16 +185,17 @@ class Walk {
   }
 
   finish(): PartitionReport {
-    return { ...this.report, ...this.#fold?.finish() };
+    // Counts and digest are of all that ever was.
+    return { ...this.report, ...(this.#foldedTo === 0 ? this.#fold?.finish() : {}) };
   }
 
-  #takeRecord(key: string, record: LogRecord): void {
+  #takeRecord(key: string, record: LogRecord, isNew: boolean): void {
     const { report } = this;
     const position = formatPosition(record.pos);
     const misplaced = misplacedBy(record, this.identity.partitions, this.partition);
     if (misplaced !== null) throw new CorruptSegmentError(key, `its record ${position} is of ${misplaced}`);
     try {
-      this.#fold?.add(record);
+      if (isNew) this.#fold?.add(record);
     } catch (error) {
       throw new CorruptSegmentError(
         key,

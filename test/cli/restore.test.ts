@@ -170,6 +170,42 @@ t.test('a store, its log, and what is restored from that are the same', async (t
     t.match(differs.stdout, new RegExp(`DIFFERS {3}${lost}: it was accepted at .* the store lacks it`));
   });
 
+  await t.test('up to some moment, as a log of its own', async (t) => {
+    const whole = JSON.parse((await clockwork('verify --json')).stdout).partitions[0] as { records: number };
+    const until = async (moment: string, name: string) => {
+      const dir = join(data, name);
+      const copied = await clockwork(`restore --until ${moment} --to-dir ${dir} --yes --json`);
+      t.equal(copied.code, EXIT.ok, copied.stderr);
+      const { logId, partitions } = JSON.parse(copied.stdout) as { logId: string; partitions: object[] };
+      const verified = JSON.parse((await clockwork(`verify --json --log file:${dir}`)).stdout);
+      t.match(verified, { sound: true, logId });
+      return { dir, copied: partitions[0], records: verified.partitions[0].records as number };
+    };
+    t.match(await clockwork('restore --until 1-50 --to-dir nowhere'), {
+      code: EXIT.ok,
+      stdout: /nothing was done/,
+    });
+    const some = await until('1-50', 'until-position');
+    t.match(some, { records: 50, copied: { to: '1-50' } });
+    t.equal((await until(new Date().toISOString(), 'until-now')).records, whole.records);
+    t.match(await clockwork(`restore --until 1-9 --to-dir ${some.dir} --yes`), {
+      code: EXIT.usage,
+      stderr: /is not empty/,
+    });
+    for (const wrong of [
+      '--until yesterday --to-dir x',
+      '--until 1-50',
+      '--to-dir x',
+      '--until 1-50 --to-prefix x/',
+    ])
+      t.match(await clockwork(`restore ${wrong}`), { code: EXIT.usage, stdout: '' }, wrong);
+
+    const env = { DATA_DIR: join(data, 'as-of-then') };
+    const log = `--log file:${some.dir}`;
+    t.equal((await clockwork(`restore --yes ${log}`, env)).code, EXIT.ok);
+    t.match(await clockwork(`verify --store ${log}`, env), { code: EXIT.ok, stdout: /\nthe same\n$/ });
+  });
+
   await t.test('from a log with another number of partitions nothing is taken', async (t) => {
     const env = { REDIS_URL: server.url, PARTITIONS: '3' };
     t.match(await clockwork('restore', env), {

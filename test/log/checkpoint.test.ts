@@ -15,6 +15,7 @@ import {
   dropOldCheckpoints,
   makeCheckpoint,
 } from '../../src/log/checkpoint-maker.js';
+import { copyLog } from '../../src/log/copy.js';
 import { Feed } from '../../src/log/feed.js';
 import { floorOf, raiseFloor } from '../../src/log/floor.js';
 import { LogReader } from '../../src/log/reader.js';
@@ -22,6 +23,7 @@ import { fill } from '../../src/log/recovery.js';
 import { cutLog } from '../../src/log/retention.js';
 import { CorruptSegmentError } from '../../src/log/segment.js';
 import { slotKey } from '../../src/log/slot.js';
+import { verifyPartition } from '../../src/log/verify.js';
 import { Checkpointer } from '../../src/maintenance/checkpointer.js';
 import { EmbeddedStore } from '../../src/store/embedded/embedded.js';
 import { LIMITS, POLICY } from '../contract/store/scene.js';
@@ -391,6 +393,13 @@ t.test('the log is cut where two checkpoints cover what is old', async (t) => {
 
   const { ids } = await filled(t, blobs, slots, log.at(-1)!.pos);
   t.same(ids, [...foldOf(log).events.keys()].reverse(), 'and a store is filled as before');
+
+  const verify = () => verifyPartition(blobs, IDENTITY, 0, () => undefined);
+  const { fault, checkpoints, floor: begins } = await verify();
+  t.match({ checkpoints, begins }, { checkpoints: [first.slot, slots], begins: await floorOf(blobs, 0) });
+  t.equal(fault, null, 'what is left is sound');
+  flip(blobs, partKey(0, slots, 1));
+  t.equal((await verify()).fault?.key, partKey(0, slots, 1), 'a checkpoint that is not is told');
 });
 
 function feedOptions(blobs: MemoryBlobs, log: readonly LogRecord[], slots: number) {
@@ -453,4 +462,34 @@ t.test('a record that stands in checkpoints only is none of a segment', async (t
   const strange = new MemoryBlobs();
   await writeSegments(strange, [{ records: [log[0]!, ...kept] as LogRecord[] }]);
   await t.rejects(new LogReader(strange, IDENTITY).read(0, 1), CorruptSegmentError);
+});
+
+t.test('of a log that was cut a copy begins with a checkpoint, and restores to the same', async (t) => {
+  const blobs = new AgedBlobs();
+  const { log } = logOf(STEPS);
+  const slots = await write(blobs, log, 3);
+  const first = await made(blobs, 8);
+  await made(blobs, slots);
+  blobs.oldTo = slots;
+  const reader = new LogReader(blobs, IDENTITY);
+  await cutLog({ blobs, reader, identity: IDENTITY, partition: 0, writtenBefore: 5 });
+  const copy = async (pos: Position) => {
+    const to = new MemoryBlobs();
+    const about = { from: blobs, identity: IDENTITY, logId: 'copy', partition: 0, writer: 'test' };
+    const until = { kind: 'position', pos } as const;
+    return { to, copied: await copyLog({ ...about, to, until, progress: () => undefined }) };
+  };
+  const middle = log.find(({ pos }) => isAfter(pos, first.to))!.pos;
+  for (const [pos, segments] of [
+    [first.to, 1],
+    [middle, 1],
+    [log.at(-1)!.pos, slots - 8],
+  ] as const) {
+    const { to, copied } = await copy(pos);
+    t.match(copied, { checkpoint: pos === log.at(-1)!.pos ? slots : 8 });
+    const identity = { logId: 'copy', partitions: 1 };
+    t.match(await verifyPartition(to, identity, 0, () => undefined), { fault: null });
+    t.ok(copied.segments >= Math.min(1, segments));
+  }
+  await t.rejects(copy({ view: 1, n: 1 }), { name: 'TooEarlyError' });
 });

@@ -1,5 +1,6 @@
 /** `clockwork log cat`: the records of the log, as lines. */
 import { Command } from 'commander';
+import { floorOf } from '../../log/floor.js';
 import { LogReader } from '../../log/reader.js';
 import { encodeRecord } from '../../log/record-line.js';
 import { firstSlotFrom } from '../../log/slot.js';
@@ -51,7 +52,8 @@ async function cat(
   const reader = new LogReader(blobs, identity);
   const isWanted = recordFilter(options);
   for (const partition of partitionsOf(identity, options.partition)) {
-    const first = await firstSlotFrom(blobs, partition, fromSlot);
+    // Of what lies below the floor, some is gone, and the rest are fences.
+    const first = await firstSlotFrom(blobs, partition, Math.max(fromSlot, await floorOf(blobs, partition)));
     if (first === null || first > toSlot) continue;
     for await (const { header, records } of reader.segments(partition, first)) {
       const lines = records.filter(isWanted).map((record) => `${encodeRecord(record)}\n`);

@@ -9,14 +9,11 @@ import { occupiedBy, type PartitionPlan, planRestore, restore as restoreFrom } f
 import type { Recoverable, Store } from '../../store/store.js';
 import { type CliContext, CliError, EXIT } from '../context.js';
 import { withLog } from '../log-place.js';
-import { type LogOptions, logOptions } from '../options.js';
+import { logOptions } from '../options.js';
 import { partitionsOf } from '../partitions.js';
 import { ProgressLine } from '../progress.js';
 import { describePlace, storeSettings, withStore } from '../store-place.js';
-
-interface Options extends LogOptions {
-  readonly yes?: true;
-}
+import { restoreUntil, type UntilOptions } from './restore-until.js';
 
 export function restore(context: CliContext): Command {
   const command = new Command('restore')
@@ -24,9 +21,15 @@ export function restore(context: CliContext): Command {
     .description(
       `Fills the store that the settings name (REDIS_URL, or else DATA_DIR) from the log: from the newest checkpoint and what came after
 it. The store must be empty and no service may use it. Without --yes it says what it would do, and does nothing. The log is only
-read; a service that is started on the store afterwards takes in what has come since.`,
+read; a service that is started on the store afterwards takes in what has come since.
+
+With --until no store is touched: the log is copied up to that moment to another place, as a log of its own. A service that is
+started with that place and an empty store comes up as of then.`,
     )
-    .option('--yes', 'do it');
+    .option('--yes', 'do it')
+    .option('--until <moment>', 'copy the log up to a time (RFC 3339) or a position (view-n)')
+    .option('--to-dir <path>', 'with --until: into this folder')
+    .option('--to-prefix <prefix>', 'with --until: under this prefix of the same bucket');
   return logOptions(command)
     .addHelpText(
       'after',
@@ -34,10 +37,15 @@ read; a service that is started on the store afterwards takes in what has come s
 Examples:
   clockwork restore
   clockwork restore --yes
-  REDIS_URL=redis://localhost:6379 S3_BUCKET=my-bucket clockwork restore --yes`,
+  REDIS_URL=redis://localhost:6379 S3_BUCKET=my-bucket clockwork restore --yes
+  clockwork restore --until 2026-11-23T10:00:00Z --to-dir ./as-of-ten --yes`,
     )
-    .action((options: Options) =>
-      withLog(context, options.log, (blobs, identity) => run(context, options, blobs, identity)),
+    .action((options: UntilOptions) =>
+      withLog(context, options.log, (blobs, identity) => {
+        const { until, toDir, toPrefix } = options;
+        const isCopy = until !== undefined || toDir !== undefined || toPrefix !== undefined;
+        return (isCopy ? restoreUntil : run)(context, options, blobs, identity);
+      }),
     );
 }
 
@@ -48,7 +56,7 @@ interface Planned {
 
 async function run(
   context: CliContext,
-  options: Options,
+  options: UntilOptions,
   blobs: BlobStore,
   identity: LogIdentity,
 ): Promise<void> {
@@ -136,7 +144,7 @@ interface Summary extends Partial<Done> {
   readonly partitions: readonly PartitionPlan[];
 }
 
-async function tell(context: CliContext, { json }: Options, summary: Summary): Promise<void> {
+async function tell(context: CliContext, { json }: UntilOptions, summary: Summary): Promise<void> {
   await context.out(json ? `${JSON.stringify(summary)}\n` : textOf(summary));
 }
 

@@ -98,6 +98,10 @@ function linesOf(report: PartitionReport): string[] {
     `  records   ${records}, positions ${report.from} to ${report.to}${ops.length > 0 ? ` (${ops.join(', ')})` : ''}`,
     `  time      ${timeOf(report.firstAt)} to ${timeOf(report.lastAt)}`,
     `  writers   epoch ${report.epoch}, view ${report.view}`,
+    ...(report.floor === 1 ? [] : [`  begins    at slot ${report.floor}: what was before it was deleted`]),
+    ...(report.checkpoints.length === 0
+      ? []
+      : [`  checked   checkpoints of slots ${report.checkpoints.join(', ')}`]),
     ...(events === null
       ? []
       : [
