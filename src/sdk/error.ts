@@ -3,9 +3,9 @@ import type { Problem } from './wire.js';
 
 /**
  * Codes of the SDK's own: the service could not be reached; its reply is none of Clockwork's (a proxy's, say); the time that the
- * caller gave is over.
+ * caller gave is over; a handler's work is not wanted any more, because somebody asked to cancel the event or the listener stops.
  */
-export type OwnCode = 'unreachable' | 'unexpected-reply' | 'timed-out';
+export type OwnCode = 'unreachable' | 'unexpected-reply' | 'timed-out' | 'cancel-requested' | 'stopped';
 
 export interface ErrorMembers {
   /** Of the HTTP reply; null when there was none. */

@@ -30,6 +30,7 @@ export interface Call {
   readonly waitMs?: number;
   readonly signal?: AbortSignal | undefined;
   /** Instead of the transport's own. */
+  readonly timeoutMs?: number;
   readonly triesMax?: number;
   /** No try begins after this time of the clock. */
   readonly endsAtMs?: number;
@@ -104,7 +105,7 @@ export class Transport {
   ): Promise<Omit<Reply, 'tries'> | ClockworkError> {
     const aborting = new AbortController();
     const abort = () => aborting.abort();
-    const cancel = this.clock.after(this.#timeoutMs + (call.waitMs ?? 0), abort);
+    const cancel = this.clock.after((call.timeoutMs ?? this.#timeoutMs) + (call.waitMs ?? 0), abort);
     call.signal?.addEventListener('abort', abort);
     try {
       const { body = null } = call;

@@ -7,6 +7,7 @@ import { Service } from '../support/service.js';
 const LISTENERS = {
   Node: [process.execPath, 'examples/helloworld/listener.mjs'],
   bash: ['bash', 'examples/helloworld/listener.sh'],
+  'Node on the SDK': [process.execPath, 'examples/helloworld/listener-sdk.mjs'],
 } as const;
 const VALUES = ['hello', 'two words', 'Grüße', '100%', 'a/b?c=d&e', '"quoted" \\ backslash', '☃ '.repeat(20)];
 const AT_ONCE = 20;
@@ -59,6 +60,14 @@ for (const [name, command] of Object.entries(LISTENERS)) {
     await service.restart();
     t.equal(await (await ask(service.url, '/ping/again')).text(), 'again', 'after the service was away');
 
+    if (name === 'Node on the SDK') {
+      const pings = (await ask(service.url, '/ping/counted')).headers.get('x-pings');
+      t.equal(
+        pings,
+        String(VALUES.length + AT_ONCE + 3),
+        'it counts all pings, also those of before the restart',
+      );
+    }
     const { events } = (await (await fetch(`${service.url}/v1/events?limit=100`)).json()) as {
       events: { status: string; attempts: number }[];
     };
