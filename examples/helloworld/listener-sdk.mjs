@@ -12,7 +12,6 @@ let pings = 0;
 const listener = new Listener({
   url: process.env.CLOCKWORK_URL ?? 'http://127.0.0.1:7420',
   types: ['HTTP'],
-  leaseMs: 10_000,
   worker: `sdk ${process.pid}`,
   handleStateUpdate: ({ path }) => {
     if (path.startsWith('/ping/')) pings += 1;
