@@ -25,6 +25,7 @@ import { submitRoutes } from './http/routes/submit.js';
 import type { App } from './http/routing.js';
 import { SHARED } from './http/schemas/output.js';
 import { serverOptions } from './http/server-options.js';
+import { endSilentConnections } from './http/silent-connections.js';
 import { RouteTable, replyUnmatched } from './http/unmatched.js';
 import type { Feed } from './log/feed.js';
 import type { Queue } from './queue/queue.js';
@@ -56,6 +57,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     metrics,
   };
 
+  endSilentConnections(app);
   readBodiesAsBytes(app);
   answerErrors(app, metrics.http);
   guardRequests(app, config);

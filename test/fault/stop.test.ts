@@ -1,4 +1,6 @@
 /** Starting and stopping the real process: in order, with calls under way, and when it cannot start. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { Api } from '../support/api.js';
@@ -48,6 +50,21 @@ for (const store of ['embedded', 'redis']) {
     t.match(known.json(), { status: 'pending' }, 'and known after the next start');
   });
 }
+
+t.test('a connection on which nothing was ever asked does not keep the service from ending', async (t) => {
+  const service = await Service.start();
+  t.teardown(() => service.stop());
+  const silent = connect(service.port, '127.0.0.1');
+  t.teardown(() => silent.destroy());
+  // Its end is a reset where the system has it so.
+  silent.on('error', () => {});
+  await once(silent, 'connect');
+  // The service has taken the connection when it has answered a later one.
+  await fetch(`${service.url}/livez`);
+  const startedAt = performance.now();
+  await service.pause();
+  t.ok(performance.now() - startedAt < SOON_MS, 'nobody was waited for');
+});
 
 t.test('a service that cannot start says why and ends', async (t) => {
   const service = await Service.start();
