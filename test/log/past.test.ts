@@ -8,6 +8,7 @@ import type { BlobStore } from '../../src/blob/blob.js';
 import { FileBlobStore } from '../../src/blob/file.js';
 import { S3BlobStore } from '../../src/blob/s3.js';
 import { makeEventId } from '../../src/event/id.js';
+import { raiseFloor } from '../../src/log/floor.js';
 import { PastEvents } from '../../src/log/past.js';
 import { CorruptSegmentError } from '../../src/log/segment.js';
 import { Pruner } from '../../src/maintenance/pruner.js';
@@ -246,3 +247,35 @@ t.test('nothing is pruned while the index cannot be written; a damaged index is 
     .catch((e: unknown) => e);
   t.ok(error instanceof CorruptSegmentError && error.key === index!.key);
 });
+
+t.test(
+  'of an event whose segments were deleted it is said that it has expired, and later nothing',
+  async (t) => {
+    const inner = new FileBlobStore(await folder(t));
+    const dir = await folder(t);
+    const store = await openGate(await EmbeddedStore.open({ dir, policy: POLICY, limits: LIMITS }));
+    t.teardown(() => store.close());
+    const archivers = startArchivers(store, inner, 50);
+    await loadStore(store, 20, TYPES);
+    await Promise.all(archivers.map((archiver) => archiver.stop(10_000)));
+    const [id = ''] = await listAll(store);
+    await prunerOf(store, inner).round();
+    const head = (await store.archivedTo(0))!.slot;
+
+    // Everything but the index, as far as it is written.
+    const { logId } = store;
+    await raiseFloor(inner, { logId, partition: 0 }, head + 1);
+    const keys = async (prefix: string) => (await inner.list(prefix, { limit: 1_000 })).map(({ key }) => key);
+    await inner.delete(await keys('log/'));
+    const queue = queueOver(t, store, inner);
+    for (const read of [() => queue.read(id), () => queue.readRequest(id), () => queue.readAttempts(id)])
+      await t.rejects(read(), { name: 'ClockworkError', code: 'event-expired' });
+    await inner.delete(await keys('index/'));
+    t.equal(await queueOver(t, store, inner).read(id), null);
+    t.match(
+      await queue.read(id).catch((error: unknown) => error),
+      { code: 'event-expired' },
+      'while it is in memory',
+    );
+  },
+);
