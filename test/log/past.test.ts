@@ -268,8 +268,12 @@ t.test(
     const keys = async (prefix: string) => (await inner.list(prefix, { limit: 1_000 })).map(({ key }) => key);
     await inner.delete(await keys('log/'));
     const queue = queueOver(t, store, inner);
-    for (const read of [() => queue.read(id), () => queue.readRequest(id), () => queue.readAttempts(id)])
-      await t.rejects(read(), { name: 'ClockworkError', code: 'event-expired' });
+    const reads: (() => Promise<unknown>)[] = [
+      () => queue.read(id),
+      () => queue.readRequest(id),
+      () => queue.readAttempts(id),
+    ];
+    for (const read of reads) await t.rejects(read(), { name: 'ClockworkError', code: 'event-expired' });
     await inner.delete(await keys('index/'));
     t.equal(await queueOver(t, store, inner).read(id), null);
     t.match(
