@@ -9,6 +9,7 @@ import { type CheckpointDamagedError, type Manifest, newestCheckpoint } from '..
 import { CheckpointRefusedError, dropOldCheckpoints, makeCheckpoint } from '../log/checkpoint-maker.js';
 import { processClock } from '../log/clock.js';
 import { type Store, StoreError } from '../store/store.js';
+import { Duty } from './duty.js';
 
 export interface CheckpointerOptions {
   /** A checkpoint is due when so many records have come since the last. */
@@ -31,29 +32,17 @@ interface Archived {
   readonly slot: number;
 }
 
-export class Checkpointer {
-  #running: Promise<void> | null = null;
-  readonly #stopping = new AbortController();
+export class Checkpointer extends Duty {
   /** By partition: the newest that there is, as far as is known here. */
   readonly #newest = new Map<number, Manifest | null>();
-  #failing = false;
 
   constructor(
     private readonly store: Store,
     private readonly blobs: BlobStore,
     private readonly options: CheckpointerOptions,
-    private readonly logger: Logger,
-  ) {}
-
-  /** Begins in the background; a second call does nothing. */
-  start(): void {
-    this.#running ??= this.#run();
-  }
-
-  /** Resolves when no step is under way; a checkpoint that is half made is left so. */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
+    logger: Logger,
+  ) {
+    super({ name: 'making a checkpoint', intervalMs: options.intervalMs }, logger);
   }
 
   /** One look at the partitions that this process archives; resolves to how many checkpoints were made. */
@@ -117,7 +106,7 @@ export class Checkpointer {
 
   /** Rests for as long as it has worked. */
   #pacemaker(): () => Promise<void> {
-    const { signal } = this.#stopping;
+    const signal = this.stopping;
     let sinceMs = performance.now();
     return async () => {
       const workedMs = performance.now() - sinceMs;
@@ -127,30 +116,12 @@ export class Checkpointer {
     };
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      await processClock.wait(this.options.intervalMs, signal);
-      if (signal.aborted) return;
-      try {
-        await this.round();
-        this.#failing = false;
-      } catch (error) {
-        if (error instanceof Stopped) return;
-        this.#tell(error);
-      }
-    }
-  }
-
-  /** Said once: while the store or the log is away every round fails the same way. */
-  #tell(error: unknown): void {
-    const passes =
-      error instanceof StoreError || error instanceof BlobError || error instanceof CheckpointRefusedError;
-    if (!passes) this.logger.error({ err: error }, 'making a checkpoint met a fault');
-    else if (!this.#failing)
-      this.logger.warn({ err: error }, 'no checkpoint was made; it will be tried again');
-    this.#failing = true;
+  protected passes(error: unknown): boolean {
+    return (
+      error instanceof StoreError || error instanceof BlobError || error instanceof CheckpointRefusedError
+    );
   }
 }
 
+/** Ends a checkpoint that is half made. */
 class Stopped extends Error {}

@@ -5,10 +5,10 @@
 import type { Logger } from 'pino';
 import { BlobError, type BlobStore } from '../blob/blob.js';
 import { CheckpointDamagedError } from '../log/checkpoint.js';
-import { processClock } from '../log/clock.js';
 import { LogReader } from '../log/reader.js';
 import { cutLog } from '../log/retention.js';
 import type { Store } from '../store/store.js';
+import { Duty } from './duty.js';
 
 export interface LogRetentionOptions {
   readonly retentionMs: number;
@@ -18,27 +18,14 @@ export interface LogRetentionOptions {
   readonly archives: (partition: number) => boolean;
 }
 
-export class LogRetention {
-  #running: Promise<void> | null = null;
-  readonly #stopping = new AbortController();
-  #failing = false;
-
+export class LogRetention extends Duty {
   constructor(
     private readonly store: Pick<Store, 'logId' | 'partitions'>,
     private readonly blobs: BlobStore,
     private readonly options: LogRetentionOptions,
-    private readonly logger: Logger,
-  ) {}
-
-  /** Begins in the background; a second call does nothing. */
-  start(): void {
-    this.#running ??= this.#run();
-  }
-
-  /** Resolves when no step is under way. */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
+    logger: Logger,
+  ) {
+    super({ name: 'cutting the log', intervalMs: options.intervalMs }, logger);
   }
 
   /** One round over the partitions that this process archives; resolves to how many segments went. */
@@ -65,20 +52,7 @@ export class LogRetention {
     return gone;
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      await processClock.wait(this.options.intervalMs, signal);
-      if (signal.aborted) return;
-      try {
-        await this.round();
-        this.#failing = false;
-      } catch (error) {
-        const passes = error instanceof BlobError || error instanceof CheckpointDamagedError;
-        if (!passes) this.logger.error({ err: error }, 'deleting old segments met a fault');
-        else if (!this.#failing) this.logger.warn({ err: error }, 'no old segments were deleted');
-        this.#failing = true;
-      }
-    }
+  protected passes(error: unknown): boolean {
+    return error instanceof BlobError || error instanceof CheckpointDamagedError;
   }
 }

@@ -4,10 +4,10 @@
  */
 import type { Logger } from 'pino';
 import { BlobError, type BlobStore } from '../blob/blob.js';
-import { processClock } from '../log/clock.js';
 import { INDEX_EVENTS_MAX } from '../log/index-object.js';
 import { Indexer } from '../log/indexer.js';
 import { type Store, StoreError } from '../store/store.js';
+import { Duty } from './duty.js';
 
 export interface PrunerOptions {
   readonly retentionMs: number;
@@ -17,28 +17,16 @@ export interface PrunerOptions {
   readonly archives: (partition: number) => boolean;
 }
 
-export class Pruner {
+export class Pruner extends Duty {
   readonly #indexers = new Map<number, Indexer>();
-  #running: Promise<void> | null = null;
-  readonly #stopping = new AbortController();
-  #failing = false;
 
   constructor(
     private readonly store: Store,
     private readonly blobs: BlobStore,
     private readonly options: PrunerOptions,
-    private readonly logger: Logger,
-  ) {}
-
-  /** Begins in the background; a second call does nothing. */
-  start(): void {
-    this.#running ??= this.#run();
-  }
-
-  /** Resolves when no step is under way. */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
+    logger: Logger,
+  ) {
+    super({ name: 'pruning', intervalMs: options.intervalMs }, logger);
   }
 
   /** One round over the partitions that this process archives; resolves to how many events went. */
@@ -52,7 +40,7 @@ export class Pruner {
 
   async #pruneAll(partition: number): Promise<number> {
     let pruned = 0;
-    while (!this.#stopping.signal.aborted) {
+    while (!this.stopping.aborted) {
       const archived = await this.store.archivedTo(partition);
       const settled = await this.store.settled(partition, this.options.retentionMs, INDEX_EVENTS_MAX);
       if (archived === null || settled.length === 0) break;
@@ -77,21 +65,7 @@ export class Pruner {
     return indexer;
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      await processClock.wait(this.options.intervalMs, signal);
-      if (signal.aborted) return;
-      try {
-        await this.round();
-        this.#failing = false;
-      } catch (error) {
-        // Said once: while the store or the log is away every round fails the same way.
-        if (!this.#failing) this.logger.warn({ err: error }, 'pruning failed, and will be tried again');
-        if (!(error instanceof StoreError || error instanceof BlobError))
-          this.logger.error({ err: error }, 'pruning met a fault');
-        this.#failing = true;
-      }
-    }
+  protected passes(error: unknown): boolean {
+    return error instanceof StoreError || error instanceof BlobError;
   }
 }
