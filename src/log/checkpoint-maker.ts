@@ -231,7 +231,8 @@ class PartWriter {
     const part = this.#parts.length + 1;
     const lines = this.#lines;
     this.#lines = newLines();
-    const place = { ...identity, partition, slot, part };
+    const { logId, partitions } = identity;
+    const place = { logId, partitions, partition, slot, part };
     const { bytes, sha256 } = await encodePart(place, lines);
     const key = partKey(partition, slot, part);
     if ((await blobs.putIfAbsent(key, bytes)) === 'exists') {

@@ -8,6 +8,7 @@ import type { Position } from '../event/record.js';
 import { type CheckpointDamagedError, type Manifest, newestCheckpoint } from '../log/checkpoint.js';
 import { CheckpointRefusedError, dropOldCheckpoints, makeCheckpoint } from '../log/checkpoint-maker.js';
 import { processClock } from '../log/clock.js';
+import type { LogIdentity } from '../log/reader.js';
 import { type Store, StoreError } from '../store/store.js';
 import { Duty } from './duty.js';
 
@@ -64,7 +65,7 @@ export class Checkpointer extends Duty {
     const { blobs, logger } = this;
     const made = await makeCheckpoint({
       blobs,
-      identity: this.store,
+      identity: this.#identity,
       partition,
       slot: archived.slot,
       now: Date.now,
@@ -75,9 +76,15 @@ export class Checkpointer extends Duty {
     if (made.kind !== 'made') return false;
     const { slot, records, parts } = made.manifest;
     logger.info({ partition, slot, records, parts: parts.length }, 'checkpoint made');
-    const problems = await dropOldCheckpoints(blobs, this.store, partition);
+    const problems = await dropOldCheckpoints(blobs, this.#identity, partition);
     if (problems.length > 0) logger.warn({ partition, problems }, 'old checkpoints could not be deleted');
     return true;
+  }
+
+  /** Until the store is open, which log it belongs to may change. */
+  get #identity(): LogIdentity {
+    const { logId, partitions } = this.store;
+    return { logId, partitions };
   }
 
   #isDue(newest: Manifest | null, { pos, slot }: Archived): boolean {
@@ -93,7 +100,7 @@ export class Checkpointer extends Duty {
     const known = this.#newest.get(partition);
     if (known !== undefined) return known;
     const all = { from: 0, to: Number.MAX_SAFE_INTEGER };
-    const found = await newestCheckpoint(this.blobs, this.store, partition, all, (error) =>
+    const found = await newestCheckpoint(this.blobs, this.#identity, partition, all, (error) =>
       this.#warn(error),
     );
     this.#newest.set(partition, found);

@@ -31,6 +31,7 @@ import { CoreModel } from '../support/core-model.js';
 import { MemoryBlobs } from '../support/memory-blobs.js';
 import { LOG_ID } from '../support/records.js';
 import { factsOf } from '../support/state-facts.js';
+import { loadStore, startArchivers } from '../support/store-load.js';
 import { writeSegments } from '../support/written-log.js';
 
 const IDENTITY = { logId: LOG_ID, partitions: 1 };
@@ -427,7 +428,17 @@ async function highestData(reader: LogReader, upTo: number): Promise<number> {
 t.test('the service makes one when enough has come, if it archives', async (t) => {
   const { blobs, log, slots } = await scene();
   let archived = { pos: log[5]!.pos, slot: 2 };
-  const store = { ...IDENTITY, archivedTo: async () => archived } as unknown as EmbeddedStore;
+  // As in a store, what it is stands behind getters.
+  class Archived {
+    get logId() {
+      return LOG_ID;
+    }
+    get partitions() {
+      return 1;
+    }
+    archivedTo = async () => archived;
+  }
+  const store = new Archived() as unknown as EmbeddedStore;
   let archives = false;
   const options = { records: 6, ageMsMax: null, intervalMs: 60_000, archives: () => archives };
   const duty = new Checkpointer(store, blobs, options, pino({ level: 'silent' }));
@@ -492,4 +503,20 @@ t.test('of a log that was cut a copy begins with a checkpoint, and restores to t
     t.ok(copied.segments >= Math.min(1, segments));
   }
   await t.rejects(copy({ view: 1, n: 1 }), { name: 'TooEarlyError' });
+});
+
+t.test('what a real store has archived is in the checkpoint that the service makes', async (t) => {
+  const store = await emptyStore(t);
+  const blobs = new MemoryBlobs();
+  await store.beginRecovery(0, 1);
+  await store.finishRecovery(0, 1, store.logId, 1);
+  const archivers = startArchivers(store, blobs, 20);
+  await loadStore(store, 30, ['mail']);
+  await Promise.all(archivers.map((archiver) => archiver.stop(10_000)));
+  const options = { records: 10, ageMsMax: null, intervalMs: 60_000, archives: () => true };
+  const duty = new Checkpointer(store, blobs, options, pino({ level: 'silent' }));
+  t.equal(await duty.round(), 1);
+  const { logId, partitions } = store;
+  const report = await verifyPartition(blobs, { logId, partitions }, 0, () => undefined);
+  t.match(report, { fault: null, checkpoints: [(await store.archivedTo(0))!.slot], records: 91 });
 });
