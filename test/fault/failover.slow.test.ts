@@ -9,7 +9,7 @@ import { digestOfStore } from '../../src/log/digest.js';
 import { RedisStore } from '../../src/store/redis/redis-store.js';
 import { LIMITS, POLICY } from '../contract/store/scene.js';
 import { readLog } from '../support/file-log.js';
-import { blobsOf, digestOfLog, judgeTold, s3Settings } from '../support/lossy-judge.js';
+import { blobsOf, digestOfLog, judgeTold, s3Settings, tellFaults } from '../support/lossy-judge.js';
 import { type LeaseBody, LossyLoad } from '../support/lossy-load.js';
 import { type Node, promote, recordsOf, replicate, startNode } from '../support/redis-pair.js';
 import { TestS3Server } from '../support/s3-server.js';
@@ -27,7 +27,7 @@ const ENV = {
   BACKOFF_FIRST_MS: '20',
   BACKOFF_MS_MAX: '200',
   ARCHIVE_INTERVAL_MS: '500',
-  LOG_LEVEL: 'fatal',
+  LOG_LEVEL: 'error',
 };
 /** Longer than a run: who has one keeps it, unless it is lost with the tail. */
 const HELD_LEASE_MS = 120_000;
@@ -44,6 +44,7 @@ t.test('failovers that lose a tail, and ways back to the old master', async (t) 
   const redisUrl = `redis://127.0.0.1:${address.port}`;
   const service = await Service.start({ env: { ...ENV, REDIS_URL: redisUrl, ...s3Settings(s3) } });
   t.teardown(() => service.stop());
+  tellFaults(t, service);
   const load = new LossyLoad({
     url: service.url,
     type: 'failover',

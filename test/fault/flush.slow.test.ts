@@ -12,7 +12,7 @@ import { EmbeddedStore } from '../../src/store/embedded/embedded.js';
 import { RedisStore } from '../../src/store/redis/redis-store.js';
 import { LIMITS, POLICY } from '../contract/store/scene.js';
 import { readFileLog, readLog } from '../support/file-log.js';
-import { blobsOf, digestOfLog, judgeTold, s3Settings } from '../support/lossy-judge.js';
+import { blobsOf, digestOfLog, judgeTold, s3Settings, tellFaults } from '../support/lossy-judge.js';
 import { LossyLoad } from '../support/lossy-load.js';
 import { openGate } from '../support/open-gate.js';
 import { startRedisServer } from '../support/redis-server.js';
@@ -20,7 +20,7 @@ import { TestS3Server } from '../support/s3-server.js';
 import { Service } from '../support/service.js';
 
 /** Attempts without end and short backoffs: no event may die of a lost lease here. */
-const PATIENT = { ATTEMPTS_MAX: '1000', BACKOFF_FIRST_MS: '20', BACKOFF_MS_MAX: '200', LOG_LEVEL: 'fatal' };
+const PATIENT = { ATTEMPTS_MAX: '1000', BACKOFF_FIRST_MS: '20', BACKOFF_MS_MAX: '200', LOG_LEVEL: 'error' };
 const FLUSHES = 5;
 const POSTS_BETWEEN = 400;
 const WORK = { type: 'wiped', clients: 6, listeners: 6, pollers: 2, paceMs: 20 };
@@ -36,6 +36,7 @@ t.test('Redis is emptied under load, over and over, and rebuilt without a restar
   t.teardown(() => s3.stop());
   const service = await Service.start({ env: { ...PATIENT, REDIS_URL: redis.url, ...s3Settings(s3) } });
   t.teardown(() => service.stop());
+  tellFaults(t, service);
   const { pid } = service;
   const client = new Redis(redis.url);
   t.teardown(() => client.disconnect());
@@ -80,6 +81,7 @@ t.test('Redis is emptied under load, over and over, and rebuilt without a restar
 t.test('the folder of the embedded store is removed between runs, and rebuilt from the log', async (t) => {
   const service = await Service.start({ env: PATIENT });
   t.teardown(() => service.stop());
+  tellFaults(t, service);
   const load = new LossyLoad({ url: service.url, ...WORK });
   t.teardown(() => load.close());
   const storeDir = join(service.dataDir, 'store');

@@ -10,7 +10,7 @@ import { decodeSegment, type Segment } from '../../src/log/segment.js';
 import { slotKey } from '../../src/log/slot.js';
 import { Api } from '../support/api.js';
 import { readLog } from '../support/file-log.js';
-import { blobsOf, judgeTold, s3Settings } from '../support/lossy-judge.js';
+import { blobsOf, judgeTold, s3Settings, tellFaults } from '../support/lossy-judge.js';
 import { LossyLoad } from '../support/lossy-load.js';
 import { promote, replicate, startNode } from '../support/redis-pair.js';
 import { type S3Fault, TestS3Server } from '../support/s3-server.js';
@@ -18,7 +18,7 @@ import { Service } from '../support/service.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { Zombie } from '../support/zombie.js';
 
-const PATIENT = { ATTEMPTS_MAX: '1000', BACKOFF_FIRST_MS: '20', BACKOFF_MS_MAX: '200', LOG_LEVEL: 'fatal' };
+const PATIENT = { ATTEMPTS_MAX: '1000', BACKOFF_FIRST_MS: '20', BACKOFF_MS_MAX: '200', LOG_LEVEL: 'error' };
 const WORK = { clients: 3, listeners: 3, pollers: 1, paceMs: 20 };
 /** Says who archives for now. */
 const ARCHIVING = '{clockwork:0}:archiving';
@@ -38,6 +38,7 @@ async function startS3(t: Test, buckets?: readonly string[]): Promise<TestS3Serv
 async function startService(t: Test, env: Record<string, string>): Promise<Service> {
   const service = await Service.start({ env: { ...PATIENT, ...env } });
   t.teardown(() => service.stop());
+  tellFaults(t, service);
   return service;
 }
 

@@ -240,3 +240,35 @@ t.test(
     t.match(await store.accept([command()]), [{ kind: 'accepted' }]);
   },
 );
+
+t.test(
+  'calls under way while a partition is closed end well or as recovering, and never as a fault',
+  async (t) => {
+    const store = await open(t);
+    await openNew(store);
+    const ids: string[] = [];
+    for (let k = 0; k < 60; k += 1) {
+      const each = command(`type ${k}`);
+      await store.accept([each]);
+      ids.push(each.id);
+    }
+    let closing = true;
+    const close = () => {
+      store.doubt(0);
+      if (closing) setImmediate(close);
+    };
+    close();
+    const ends = await Promise.allSettled(ids.flatMap((id) => [store.read(id), store.readAttempts(id)]));
+    for (let k = 0; k < 40; k += 1) ends.push(...(await Promise.allSettled(ids.map((id) => store.read(id)))));
+    closing = false;
+    const faults = ends.filter(
+      (end) =>
+        end.status === 'rejected' &&
+        !(end.reason instanceof StoreError && end.reason.failure === 'recovering'),
+    );
+    t.same(faults, []);
+    let event: unknown = null;
+    while (event === null) event = await store.read(ids[0]!).catch(() => null);
+    t.match(event, { type: 'type 0' });
+  },
+);

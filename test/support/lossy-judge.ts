@@ -17,6 +17,14 @@ export function judgeTold(t: Test, load: LossyLoad, verdict: Verdict, records: r
   t.same(differencesOf(load.told.positions, positions), [], 'once and in order');
 }
 
+/** What a service has logged of faults of its own is told at the end. */
+export function tellFaults(t: Test, service: { readonly output: string }): void {
+  t.teardown(() => {
+    for (const line of service.output.split('\n'))
+      if (line.includes('"internal-error"')) t.comment(line.slice(0, 2_000));
+  });
+}
+
 export function digestOfLog(records: readonly LogRecord[]): string {
   const fold = new LogFold();
   for (const record of records) fold.add(record);

@@ -1,5 +1,5 @@
 /** One partition as the adapter sees it: its keys, its scripts, and the ordinals of its types. */
-import type { Claim } from '../store.js';
+import { type Claim, StoreError } from '../store.js';
 import type { Argument, Connection } from './connection.js';
 import { Gate, type Restarted } from './gate.js';
 import type { Keys } from './keys.js';
@@ -45,7 +45,8 @@ export class Partition {
     const script = this.scripts.get(name);
     if (!script) throw new Error(`no script ${name}`);
     const keys = script.keys.map((key) => this.keys.constant(key)).concat(more);
-    return script.gated ? this.#gate.run(script, keys, args) : this.connection.run(script, keys, args);
+    if (!script.gated) return this.connection.run(script, keys, args);
+    return this.#whileOpen(name, () => this.#gate.run(script, keys, args));
   }
 
   /**
@@ -109,11 +110,21 @@ export class Partition {
   }
 
   /** Makes sure that all of `ordinals`, which the store has named, have a name here too. */
-  async learnNames(ordinals: Iterable<number>): Promise<void> {
-    for (const ordinal of ordinals) {
-      // What was under way may have been asked for before the type came.
-      for (let k = 0; k < 2 && ordinal >= this.#names.length; k += 1) await this.learnTypes();
-    }
+  learnNames(ordinals: Iterable<number>): Promise<void> {
+    return this.#whileOpen('types', async () => {
+      for (const ordinal of ordinals) {
+        // What was under way may have been asked for before the type came.
+        for (let k = 0; k < 2 && ordinal >= this.#names.length; k += 1) await this.learnTypes();
+      }
+    });
+  }
+
+  /** Ordinals mean what they did when `work` began: it is not answered if the partition was closed meanwhile. */
+  async #whileOpen<Result>(operation: string, work: () => Promise<Result>): Promise<Result> {
+    const known = this.#names;
+    const result = await work();
+    if (known === this.#names) return result;
+    throw new StoreError('recovering', operation, new Error('the partition was closed meanwhile'));
   }
 
   /** After `learnNames`. */
