@@ -262,7 +262,7 @@ t.test('against the service', async (t) => {
   });
 
   t.test('a lease is extended as long as its handler takes', async (t) => {
-    const { told } = listen(t, { types: ['long'], leaseMs: 1_000, handleSideEffects: () => delay(2_500) });
+    const { told } = listen(t, { types: ['long'], leaseMs: 3_000, handleSideEffects: () => delay(4_000) });
     t.match(await ask('long'), { outcome: 'success', attempts: 1 });
     t.same(told, []);
   });
@@ -271,7 +271,7 @@ t.test('against the service', async (t) => {
     const began = new Deferred<void>();
     listen(t, {
       types: ['cancelled'],
-      leaseMs: 1_000,
+      leaseMs: 3_000,
       handleSideEffects: async (_event, { signal }) => {
         began.resolve();
         await new Promise((resolve) => signal.addEventListener('abort', resolve));
@@ -413,6 +413,7 @@ t.test('leases, by the clock', async (t) => {
   const hold = (extend: () => Response | Promise<Response>, leaseReplies = 1) => {
     const clock = new ManualTimers();
     const extendedAtMs: number[] = [];
+    const told: string[] = [];
     const aborted = new Deferred<{ atMs: number; reason: unknown }>();
     const beganAtMs = clock.nowMs();
     let leased = 0;
@@ -423,7 +424,7 @@ t.test('leases, by the clock', async (t) => {
       leaseMs: 30_000,
       clock,
       random: () => 0,
-      onError: () => {},
+      onError: (_error, { during }) => told.push(during),
       handleSideEffects: (_event, { signal }) =>
         new Promise((resolve) => {
           signal.addEventListener('abort', () => {
@@ -448,6 +449,7 @@ t.test('leases, by the clock', async (t) => {
     return {
       clock,
       extendedAtMs,
+      told,
       aborted: aborted.promise,
       stop: () => clock.until(listener.stop({ graceMs: 0 })),
     };
@@ -475,8 +477,10 @@ t.test('leases, by the clock', async (t) => {
   });
 
   t.test('given up when nobody answers until it has run out', async (t) => {
-    const { clock, aborted, stop } = hold(() => Promise.reject(new Error('away')));
+    const { clock, aborted, told, extendedAtMs, stop } = hold(() => Promise.reject(new Error('away')));
     t.match(await clock.until(aborted), { atMs: 30_000, reason: { code: 'lease-lost', id: 'a' } });
+    t.ok(told.includes('extend'), 'which is told');
+    t.ok(extendedAtMs.length > 4 && extendedAtMs.length < 30, `${extendedAtMs.length} tries`);
     await stop();
     t.equal(clock.pending, 0, 'no timer is left');
   });
