@@ -9,15 +9,19 @@ export interface Found {
   readonly attempt: Attempt;
 }
 
-/** The attempt that `attemptId` names, or null when there was none. */
-export function findByAttemptId(state: PartitionState, attemptId: string): Found | null {
+/** Its delivery is known and it is not: it is one of very many, or its grant was lost with what was not archived. */
+type Forgotten = 'forgotten';
+
+/** The attempt that `attemptId` names, or null when there is no such event or delivery. */
+export function findByAttemptId(state: PartitionState, attemptId: string): Found | Forgotten | null {
   const ref = parseAttemptId(attemptId);
   if (!ref) return null;
   const event = state.events.get(ref.id);
   if (!event || event.type.ordinal !== ref.typeOrdinal) return null;
   const delivery = event.deliveries[ref.listener];
-  const attempt = delivery && findAttempt(delivery, ref.grant);
-  return attempt ? { delivery, attempt } : null;
+  if (!delivery) return null;
+  const attempt = findAttempt(delivery, ref.grant);
+  return attempt ? { delivery, attempt } : 'forgotten';
 }
 
 /** The caller holds the lease: the attempt is the live one, the token is its own, the time is not up. */

@@ -13,6 +13,7 @@ export function decideComplete(
 ): Decision<CompleteResult> {
   const found = findByAttemptId(state, command.attemptId);
   if (!found) return refuse({ kind: 'unknown' });
+  if (found === 'forgotten') return refuse({ kind: 'lease_lost' });
   // Before the token: a repeat whose first try was heard gets the first answer, whatever has happened since.
   if (found.attempt.fingerprint !== null) return repeat(state, found, command);
   if (!holdsLease(state, found, command.token, now)) return late(state, found, command, now);

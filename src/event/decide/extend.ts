@@ -12,7 +12,8 @@ export function decideExtend(
 ): Decision<ExtendResult> {
   const found = findByAttemptId(state, command.attemptId);
   if (!found) return refuse({ kind: 'unknown' });
-  if (!holdsLease(state, found, command.token, now)) return refuse({ kind: 'lease_lost' });
+  if (found === 'forgotten' || !holdsLease(state, found, command.token, now))
+    return refuse({ kind: 'lease_lost' });
   const { event, listener, grants: grant } = found.delivery;
   const expiresAt = now + command.leaseMs;
   const { unarchived, cancelRequested } = event;

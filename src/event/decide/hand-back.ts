@@ -12,6 +12,7 @@ export function decideHandBack(
 ): Decision<HandBackResult> {
   const found = findByAttemptId(state, command.attemptId);
   if (!found) return refuse({ kind: 'unknown' });
+  if (found === 'forgotten') return refuse({ kind: 'lease_lost' });
   const { attempt } = found;
   if (attempt.end === 'handed_back' && attempt.token === command.token)
     return refuse({ kind: 'handed_back' });
@@ -35,7 +36,7 @@ export function decideAbandon(
   let handedBack = 0;
   for (const { attemptId, token } of command.leases) {
     const found = findByAttemptId(state, attemptId);
-    if (!found || !holdsLease(state, found, token, now)) continue;
+    if (!found || found === 'forgotten' || !holdsLease(state, found, token, now)) continue;
     recordHandBack(recorder, found);
     handedBack += 1;
   }

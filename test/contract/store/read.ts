@@ -85,7 +85,7 @@ export async function readContract(t: Test, harness: StoreHarness): Promise<void
     t.ok(done.equals(last.result!));
   });
 
-  await t.test('of very many attempts the newest are kept, and the others are unknown', async (t) => {
+  await t.test('of very many attempts the newest are kept, and leases of the others are lost', async (t) => {
     const s = await scene(t, harness);
     const id = await s.accept('mail');
     const first = await s.lease('mail');
@@ -94,7 +94,7 @@ export async function readContract(t: Test, harness: StoreHarness): Promise<void
     const attempts = shown(await s.store.readAttempts(id));
     t.equal(attempts.length, ATTEMPTS_KEPT_MAX);
     t.not(attempts[0]!.attemptId, first.attemptId);
-    t.same(await s.complete(first), { kind: 'unknown' });
+    t.same(await s.complete(first), { kind: 'lease_lost' });
     t.match(await s.complete(await s.lease('mail')), { kind: 'completed', id });
   });
 

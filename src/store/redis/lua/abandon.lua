@@ -23,7 +23,7 @@ for first = 9, #ARGV, FIELDS do
   local id, listener, token = ARGV[first], tonumber(ARGV[first + 2]), ARGV[first + 5]
   local grant = tonumber(ARGV[first + 3])
   local state, delivery, attempt = findAttempt(id, tonumber(ARGV[first + 1]), listener, grant)
-  if state and holdsLease(delivery, attempt, token) then
+  if attempt and holdsLease(delivery, attempt, token) then
     handBack(id, state, listener, delivery, attempt, KEYS[CONSTANT_KEYS + 1 + tonumber(ARGV[first + 4])])
     count = count + 1
   end

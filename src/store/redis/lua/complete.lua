@@ -72,6 +72,9 @@ local function complete(item)
   if not state then
     return { 3 }
   end
+  if not attempt then
+    return { 1 }
+  end
   -- Before the token: a repeat whose first try was heard gets the first answer, whatever has happened since.
   if attempt[FINGERPRINT] then
     if attempt[FINGERPRINT] ~= item.fingerprint then

@@ -16,6 +16,9 @@ local state, delivery, attempt = findAttempt(id, tonumber(ARGV[9]), listener, to
 if not state then
   return { '', 2 }
 end
+if not attempt then
+  return { '', 1 }
+end
 if attempt[END] == HANDED_BACK and attempt[TOKEN] == token then
   return { '', 0 }
 end

@@ -32,11 +32,10 @@ local function findAttempt(id, typeOrdinal, listener, grant)
     return nil
   end
   local delivery = state[DELIVERIES][listener + 1]
-  local attempt = delivery and attemptOf(delivery, grant)
-  if not attempt then
+  if not delivery then
     return nil
   end
-  return state, delivery, attempt
+  return state, delivery, attemptOf(delivery, grant)
 end
 
 -- Of the three steps when an attempt ends: it has ended …
