@@ -27,12 +27,9 @@ import type {
 } from '../../event/command.js';
 import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
 import { partitionOfId } from '../../event/id.js';
-import type { Policy } from '../../event/policy.js';
 import type { KeptRecord, LogRecord, Position } from '../../event/record.js';
-import type { Limits } from '../../event/state.js';
 import type { NotArchived } from '../../event/unarchived.js';
 import {
-  type Claim,
   type Depths,
   partitionOfType,
   type Recoverable,
@@ -43,53 +40,27 @@ import {
   type Wake,
 } from '../store.js';
 import { acceptBatch } from './accept.js';
-import { describeAddress, parseAddress } from './address.js';
+import { parseAddress } from './address.js';
 import { completeBatch, extendBatch, handBack, type OnAttempt, onAttempt } from './attempt.js';
 import { Coalescer } from './coalescer.js';
-import { Connection, type Logger } from './connection.js';
+import { Connection } from './connection.js';
 import { depths } from './depths.js';
 import { expire, promote } from './expire.js';
 import { FullGauge } from './full-gauge.js';
-import type { Restarted } from './gate.js';
-import { Keys } from './keys.js';
 import { abandon, lease } from './lease.js';
 import { list } from './list.js';
 import { archivedTo, holdArchiving, markArchived, readOutbox } from './outbox.js';
 import { OutboxGauge } from './outbox-gauge.js';
-import { Partition } from './partition.js';
+import type { Partition } from './partition.js';
 import { indexedTo, prune, settled } from './prune.js';
 import { readAttempts, readBatch, readRequest } from './read.js';
 import { Recovery } from './recovery.js';
-import { loadScripts, type Scripts } from './scripts.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
+import { makePartitions, type RedisStoreOptions, setUp } from './set-up.js';
 import { positionOf } from './state-codec.js';
 import { Wakes } from './wakes.js';
 
-export interface RedisStoreOptions {
-  /** See address.ts. */
-  readonly url: string;
-  /** What every key begins with. */
-  readonly prefix: string;
-  /** Kept in Redis at the first start; another number later is refused. */
-  readonly partitions: number;
-  readonly policy: Policy;
-  /** Of these, `bytesMax` is the embedded store's; Redis has its `maxmemory`. */
-  readonly limits: Limits;
-  /** What may wait to be archived in each partition, about; new events are refused beyond it. Left out: anything. */
-  readonly outboxBytesMax?: number;
-  readonly logger?: Logger;
-  /** Ends waiting for a Redis that is not up. */
-  readonly signal?: AbortSignal;
-  /**
-   * `adopt`, unless said otherwise: a server that has restarted, or is new, is taken as it is. `recover`: the gate is
-   * closed until a recovery has opened it for that run of the server.
-   */
-  readonly restarted?: Restarted;
-  /** With `recover`: whether the log has gone on with a server that this process did not have open last; left out: it has. */
-  readonly isCurrent?: (partition: number, claim: Claim) => Promise<boolean>;
-  /** Other scripts than the folder's; for tests. */
-  readonly scripts?: Scripts;
-}
+export type { RedisStoreOptions } from './set-up.js';
 
 /** What one script call takes at most. */
 const BATCH = { itemsMax: 256, bytesMax: 1 << 20 };
@@ -111,16 +82,12 @@ export class RedisStore implements Store, Recoverable {
 
   /** Resolves when Redis is up and fits: it is waited for. Rejects when it does not fit, with what to change. */
   static async open(options: RedisStoreOptions): Promise<RedisStore> {
-    const address = parseAddress(options.url);
-    const connection = new Connection(address, options.logger ?? null);
+    const connection = new Connection(parseAddress(options.url), options.logger ?? null);
     const instance = randomUUID();
     const wakes = new Wakes(instance);
     try {
       const partitions = makePartitions(options, connection, instance, wakes);
-      const where = describeAddress(address);
-      const { logId, facts } = await untilUp(options, where, connection, () =>
-        setUp(options, connection, partitions),
-      );
+      const { logId, facts } = await setUp(options, connection, partitions);
       const byChannel = new Map(partitions.map((partition) => [partition.keys.wakeChannel, partition]));
       await connection.subscribe([...byChannel.keys()], (channel, message) => {
         const partition = byChannel.get(channel);
@@ -401,100 +368,5 @@ export class RedisStore implements Store, Recoverable {
     } catch {
       // The connection broke again, and will be ready again: that calls this again.
     }
-  }
-}
-
-function makePartitions(
-  options: RedisStoreOptions,
-  connection: Connection,
-  instance: string,
-  wakes: Wakes,
-): Partition[] {
-  const { prefix, partitions, policy, limits } = options;
-  const { attemptsMax, backoffFirstMs, backoffFactor, backoffMsMax, backoffJitter } = policy;
-  const head = [
-    instance,
-    limits.leaseMsMax,
-    attemptsMax,
-    backoffFirstMs,
-    backoffFactor,
-    backoffMsMax,
-    backoffJitter,
-  ];
-  const scripts = options.scripts ?? loadScripts();
-  const restarted = options.restarted ?? 'adopt';
-  const isCurrent = options.isCurrent ?? (async () => true);
-  const woken = (partition: Partition, message: string) => wakes.own(partition, message);
-  const changing = { head, restarted, isCurrent, woken };
-  return Array.from(
-    { length: partitions },
-    (_, number) => new Partition(number, new Keys(prefix, number), connection, scripts, changing),
-  );
-}
-
-/** What Redis is or holds does not fit; waiting would not help. */
-class Misfit extends Error {}
-
-async function setUp(
-  options: RedisStoreOptions,
-  connection: Connection,
-  partitions: readonly Partition[],
-): Promise<{ logId: string; facts: ServerFacts }> {
-  const facts = await readServerFacts(connection);
-  if (facts.refusal !== null) throw new Misfit(facts.refusal);
-  let logId: string | null = null;
-  for (const partition of partitions) {
-    const found: Found =
-      options.restarted === 'recover'
-        ? await new Recovery(partition).standing()
-        : await adopt(partition, logId, options.partitions);
-    const itsPartitions = found.partitions ?? options.partitions;
-    if (itsPartitions !== options.partitions) {
-      throw new Misfit(
-        `Redis keeps ${itsPartitions} partitions under the prefix ${options.prefix}, PARTITIONS says ${options.partitions}: set it to ${itsPartitions}, or choose another REDIS_PREFIX to begin anew`,
-      );
-    }
-    logId ??= found.logId;
-    if (found.logId !== null && found.logId !== logId)
-      throw new Misfit(`partition ${partition.number} belongs to the log ${found.logId}, not ${logId}`);
-  }
-  if (options.restarted !== 'recover')
-    await Promise.all(partitions.map((partition) => partition.learnTypes()));
-  return { logId: logId ?? randomUUID(), facts };
-}
-
-interface Found {
-  readonly logId: string | null;
-  readonly partitions: number | null;
-}
-
-/** Takes what the server has as it is, without a log; what is new is set up. */
-async function adopt(partition: Partition, logId: string | null, partitions: number): Promise<Found> {
-  const reply = await partition.run('adopt', [logId ?? randomUUID(), partitions]);
-  const [itsLogId = null, itsPartitions = null] = reply as (Buffer | null)[];
-  return { logId: itsLogId && String(itsLogId), partitions: itsPartitions && Number(itsPartitions) };
-}
-
-const WAIT_MS = 500;
-
-async function untilUp<T>(
-  options: RedisStoreOptions,
-  where: string,
-  connection: Connection,
-  start: () => Promise<T>,
-): Promise<T> {
-  for (let said = ''; ; ) {
-    await connection.untilReady(WAIT_MS);
-    try {
-      return await start();
-    } catch (error) {
-      if (error instanceof Misfit || options.signal?.aborted) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      if (reason !== said)
-        options.logger?.warn({ redis: where, reason }, 'Redis is not ready, waiting for it');
-      said = reason;
-    }
-    // It may be there and still loading, or refuse for a while.
-    if (connection.ready) await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
   }
 }
