@@ -17,6 +17,8 @@ const run = promisify(execFile);
 const require = createRequire(import.meta.url);
 const TSC = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
 const ADDRESS = 'http://127.0.0.1:7420';
+/** Node without what the test runner would have it load: the runner adds that to every process it sees begin. */
+const NODE = ['-i', `PATH=${process.env['PATH'] ?? ''}`, process.execPath] as const;
 const IN_TIME = { timeoutMs: 30_000 };
 
 interface Example {
@@ -56,10 +58,11 @@ async function compile(folder: string, files: readonly string[], options: object
   };
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
   try {
-    await run(process.execPath, [TSC, '-p', folder]);
+    await run('env', [...NODE, TSC, '-p', folder]);
     return '';
   } catch (error) {
-    return (error as { stdout: string }).stdout;
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    return stdout + stderr;
   }
 }
 
@@ -124,7 +127,7 @@ t.test('the package', async (t) => {
     const greeting = startExample(t, folder, [`${greeter}.js`]);
     for (const [at, { prints }] of examples.entries()) {
       if (prints === null) continue;
-      const { stdout } = await run(process.execPath, [`example-${at}.js`], { cwd: folder });
+      const { stdout } = await run('env', [...NODE, `example-${at}.js`], { cwd: folder });
       t.equal(stdout, prints, `example ${at}`);
     }
     const client = new Client({ url: service.url });
@@ -139,7 +142,7 @@ t.test('the package', async (t) => {
 });
 
 function startExample(t: Test, cwd: string, args: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn('env', [...NODE, ...args], { cwd, stdio: ['ignore', 'inherit', 'inherit'] });
   t.teardown(() => child.kill('SIGKILL'));
   return child;
 }
