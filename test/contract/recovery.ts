@@ -52,7 +52,7 @@ const history = fc.record({
   inCheckpoint: fc.constantFrom(0, 0, 5, 8),
 });
 
-/** Of what chance seldom comes to: an event that was pruned, and its key, which is asked for again. */
+/** Of what chance seldom comes to: two events that were pruned, the last record being of no account, and a key of theirs. */
 const item = {
   type: 0,
   delayMs: 0,
@@ -62,16 +62,20 @@ const item = {
   size: 0,
   durability: 'store',
 } as const;
-const KEY_OUTLIVES_EVENT: History = {
+const PRUNED: History = {
   policy: POLICIES[0]!,
   before: [
-    { do: 'accept', items: [item] },
-    { do: 'lease', types: [0], max: 1, bytesMax: 1_000_000, leaseMs: null, worker: null, call: 0 },
+    { do: 'accept', items: [item, { ...item, scope: 1 }] },
+    { do: 'lease', types: [0], max: 2, bytesMax: 1_000_000, leaseMs: null, worker: null, call: 0 },
     {
       do: 'complete',
-      items: [
-        { lease: 0, token: 'own', outcome: 'success', retry: { kind: 'never' }, fingerprint: 'done 1' },
-      ],
+      items: [0, 1].map((lease) => ({
+        lease,
+        token: 'own',
+        outcome: 'success',
+        retry: { kind: 'never' },
+        fingerprint: 'done 1',
+      })),
     },
     { do: 'archive', back: 0 },
     { do: 'prune', retentionMs: 0, limit: 100, stale: false },
@@ -104,7 +108,7 @@ export async function compareRecoveries(harness: RecoverableHarness, options: Wo
       numRuns: runs,
       seed,
       endOnFailure: !shorten,
-      examples: [[KEY_OUTLIVES_EVENT]],
+      examples: [[PRUNED]],
       ...(msMax === undefined ? {} : { interruptAfterTimeLimit: msMax, markInterruptAsFailure: false }),
     },
   );
