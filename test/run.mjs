@@ -122,6 +122,7 @@ async function runTap(sources) {
     console.log(
       `${file.ok ? 'ok  ' : 'FAIL'} ${name}  ${file.passed} passed${failed}${skipped}  ${seconds} s`,
     );
+    for (const comment of file.comments) console.log(`       ${comment}`);
   });
 
   const options = ['--reporter=tap', ...(slow ? [`--timeout=${SLOW_FILE_SECONDS_MAX}`] : [])];
