@@ -44,7 +44,14 @@ export async function extendBatch(
   });
 }
 
-export async function completeBatch(
+export function completeBatch(
+  partition: Partition,
+  items: readonly OnAttempt<CompleteCommand>[],
+): Promise<CompleteResult[]> {
+  return partition.whileOpen('complete', () => completeNamed(partition, items));
+}
+
+async function completeNamed(
   partition: Partition,
   items: readonly OnAttempt<CompleteCommand>[],
 ): Promise<CompleteResult[]> {

@@ -46,7 +46,7 @@ export class Partition {
     if (!script) throw new Error(`no script ${name}`);
     const keys = script.keys.map((key) => this.keys.constant(key)).concat(more);
     if (!script.gated) return this.connection.run(script, keys, args);
-    return this.#whileOpen(name, () => this.#gate.run(script, keys, args));
+    return this.whileOpen(name, () => this.#gate.run(script, keys, args));
   }
 
   /**
@@ -111,7 +111,7 @@ export class Partition {
 
   /** Makes sure that all of `ordinals`, which the store has named, have a name here too. */
   learnNames(ordinals: Iterable<number>): Promise<void> {
-    return this.#whileOpen('types', async () => {
+    return this.whileOpen('types', async () => {
       for (const ordinal of ordinals) {
         // What was under way may have been asked for before the type came.
         for (let k = 0; k < 2 && ordinal >= this.#names.length; k += 1) await this.learnTypes();
@@ -120,18 +120,18 @@ export class Partition {
   }
 
   /** Ordinals mean what they did when `work` began: it is not answered if the partition was closed meanwhile. */
-  async #whileOpen<Result>(operation: string, work: () => Promise<Result>): Promise<Result> {
+  async whileOpen<Result>(operation: string, work: () => Promise<Result>): Promise<Result> {
     const known = this.#names;
     const result = await work();
     if (known === this.#names) return result;
     throw new StoreError('recovering', operation, new Error('the partition was closed meanwhile'));
   }
 
-  /** After `learnNames`. */
+  /** After `learnNames`. Rejects as `recovering`: only a partition that was closed since then does not know it. */
   nameOf(ordinal: number): string {
     const name = this.#names[ordinal];
-    if (name === undefined) throw new Error(`partition ${this.number} has no type ${ordinal}`);
-    return name;
+    if (name !== undefined) return name;
+    throw new StoreError('recovering', 'types', new Error(`partition ${this.number} has no type ${ordinal}`));
   }
 }
 

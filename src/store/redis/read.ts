@@ -12,7 +12,14 @@ import {
   readState,
 } from './state-codec.js';
 
-export async function readBatch(
+export function readBatch(
+  partition: Partition,
+  ids: readonly string[],
+): Promise<(EventView | NotArchived | null)[]> {
+  return partition.whileOpen('read', () => readNamed(partition, ids));
+}
+
+async function readNamed(
   partition: Partition,
   ids: readonly string[],
 ): Promise<(EventView | NotArchived | null)[]> {

@@ -133,7 +133,8 @@ export class RedisStore implements Store, Recoverable {
     const { listener, types } = command;
     if (listener !== DEFAULT_LISTENER) return { kind: 'not_subscribed', listener };
     const { partition } = this.#laneOfType(types[0]!);
-    return lease(partition, command, this.options.policy.leaseMs);
+    const { leaseMs } = this.options.policy;
+    return partition.whileOpen('lease', () => lease(partition, command, leaseMs));
   }
 
   async extend(command: ExtendCommand): Promise<ExtendResult> {
@@ -183,7 +184,8 @@ export class RedisStore implements Store, Recoverable {
   }
 
   async settled(partition: number, retentionMs: number, limit: number): Promise<SettledEvent[]> {
-    return settled(this.#partition(partition), retentionMs, limit);
+    const asked = this.#partition(partition);
+    return asked.whileOpen('settled', () => settled(asked, retentionMs, limit));
   }
 
   async prune(partition: number, command: PruneCommand): Promise<number> {
@@ -223,7 +225,8 @@ export class RedisStore implements Store, Recoverable {
     limit: { records: number; bytes: number },
     view?: number,
   ): Promise<LogRecord[]> {
-    return readOutbox(this.#partition(partition), after, limit, view ?? null);
+    const asked = this.#partition(partition);
+    return asked.whileOpen('readOutbox', () => readOutbox(asked, after, limit, view ?? null));
   }
 
   async markArchived(partition: number, pos: Position, slot: number, view?: number): Promise<void> {

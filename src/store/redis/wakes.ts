@@ -39,10 +39,7 @@ export class Wakes {
     }
     const names = partition.learnNames(queues.map(({ type }) => type));
     // A wake is a hint: when the names cannot be had, a slow poll stands behind it.
-    names.then(
-      () => this.#emit(partition, said),
-      () => this.#emit(partition, { ...said, queues: [] }),
-    );
+    names.then(() => this.#emit(partition, said)).catch(() => this.#emit(partition, { ...said, queues: [] }));
   }
 
   #emit(partition: Partition, { queues, changed, archived, wanted }: Said): void {
