@@ -9,10 +9,10 @@ clockwork=${CLOCKWORK_URL:-http://127.0.0.1:7420}
 # field NAME: the first text of that name in the JSON that comes in.
 field() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
 
-# call METHOD PATH HEADER JSON: repeated by curl when the service is away or answers with 5xx. That is safe for a lease, because its
-# key stays the same, and for a completion, because the same one twice is one.
+# call METHOD PATH HEADER JSON: repeated by curl, every second, when the service is away or answers with 5xx. That is safe for a lease,
+# because its key stays the same, and for a completion, because the same one twice is one.
 call() {
-  curl -sS --retry 5 --retry-connrefused --max-time 60 \
+  curl -sS --retry 30 --retry-delay 1 --retry-connrefused --max-time 60 \
     -X "$1" "$clockwork$2" -H "$3" -H 'Content-Type: application/json' -d "$4"
 }
 
