@@ -6,7 +6,7 @@
  * passed over. Each partition is in its own order, hence each type is; the partitions take turns, a segment each.
  */
 import type { BlobStore } from '../blob/blob.js';
-import type { Store } from '../store/store.js';
+import { partitionOfType, type Store } from '../store/store.js';
 import { type FeedCursor, formatCursor, type Place, parseCursor } from './feed-cursor.js';
 import { FeedSegment, type Render } from './feed-segment.js';
 import { FeedSleepers } from './feed-sleepers.js';
@@ -18,7 +18,7 @@ import { firstSlotFrom, slotKey } from './slot.js';
 
 export interface FeedOptions {
   readonly blobs: BlobStore;
-  readonly store: Pick<Store, 'logId' | 'partitions' | 'archivedTo' | 'onWake'>;
+  readonly store: Pick<Store, 'logId' | 'partitions' | 'archivedTo' | 'hurryArchiving' | 'onWake'>;
   readonly render: Render;
   readonly cacheBytesMax: number;
   /** Records' text in one page; the first record comes whatever it weighs. */
@@ -39,6 +39,8 @@ export interface FeedQuery {
   readonly limit: number;
   /** How long to wait for a record when there is none. */
   readonly waitMs: number;
+  /** What has been recorded by now is waited for: it is to be archived soon, and not within the interval. */
+  readonly hurry?: boolean;
   readonly signal: AbortSignal | null;
 }
 
@@ -124,9 +126,11 @@ export class Feed {
     this.#sleepers.stop();
   }
 
-  async #readOrWait(from: FeedCursor, { types, limit, waitMs, signal }: FeedQuery): Promise<FeedResult> {
+  async #readOrWait(from: FeedCursor, query: FeedQuery): Promise<FeedResult> {
+    const { types, limit, waitMs, signal } = query;
     const endsAt = performance.now() + waitMs;
     const wanted = types === null ? null : new Set(types);
+    let hurry = query.hurry === true;
     let cursor = from;
     for (;;) {
       // Registered before it looks, so that what is archived meanwhile is not missed.
@@ -142,11 +146,23 @@ export class Feed {
       const left = endsAt - performance.now();
       const answered = page.records.length > 0 || !page.atEnd || left <= 0;
       if (answered) sleep?.leave();
+      else if (hurry) await this.#hurry(types);
+      hurry = false;
       if (answered || (await sleep?.until(left, signal)) !== 'woken') {
         const { records, atEnd } = page;
         return { kind: 'page', records, cursor: formatCursor(cursor, this.#options.store.logId), atEnd };
       }
     }
+  }
+
+  /** Without it the interval is what the call waits for, so a store that cannot be told is no fault. */
+  async #hurry(types: readonly string[] | null): Promise<void> {
+    const { store } = this.#options;
+    const partitions =
+      types === null
+        ? Array.from({ length: store.partitions }, (_, partition) => partition)
+        : new Set(types.map((type) => partitionOfType(type, store.partitions)));
+    await Promise.allSettled([...partitions].map((partition) => store.hurryArchiving(partition)));
   }
 
   /** The partitions in turn, a segment each, until the page is full or nobody has more. */

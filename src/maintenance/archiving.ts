@@ -11,7 +11,7 @@ import { findLogId } from '../log/identity.js';
 import { openWithoutLog } from '../log/recovery.js';
 import { type Recoverable, recoverableOf, type Store, StoreError } from '../store/store.js';
 
-type LogStore = Pick<Store, 'logId' | 'partitions' | 'archivedTo' | 'onWake'>;
+type LogStore = Pick<Store, 'logId' | 'partitions' | 'archivedTo' | 'hurryArchiving' | 'onWake'>;
 
 export interface ArchivingOptions {
   /** Names this process among all that work on the log. */
@@ -88,6 +88,7 @@ export class Archiving {
       },
       partitions: store.partitions,
       archivedTo: (partition) => store.archivedTo(partition),
+      hurryArchiving: (partition) => store.hurryArchiving(partition),
       onWake: (wake) => store.onWake(wake),
     };
   }

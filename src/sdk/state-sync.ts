@@ -33,7 +33,7 @@ interface Page {
 }
 
 const PAGE = 500;
-/** How long a call waits for what is not archived yet, which takes a second or so. */
+/** How long a call waits for what is not archived yet. It is in the outbox, and archived soon when somebody says that he waits. */
 const WAIT_MS = 10_000;
 /** A service that does not wait is not asked without a pause. */
 const PAUSE_MS = 100;
@@ -114,6 +114,7 @@ export class StateSync {
   async #read(after: string | null, waitMs: number, signal?: AbortSignal): Promise<Page> {
     const { transport, types } = this.#options;
     const query = new URLSearchParams({ limit: String(PAGE), waitMs: String(waitMs) });
+    if (waitMs > 0) query.set('hurry', 'true');
     for (const type of types) query.append('types', type);
     if (after !== null) query.set('after', after);
     return jsonOf<Page>(await transport.call('GET', `/v1/log?${query}`, { waitMs, signal }));

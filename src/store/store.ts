@@ -237,6 +237,8 @@ export interface Store extends Outbox {
   /** Events whose acceptance is not archived yet are left out. */
   list(query: ListQuery): Promise<ListResult>;
 
+  /** Somebody waits until what has been recorded is archived: whoever archives the partition hears of it as `wanted`. */
+  hurryArchiving(partition: number): Promise<void>;
   /** Calls `wake` from now on, for changes made here and by other processes; returns how to stop it. */
   onWake(wake: (wake: Wake) => void): () => void;
   health(): Promise<StoreHealth>;

@@ -354,6 +354,7 @@ function feedOptions(blobs: MemoryBlobs, log: readonly LogRecord[], slots: numbe
     store: {
       ...IDENTITY,
       archivedTo: async () => ({ pos: log.at(-1)!.pos, slot: slots }),
+      hurryArchiving: async () => undefined,
       onWake: () => () => undefined,
     },
     render: ({ pos }: LogRecord) => `"${pos.n}"`,

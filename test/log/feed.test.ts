@@ -48,11 +48,17 @@ class Seen {
   readonly logId = LOG_ID;
   slot = 0;
   readonly listeners = new Set<(wake: Wake) => void>();
+  /** Partitions of which somebody has said that he waits. */
+  readonly hurried: number[] = [];
 
   constructor(readonly partitions = 1) {}
 
   async archivedTo(): Promise<{ pos: Position; slot: number } | null> {
     return this.slot === 0 ? null : { pos: { view: 1, n: this.slot }, slot: this.slot };
+  }
+
+  async hurryArchiving(partition: number): Promise<void> {
+    this.hurried.push(partition);
   }
 
   onWake(wake: (wake: Wake) => void): () => void {
@@ -273,6 +279,20 @@ t.test('waiting and the cache', async (t) => {
     await bench.write(acceptedRecords(1, 1, 1));
     bench.store.tell();
     t.same(positionsOf((await waiting).shown), ['1-1']);
+  });
+
+  await t.test('who is in a hurry says so once, and only when he has to wait', async (t) => {
+    const bench = new Bench(t);
+    await bench.write(acceptedRecords(1, 1, 1));
+    const { cursor } = await page(bench.feed, { waitMs: 25_000, hurry: true });
+    t.same(bench.store.hurried, []);
+    await page(bench.feed, { after: cursor, waitMs: 20 });
+    t.same(bench.store.hurried, [], 'others leave the archiver to its interval');
+    const waiting = page(bench.feed, { after: cursor, waitMs: 300, hurry: true, types: ['rare'] });
+    await bench.write(acceptedRecords(1, 2, 1));
+    bench.store.tell();
+    await waiting;
+    t.same(bench.store.hurried, [0]);
   });
 
   await t.test('it waits on when what came is of other types, and hears when the time is up', async (t) => {

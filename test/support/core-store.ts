@@ -186,6 +186,8 @@ export class CoreStore implements Store {
     return this.#state.archived;
   }
 
+  async hurryArchiving(): Promise<void> {}
+
   async holdArchiving(): Promise<boolean> {
     return false;
   }

@@ -13,11 +13,11 @@ const PAGE = 100;
 
 export function logRoutes(app: App, { feed, config }: HttpContext): void {
   app.get('/v1/log', { schema: readLogSchema }, async (request, reply) => {
-    const { after = null, types = null, limit = PAGE, waitMs = 0 } = request.query;
+    const { after = null, types = null, limit = PAGE, waitMs = 0, hurry = false } = request.query;
     for (const type of types ?? []) checkTypeName(type, config.nameBytesMax);
     if (waitMs > 0 && !feed.hasRoomToWait) throw tooManyWaiters();
     const signal = waitMs > 0 ? hangUpSignal(reply) : null;
-    return sendPage(reply, await feed.read({ after, types, limit, waitMs, signal }));
+    return sendPage(reply, await feed.read({ after, types, limit, waitMs, hurry, signal }));
   });
 }
 

@@ -34,6 +34,14 @@ const LogQuery = Type.Object(
         description: 'How long to wait for a record when there is none after the cursor.',
       }),
     ),
+    hurry: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'The call waits for what has been recorded already: it is archived within a fraction of a second, and not when ' +
+          '`ARCHIVE_INTERVAL_MS` is over. For a listener that needs the log up to its lease; more calls cost more objects.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );

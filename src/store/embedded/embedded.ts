@@ -273,6 +273,11 @@ export class EmbeddedStore implements Store, Recoverable {
     return true;
   }
 
+  async hurryArchiving(_partition: number): Promise<void> {
+    this.#assertRunning('hurryArchiving');
+    this.#wakes.noteWanted();
+  }
+
   async standing(_partition: number): Promise<Standing> {
     this.#assertRunning('standing');
     const { logId, view, last, archived } = this.#state;

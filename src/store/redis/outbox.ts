@@ -76,6 +76,10 @@ export async function archivedTo(partition: Partition): Promise<{ pos: Position;
   return { pos: { view: Number(view), n: Number(n) }, slot: Number(slot) };
 }
 
+export async function hurryArchiving(partition: Partition): Promise<void> {
+  await partition.change('hurry-archiving', []);
+}
+
 export async function holdArchiving(partition: Partition, holder: string, ms: number): Promise<boolean> {
   return (await partition.run('hold-archiving', [holder, ms])) === 1;
 }

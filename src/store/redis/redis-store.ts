@@ -49,7 +49,7 @@ import { expire, promote } from './expire.js';
 import { FullGauge } from './full-gauge.js';
 import { abandon, lease } from './lease.js';
 import { list } from './list.js';
-import { archivedTo, holdArchiving, markArchived, readOutbox } from './outbox.js';
+import { archivedTo, holdArchiving, hurryArchiving, markArchived, readOutbox } from './outbox.js';
 import { OutboxGauge } from './outbox-gauge.js';
 import type { Partition } from './partition.js';
 import { indexedTo, prune, settled } from './prune.js';
@@ -239,6 +239,10 @@ export class RedisStore implements Store, Recoverable {
 
   async holdArchiving(partition: number, holder: string, ms: number): Promise<boolean> {
     return holdArchiving(this.#partition(partition), holder, ms);
+  }
+
+  async hurryArchiving(partition: number): Promise<void> {
+    return hurryArchiving(this.#partition(partition));
   }
 
   async standing(partition: number): Promise<Standing> {

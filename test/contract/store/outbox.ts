@@ -208,6 +208,17 @@ export async function outboxContract(t: Test, harness: StoreHarness): Promise<vo
     },
   );
 
+  await t.test('whoever archives hears that somebody waits for it', async (t) => {
+    const s = await scene(t, harness);
+    const partition = s.partitionOf('mail');
+    const heard = new Promise<number>((resolve) => {
+      const stop = s.store.onWake(({ wanted }) => wanted.length > 0 && resolve(wanted[0]!));
+      t.teardown(stop);
+    });
+    await s.store.hurryArchiving(partition);
+    t.equal(await heard, partition);
+  });
+
   await t.test('one holder at a time has the archiving of a partition', async (t) => {
     const s = await scene(t, harness);
     t.equal(await s.store.holdArchiving(0, 'a', 60_000), true);
