@@ -37,7 +37,9 @@ export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
   /** Results. Resolves when more may be written. */
-  readonly out: (text: string) => Promise<void>;
+  readonly out: (result: string | Uint8Array) => Promise<void>;
+  /** All that is given, to its end. */
+  readonly stdin: () => Promise<Uint8Array>;
   /** Everything else: progress, problems. */
   readonly err: (text: string) => void;
   /** Whether `err` goes to a terminal. */
@@ -58,8 +60,14 @@ export const EXIT = {
   unsound: 1,
   /** The command or a setting is wrong; nothing was done. */
   usage: 2,
-  /** The place of the log does not answer, or refuses. */
+  /** The place of the log does not answer, or refuses; or the service does not answer, or cannot now. */
   unreachable: 3,
+  /** The service refuses what it was asked. */
+  refused: 4,
+  /** The event that was waited for has failed. */
+  failed: 5,
+  /** The time was over before what was waited for, or there was nothing to lease. */
+  timedOut: 6,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -70,6 +78,8 @@ export class CliError extends Error {
     readonly exitCode: ExitCode,
     message: string,
     readonly hint: string | null = null,
+    /** For programs: what the service said. */
+    readonly problem: object | null = null,
   ) {
     super(message);
     this.name = 'CliError';

@@ -2,6 +2,7 @@
 /** The program `clockwork`: gives the commands the environment, the streams and the places of logs. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
 import type { BlobStore } from '../blob/blob.js';
 import { FileBlobStore } from '../blob/file.js';
 import type { Recoverable, Store } from '../store/store.js';
@@ -30,9 +31,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   version: versionOfPackage(),
-  out: async (text) => {
-    if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+  out: async (result) => {
+    if (!process.stdout.write(result)) await once(process.stdout, 'drain');
   },
+  stdin: () => buffer(process.stdin),
   err: (text) => void process.stderr.write(text),
   terminal: process.stderr.isTTY,
   openLog: openBlobs,

@@ -28,14 +28,6 @@ export function filterOptions(command: Command): Command {
     .option('--type <type>', 'only what happened to this type and its events');
 }
 
-export function wholeNumber(min: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= min) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${min} on.`);
-  };
-}
-
 function ops(text: string): readonly LogOp[] {
   return text.split(',').map((word) => {
     const op = LOG_OPS.find((each) => each === word.trim());

@@ -3,27 +3,43 @@ import { Command, CommanderError } from 'commander';
 import { ForeignLogError } from '../log/reader.js';
 import { CorruptSegmentError } from '../log/segment.js';
 import { checkpoint } from './commands/checkpoint.js';
+import { completion } from './commands/completion.js';
 import { logCat } from './commands/log-cat.js';
 import { logTail } from './commands/log-tail.js';
 import { restore } from './commands/restore.js';
 import { verify } from './commands/verify.js';
 import { type CliContext, CliError, EXIT, type ExitCode } from './context.js';
+import { cancel } from './online/cancel.js';
+import { complete } from './online/complete.js';
+import { request, response } from './online/content.js';
+import { extend } from './online/extend.js';
+import { handBack } from './online/hand-back.js';
+import { lease } from './online/lease.js';
+import { list } from './online/list.js';
+import { status } from './online/status.js';
+import { submit } from './online/submit.js';
+import { wait } from './online/wait.js';
+
+/** Commands that ask a running service. */
+const ONLINE = [submit, status, wait, response, request, list, cancel, lease, extend, complete, handBack];
 
 export function buildProgram(context: CliContext): Command {
   const program = new Command('clockwork')
-    .description(
-      'Tools for the log of a Clockwork service. They read the log itself and need no running service.',
-    )
+    .description('Submits events, works on them, and looks after the log.')
     .version(context.version);
   const log = new Command('log')
     .description('Reads the log.')
     .addCommand(logCat(context))
     .addCommand(logTail(context));
+  program.commandsGroup('Ask a running service:');
+  for (const command of ONLINE) program.addCommand(command(context));
   program
+    .commandsGroup('Work on the log, with or without a service:')
     .addCommand(log)
     .addCommand(verify(context))
     .addCommand(checkpoint(context))
     .addCommand(restore(context));
+  program.commandsGroup('Others:').addCommand(completion(context, program));
   for (const command of commandsOf(program)) {
     command
       .exitOverride()
@@ -48,8 +64,9 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const known = asCliError(error);
     if (known === null) throw error;
-    const { message, hint, exitCode } = known;
-    if (args.includes('--json')) context.err(`${JSON.stringify({ error: { message, hint, exitCode } })}\n`);
+    const { message, hint, exitCode, problem } = known;
+    const all = { message, hint, exitCode, ...(problem === null ? {} : { problem }) };
+    if (args.includes('--json')) context.err(`${JSON.stringify({ error: all })}\n`);
     else context.err(`clockwork: ${message}.${hint === null ? '' : ` ${hint}`}\n`);
     return exitCode;
   }

@@ -83,6 +83,7 @@ async function run(blobs: BlobStore, args: string, more: Partial<CliContext> = {
       places.push(place);
       return blobs;
     },
+    stdin: () => Promise.reject(new Error('the test has no input')),
     openStore: () => Promise.reject(new Error('the test has no store')),
     readStore: () => Promise.reject(new Error('the test has no store')),
     signal: new AbortController().signal,

@@ -33,6 +33,10 @@ type Part =
   | 'cli'
   | 'dashboard';
 
+/** Commands that ask a service do so by HTTP alone, over the SDK: they know no log and no store. */
+const ONLINE = /^src\/cli\/online\//;
+const ONLINE_MAY_IMPORT = /^src\/(sdk\/|cli\/(online\/|context\.ts$|whole-number\.ts$))/;
+
 const FILE_LINES_MAX = 500;
 const ADAPTER = /^src\/(store\/(?:embedded|redis)\/|blob\/(?:s3|file)\.ts$)/;
 const CORE: readonly Part[] = ['errors', 'event', 'port'];
@@ -135,6 +139,8 @@ function importViolations(file: SourceFile, imports: readonly Import[]): string[
   return imports.flatMap(({ specifier, target }) => {
     if (target === null) return packageViolations(file, part, specifier);
     if (!target.startsWith('src/')) return [`${file.path} leaves src: ${specifier}`];
+    if (ONLINE.test(file.path) && !ONLINE_MAY_IMPORT.test(target))
+      return [`${file.path} asks the service by HTTP: the SDK is its only way there (${specifier})`];
     const other = partOf(target);
     if (other === null || other === part || allowed.includes(other)) return [];
     if (other.startsWith('adapter')) {

@@ -174,6 +174,14 @@ const FORBIDDEN: Record<string, { files: SourceFile[]; said: RegExp }> = {
     files: [file('src/cli/commands/post.ts', "import '../../queue/queue.js';")],
     said: /cli may not import queue/,
   },
+  'a command that asks the service looks into its log': {
+    files: [file('src/cli/online/status.ts', "import { LogReader } from '../../log/reader.js';")],
+    said: /asks the service by HTTP/,
+  },
+  'a command that asks the service takes a way round through another': {
+    files: [file('src/cli/online/status.ts', "import { logPlace } from '../log-place.js';")],
+    said: /asks the service by HTTP/,
+  },
   'the SDK looks inside': {
     files: [file('src/sdk/client.ts', "import '../event/id.js';")],
     said: /sdk may not import event/,

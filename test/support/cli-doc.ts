@@ -17,7 +17,7 @@ export function withHelp(document: string): string {
     let help = '';
     command.configureOutput({ writeOut: (text) => (help += text) });
     command.outputHelp();
-    return `### ${help.match(/^Usage: (\S+(?: [a-z]+)*)/)?.[1]}\n\n\`\`\`\n${help.trimEnd()}\n\`\`\`\n`;
+    return `### ${help.match(/^Usage: (\S+(?: [a-z-]+)*)/)?.[1]}\n\n\`\`\`\n${help.trimEnd()}\n\`\`\`\n`;
   });
   const [before, rest] = document.split(BEGIN);
   const after = rest?.split(END)[1];

@@ -11,9 +11,10 @@ import type { LogIdentity } from '../../log/reader.js';
 import { findHeadSlot } from '../../log/slot.js';
 import { type CliContext, CliError, EXIT } from '../context.js';
 import { withLog } from '../log-place.js';
-import { type LogOptions, logOptions, wholeNumber } from '../options.js';
+import { type LogOptions, logOptions } from '../options.js';
 import { partitionsOf } from '../partitions.js';
 import { ProgressLine } from '../progress.js';
+import { wholeNumber } from '../whole-number.js';
 
 interface Options extends LogOptions {
   readonly partition?: number;

@@ -6,15 +6,9 @@ import { encodeRecord } from '../../log/record-line.js';
 import { firstSlotFrom } from '../../log/slot.js';
 import type { CliContext } from '../context.js';
 import { withLog } from '../log-place.js';
-import {
-  filterOptions,
-  type LogOptions,
-  logOptions,
-  type RecordFilter,
-  recordFilter,
-  wholeNumber,
-} from '../options.js';
+import { filterOptions, type LogOptions, logOptions, type RecordFilter, recordFilter } from '../options.js';
 import { partitionsOf } from '../partitions.js';
+import { wholeNumber } from '../whole-number.js';
 
 interface Options extends LogOptions, RecordFilter {
   readonly partition?: number;

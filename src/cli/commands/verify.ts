@@ -5,9 +5,10 @@ import type { LogIdentity } from '../../log/reader.js';
 import { type PartitionReport, verifyPartition } from '../../log/verify.js';
 import { type CliContext, CliError, EXIT } from '../context.js';
 import { withLog } from '../log-place.js';
-import { type LogOptions, logOptions, wholeNumber } from '../options.js';
+import { type LogOptions, logOptions } from '../options.js';
 import { partitionsOf } from '../partitions.js';
 import { ProgressLine } from '../progress.js';
+import { wholeNumber } from '../whole-number.js';
 import { verifyAgainstLog } from './verify-store.js';
 
 interface Options extends LogOptions {

@@ -1,0 +1,354 @@
+/** The commands that ask a running service: what the page shows, every example of their help, and what they say when something is wrong. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { type CliContext, EXIT } from '../../src/cli/context.js';
+import { buildProgram, commandsOf, runCli } from '../../src/cli/program.js';
+import { Client } from '../../src/sdk/client.js';
+import { Listener } from '../../src/sdk/listener.js';
+import { cliDocument } from '../support/cli-doc.js';
+import { freePort } from '../support/free-port.js';
+import { Service } from '../support/service.js';
+import { masked, Shell, shellBlocks } from '../support/shell-doc.js';
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+const decoder = new TextDecoder();
+
+async function run(args: readonly string[], more: Partial<CliContext> = {}): Promise<Ran> {
+  let out = '';
+  let err = '';
+  const none = () => Promise.reject(new Error('the test has none'));
+  const code = await runCli(args, {
+    env: {},
+    version: '1.2.3',
+    out: async (result) => {
+      out += typeof result === 'string' ? result : decoder.decode(result);
+    },
+    err: (text) => {
+      err += text;
+    },
+    stdin: none,
+    terminal: false,
+    openLog: none,
+    openStore: none,
+    readStore: none,
+    signal: new AbortController().signal,
+    ...more,
+  });
+  return { code, out, err };
+}
+
+/** Every command of the program that does something, with the examples of its help. */
+function examples(): Map<string, string[]> {
+  const program = buildProgram({ err: () => undefined, version: '' } as unknown as CliContext);
+  const leaves = commandsOf(program).filter((command) => command.commands.length === 0);
+  return new Map(
+    leaves.map((command) => {
+      let help = '';
+      command.configureOutput({ writeOut: (text) => (help += text) });
+      command.outputHelp();
+      const path = /^Usage: clockwork ((?:[a-z-]+ ?)+)/.exec(help)?.[1]?.trim() ?? '';
+      const lines = help.split('Examples:\n')[1]?.split('\n') ?? [];
+      return [path, lines.map((line) => line.trim()).filter((line) => line !== '')];
+    }),
+  );
+}
+
+/** What a terminal obeys. */
+const NOT_SHOWN = /[\p{Cf}\u009b]|(?!\n)\p{Cc}/u;
+const OFFLINE = ['log cat', 'log tail', 'verify', 'checkpoint', 'restore'];
+
+t.test('on a running service', async (t) => {
+  const service = await Service.start({ env: { ARCHIVE_INTERVAL_MS: '50' } });
+  const folder = mkdtempSync(join(tmpdir(), 'clockwork-shell-'));
+  t.teardown(async () => {
+    rmSync(folder, { recursive: true });
+    await service.stop();
+  });
+  const shell = new Shell(folder, { CLOCKWORK_URL: service.url });
+  const client = new Client({ url: service.url });
+  const env = { CLOCKWORK_URL: service.url };
+  const here = (...args: string[]) => run(args, { env });
+
+  /** An event that somebody holds, by the names that the help has for it. */
+  let count = 0;
+  const leased = async (type = `held-${++count}`) => {
+    const { id } = await client.submit(type, { name: 'Ada' });
+    const { leases } = JSON.parse((await here('lease', type, '--json')).out);
+    const { attemptId: attempt, token } = leases[0] as { attemptId: string; token: string };
+    return {
+      id,
+      attempt,
+      token,
+      CLOCKWORK_ATTEMPT: attempt,
+      CLOCKWORK_LEASE_TOKEN: token,
+      CLOCKWORK_EVENT: id,
+    };
+  };
+  const answered = async () => {
+    const { id, attempt, token } = await leased();
+    await here('complete', '{"text":"Hello"}', '--attempt', attempt, '--token', token);
+    return { id };
+  };
+
+  await t.test('the page shows what is printed', async (t) => {
+    const tour = cliDocument().split('<!-- tour -->')[1]?.split('<!-- /tour -->')[0] ?? '';
+    const blocks = shellBlocks(tour);
+    t.ok(blocks.length > 5);
+    // One shell for the whole page: variables go on from block to block.
+    const code = blocks.map(({ code }) => `${code}\necho '-- end of block'`).join('\n');
+    const { code: ended, out, err } = await shell.run(code);
+    t.equal(ended, 0, err);
+    const printed = out.split('-- end of block\n');
+    for (const [at, { code, prints }] of blocks.entries()) {
+      if (prints !== null) t.equal(masked(printed[at] ?? '').trimEnd(), masked(prints).trimEnd(), code);
+    }
+  });
+
+  await t.test('every example of the help works', async (t) => {
+    const listener = new Listener({
+      url: service.url,
+      types: ['greeting'],
+      handleSideEffects: () => ({ body: { text: 'Hello' } }),
+      onError: (error) => t.fail(String(error)),
+    });
+    writeFileSync(join(folder, 'picture.png'), Buffer.from([0x89, 0x50, 0xff, 0]));
+    writeFileSync(join(folder, 'answer.json'), '{"text":"Hello"}');
+    for (const place of ['.local/share/bash-completion/completions', '.zfunc', '.config/fish/completions'])
+      spawnSync('mkdir', ['-p', join(folder, place)]);
+    const prepared: Record<string, () => Promise<Record<string, string>>> = {
+      status: leased,
+      wait: answered,
+      response: answered,
+      request: answered,
+      cancel: leased,
+      extend: leased,
+      complete: leased,
+      'hand-back': leased,
+      lease: async () => {
+        const { id } = await client.submit('greeting');
+        return { id };
+      },
+    };
+    listener.start();
+    for (const [command, lines] of examples()) {
+      if (OFFLINE.includes(command)) continue;
+      t.ok(lines.length > 0, `${command} has examples`);
+      if (command !== 'submit') await listener.stop();
+      for (const line of lines) {
+        t.match(line, `clockwork ${command} `.trim(), line);
+        const { code, err } = await shell.run(line, (await prepared[command]?.()) ?? {});
+        t.equal(`${code} ${err}`, '0 ', line);
+      }
+    }
+  });
+
+  await t.test('bodies go to the byte, as what they are', async (t) => {
+    const sent = async (more: Partial<CliContext>, ...args: string[]) => {
+      const { out, err } = await run(['submit', 'bodies', ...args], { env, ...more });
+      t.equal(err, '');
+      const { bytes, contentType } = await client.request(out.trim());
+      return [Buffer.from(bytes).toString('latin1'), contentType];
+    };
+    const big = '{ "n": 123456789012345678901234567890 }';
+    t.same(await sent({}, big), [big, 'application/json']);
+    t.same(await sent({}, '@/etc/passwd'), ['@/etc/passwd', 'text/plain; charset=utf-8']);
+    t.same(await sent({}, '--', '-5'), ['-5', 'application/json']);
+    t.same(await sent({}, '{no', '--content-type', 'text/plain'), ['{no', 'text/plain']);
+    t.same(await sent({}), ['', 'application/octet-stream']);
+    const stdin = async () => Buffer.from([0xff, 0, 0x0a]);
+    t.same(await sent({ stdin }, '--file', '-'), ['\xff\0\n', 'application/octet-stream']);
+
+    t.match(await here('submit', 'bodies', '{no'), { code: EXIT.usage, err: /is none:.*--content-type/ });
+    t.match(await here('submit', 'bodies', 'a', '--file', '-'), { code: EXIT.usage, err: /two bodies/ });
+    t.match(await here('submit', 'bodies', '--file', 'nowhere'), { code: EXIT.usage, err: /ENOENT/ });
+  });
+
+  await t.test('responses go as they are too', async (t) => {
+    const big = '{ "n": 123456789012345678901234567890 }';
+    const cases: [args: string[], stdin: Uint8Array, out: string, type: string][] = [
+      [[big], new Uint8Array(), big, 'application/json'],
+      [['--file', '-'], Buffer.from('Grüße'), 'Grüße', 'text/plain; charset=utf-8'],
+      [['--file', '-'], Buffer.from([0xff, 0]), '\ufffd\0', 'application/octet-stream'],
+      [[big, '--content-type', 'text/html'], new Uint8Array(), big, 'text/html'],
+    ];
+    for (const [args, bytes, out, type] of cases) {
+      const held = await leased();
+      const done = await run(['complete', ...args], { env: { ...env, ...held }, stdin: async () => bytes });
+      t.match(done, { code: 0, err: '', out: /^event .*\nstatus +complete\noutcome +success\n$/ });
+      t.match(await here('response', held.id), { code: 0, out });
+      t.equal((await client.response(held.id)).contentType, type);
+      if (type === 'application/json')
+        t.match((await here('status', held.id, '--json')).out, big, 'as it came');
+    }
+  });
+
+  await t.test('submit says how the event is to be treated', async (t) => {
+    const options =
+      '--delay-ms 60000 --idempotency-key k-1 --event-version 2 --correlation-id c --durability archive'.split(
+        ' ',
+      );
+    const first = await here('submit', 'treated', '1', ...options, '--json', '-H', 'X-Mine: yes');
+    const receipt = JSON.parse(first.out) as { id: string };
+    t.match(receipt, { status: 'pending', durable: 'archived' });
+    const again = await here('submit', 'treated', '1', ...options, '-H', 'X-Mine: yes');
+    t.equal(again.out, `${receipt.id}\n`, 'the same key is the same event');
+    t.match(await here('lease', 'treated'), { code: EXIT.timedOut, out: '' }, 'not yet');
+    const other = await here('submit', 'treated', '2', ...options);
+    t.match(other, { code: EXIT.refused, out: '', err: /\(idempotency-conflict/ });
+  });
+
+  await t.test('lease shows what is needed, and ends with 6 when there is nothing', async (t) => {
+    await client.submitMany([1, 2, 3].map((body) => ({ type: 'many', body })));
+    const two = await here('lease', 'many', '--max', '2', '--worker', 'w', '--lease-ms', '9000');
+    t.equal(two.out.match(/^token /gm)?.length, 2);
+    t.match(two.out, /^request +POST \/v1\/events, application\/json, 1 bytes$/m);
+    const { leases } = JSON.parse((await here('lease', 'many', '--max', '2', '--json')).out);
+    t.equal(leases.length, 1);
+    t.match(await here('lease', 'many'), {
+      code: EXIT.timedOut,
+      out: '',
+      err: 'clockwork: there is no event to lease. --wait-ms waits for one.\n',
+    });
+    t.match(await here('lease', 'many', '--json'), { code: EXIT.timedOut, out: '{"leases":[]}\n' });
+    t.match(await here('lease', 'many', '--shell'), { code: EXIT.timedOut, out: '' });
+    t.match(await here('lease', 'many', '--shell', '--json'), {
+      code: EXIT.usage,
+      err: /cannot be used with/,
+    });
+    t.match(await here('lease', 'many', '--listener', 'other'), {
+      code: EXIT.refused,
+      err: /\(not-subscribed\)/,
+    });
+  });
+
+  await t.test('a failure is tried again when that is asked for', async (t) => {
+    const held = await leased('again');
+    const all = { env: { ...env, ...held } };
+    const args = ['complete', '--fail', '--error', '{"a":1}', '--error', 'b', '--retry', '60000'];
+    t.match(await run(args, all), { code: 0, out: /^status +in_process\nretry +2/m });
+    const { out } = await here('status', held.id, '--attempts', '--json');
+    t.match(JSON.parse(out), {
+      attempts: [{ end: 'retried', result: { outcome: 'fail', errors: [{ a: 1 }, { message: 'b' }] } }],
+    });
+    t.match(await here('complete', '--retry', 'often'), { code: EXIT.usage, err: /never, policy/ });
+  });
+
+  await t.test('a lease that is lost, or that nobody has named', async (t) => {
+    const held = await leased('lost');
+    const all = { env: { ...env, ...held } };
+    t.match(await run(['hand-back'], all), { code: 0, out: '', err: '' });
+    t.match(await run(['hand-back'], all), { code: 0, out: '' }, 'twice is once');
+    t.match(await here('hand-back'), { code: EXIT.usage, err: /there is no --attempt/ });
+    for (const args of [['extend', '--lease-ms', '5000'], ['complete']]) {
+      t.match(
+        await run(args, all),
+        { code: EXIT.refused, out: '', err: /\(lease-lost\)\. \S/ },
+        args.join(' '),
+      );
+      t.match(
+        await here(...args),
+        { code: EXIT.usage, err: /there is no --attempt.*--shell/ },
+        args.join(' '),
+      );
+    }
+  });
+
+  await t.test('cancelled, or asked for', async (t) => {
+    const { id } = await client.submit('unwanted');
+    t.match(await here('cancel', id), { code: 0, out: 'cancelled\n' });
+    const held = await leased();
+    t.match(JSON.parse((await here('cancel', held.id, '--json')).out), {
+      kind: 'requested',
+      event: { id: held.id },
+    });
+    t.match((await here('status', held.id)).out, /^cancel +requested$/m);
+    const extended = await run(['extend', '--lease-ms', '5000'], { env: { ...env, ...held } });
+    t.match(extended.out, /^expires +2.*\ncancel +requested\n$/);
+    t.match(await here('wait', id), { code: EXIT.failed, err: /failed, cancelled\.\n$/ });
+    t.match(await here('cancel', (await answered()).id), { code: EXIT.refused, err: /\(event-complete/ });
+  });
+
+  await t.test('a wait ends with its time', async (t) => {
+    const { id } = await client.submit('slow');
+    const { code, out, err } = await here('wait', id, '--timeout-ms', '50');
+    t.match({ code, out }, { code: EXIT.timedOut, out: '' });
+    t.match(err, `(timed-out, event ${id}). It goes on`);
+    const submitted = await here('submit', 'slow', '--wait', '--timeout-ms', '50', '--json');
+    t.match(JSON.parse(submitted.err), { error: { exitCode: 6, problem: { code: 'timed-out', id: /-/ } } });
+  });
+
+  await t.test('lists, newest first', async (t) => {
+    const ids: string[] = [];
+    for (const body of ['1', '2', '3']) ids.unshift((await here('submit', 'listed', body)).out.trim());
+    const { out } = await here('list', '--type', 'listed', '--max', '2', '--status', 'pending');
+    t.same(
+      out.split('\n').map((line) => line.split(' ')[0]),
+      [...ids.slice(0, 2), ''],
+    );
+    const { out: json } = await here('list', '--type', 'listed', '--json');
+    t.same(
+      json
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).id),
+      ids,
+    );
+    t.match(await here('list', '--status', 'open'), {
+      code: EXIT.usage,
+      err: /pending, in_process, complete/,
+    });
+  });
+
+  await t.test('what others have written does not reach the terminal as it is', async (t) => {
+    const held = await leased('evil');
+    await run(['complete', '--fail', '--error', '"\\u001b[2J\\u202e"'], { env: { ...env, ...held } });
+    const { out } = await here('status', held.id);
+    t.match(out, /^error .*\\u001b\[2J\\u202e/m);
+    t.notMatch(out, NOT_SHOWN);
+    await client.submit('evil\u009b\u001b]0;x');
+    t.notMatch((await here('list')).out, NOT_SHOWN);
+  });
+
+  await t.test('no such event', async (t) => {
+    const id = '019306a4-8f4c-7c2b-8d0a-3f6f4f1d2b10';
+    for (const command of ['status', 'wait', 'response', 'request', 'cancel']) {
+      const { code, out, err } = await here(command, id);
+      t.match({ code, out }, { code: EXIT.refused, out: '' }, command);
+      t.match(err, /^clockwork: .*\(event-not-found.*\)\.\n$/, command);
+    }
+    const { err } = await here('status', id, '--json');
+    t.match(JSON.parse(err), {
+      error: {
+        exitCode: 4,
+        message: String,
+        problem: { code: 'event-not-found', status: 404 },
+      },
+    });
+  });
+
+  await t.test('a service that is away', async (t) => {
+    const away = `http://127.0.0.1:${await freePort()}`;
+    const { code, out, err } = await run(['status', 'x', '--url', away, '--tries', '1']);
+    t.match({ code, out }, { code: EXIT.unreachable, out: '' });
+    t.match(
+      err,
+      /^clockwork: GET \/v1\/events\/x: There was no answer \(.*ECONNREFUSED.*\)\. Is Clockwork running/,
+    );
+    const waited = await run(['wait', 'x', '--url', away, '--timeout-ms', '50']);
+    t.match(waited, { code: EXIT.timedOut }, 'with a time, a wait outlasts it');
+    for (const url of ['localhost:7420', 'ftp://x', '']) {
+      t.match(await run(['list', '--url', url]), { code: EXIT.usage, err: /no URL of a service/ }, url);
+    }
+    t.match(await here('list', '-H', 'no header'), { code: EXIT.usage, err: /Name: value/ });
+    t.match(await here('list', '-H', 'a: \u2603'), { code: EXIT.usage, err: /Latin 1/ });
+    t.match(await here('submit', 'x', '--idempotency-key', '\u2603'), { code: EXIT.usage, err: /Latin 1/ });
+  });
+});
