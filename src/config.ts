@@ -333,6 +333,8 @@ export const SETTINGS = {
   completionBytesMax: fixed(8 * MIB, 'bytes', 'Body of a request that completes one attempt.'),
   errorsMax: fixed(100, 'count', 'Errors in a completion.'),
   errorsBytesMax: fixed(64 * KIB, 'bytes', 'Errors in a completion together, as JSON.'),
+  emitsMax: fixed(1_000, 'count', 'Events that one completion emits.'),
+  emitBytesMax: fixed(4 * MIB, 'bytes', 'Bodies of the events that one completion emits, together.'),
   leaseMsMin: fixed(SECOND_MS, 'ms', 'Shortest lease.'),
   leaseMsMax: fixed(12 * HOUR_MS, 'ms', 'Longest lease, also when extended.'),
   delayMsMax: fixed(90 * DAY_MS, 'ms', 'Longest delay of an event, also of a retry.'),

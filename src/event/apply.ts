@@ -30,6 +30,7 @@ import {
   type Attempt,
   type AttemptEnd,
   type Delivery,
+  EMITTED_BYTES,
   EVENT_OVERHEAD_BYTES,
   type EventState,
   emptyState,
@@ -154,6 +155,7 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
     version: 1,
     result: null,
     unarchived: record.durability === 'archive' ? [] : null,
+    tree: record.parent === undefined ? null : { parent: record.parent, root: record.root ?? null },
     deliveries: [],
   };
   const delivery: Delivery = {
@@ -211,6 +213,7 @@ function applyGranted(state: PartitionState, record: Granted): void {
     fingerprint: null,
     result: null,
     late: null,
+    emitted: null,
   });
   state.bytes += ATTEMPT_OVERHEAD_BYTES;
   if (delivery.attempts.length > ATTEMPTS_KEPT_MAX) forgetOldest(state, delivery);
@@ -226,8 +229,12 @@ function applyGranted(state: PartitionState, record: Granted): void {
 
 function forgetOldest(state: PartitionState, delivery: Delivery): void {
   const oldest = delivery.attempts.shift()!;
-  state.bytes -=
-    ATTEMPT_OVERHEAD_BYTES + (oldest.result?.byteLength ?? 0) + (oldest.late?.payload.byteLength ?? 0);
+  state.bytes -= weightOf(oldest);
+}
+
+function weightOf({ result, late, emitted }: Attempt): number {
+  const bytes = (result?.byteLength ?? 0) + (late?.payload.byteLength ?? 0);
+  return ATTEMPT_OVERHEAD_BYTES + bytes + (emitted?.length ?? 0) * EMITTED_BYTES;
 }
 
 function rememberGrant(state: PartitionState, record: Granted, delivery: Delivery): void {
@@ -264,6 +271,10 @@ function applyCompleted(state: PartitionState, record: Completed): void {
   attempt.outcome = record.outcome;
   attempt.reason = record.reason;
   keepResult(state, attempt, record);
+  if (record.emitted) {
+    attempt.emitted = record.emitted;
+    state.bytes += record.emitted.length * EMITTED_BYTES;
+  }
   delivery.state = 'ended';
   completeEvent(state, delivery.event, record, record.outcome, record.reason);
   delivery.event.result = record.payload;
@@ -302,8 +313,7 @@ function applyPruned(state: PartitionState, record: Pruned): void {
   state.history.forget(event);
   state.bytes -= EVENT_OVERHEAD_BYTES + event.envelope.byteLength;
   for (const { attempts } of event.deliveries) {
-    for (const { result, late } of attempts)
-      state.bytes -= ATTEMPT_OVERHEAD_BYTES + (result?.byteLength ?? 0) + (late?.payload.byteLength ?? 0);
+    for (const attempt of attempts) state.bytes -= weightOf(attempt);
   }
   noteIndexed(state, record.index);
 }

@@ -21,6 +21,19 @@ export interface AcceptCommand {
   readonly durability?: Durability;
 }
 
+/** An event that a completion emits. Its parent and its root follow from the attempt. */
+export interface EmitCommand {
+  /** Made by the caller. */
+  readonly id: string;
+  readonly type: string;
+  /** Packed, see envelope.ts. */
+  readonly envelope: Uint8Array;
+  /** 0: may be leased at once. */
+  readonly delayMs: number;
+  /** Also `archive` when its parent's is. */
+  readonly durability: Durability;
+}
+
 /** With `archive` durability: what must be archived before the answer may be given; null: nothing. */
 export interface Promised {
   readonly archive: Position | null;
@@ -106,6 +119,8 @@ export interface CompleteCommand {
   readonly result: Uint8Array;
   /** SHA-256 (hex) of what makes two completions the same. */
   readonly fingerprint: string;
+  /** Accepted together with the completion, if that ends its delivery by itself: a `retry` emits nothing. */
+  readonly emit?: readonly EmitCommand[];
 }
 
 export type CompleteResult =
@@ -119,11 +134,15 @@ export type CompleteResult =
       readonly reason: Reason | null;
       /** When the failed attempt will be tried again; null when it will not. */
       readonly retryAt: number | null;
+      /** Ids of the events that it emitted, those of the first try. */
+      readonly emitted: readonly string[];
     })
   | { readonly kind: 'lease_lost' }
   /** The attempt was completed before, with something else. */
   | { readonly kind: 'conflict' }
-  | { readonly kind: 'unknown' };
+  | { readonly kind: 'unknown' }
+  /** It emits events of a new type, and there are as many as there may be. Nothing has changed. */
+  | { readonly kind: 'too_many_types' };
 
 export interface HandBackCommand {
   readonly attemptId: string;
@@ -176,6 +195,9 @@ export interface EventView {
   readonly attempts: number;
   readonly version: number;
   readonly position: Position;
+  /** The event whose completion emitted it, and the first one of that cascade; null when a client has submitted it. */
+  readonly parent: string | null;
+  readonly root: string | null;
   /** Packed; null until complete and when it ended without a completion. */
   readonly result: Uint8Array | null;
   /** With `archive` durability: something has happened since, and is shown once it is archived. */
@@ -197,6 +219,8 @@ export interface AttemptView {
   readonly end: AttemptEnd | null;
   readonly result: Uint8Array | null;
   readonly late: { readonly at: number; readonly result: Uint8Array } | null;
+  /** Ids of the events that its completion emitted; left out when there are none. */
+  readonly emitted?: readonly string[];
 }
 
 /** An event that may leave the store, without what is in the log byte for byte: its request and its result. */

@@ -79,8 +79,11 @@ export function maskAttempts(attempts: readonly AttemptView[], mask: Mask): Atte
   for (const attempt of attempts) {
     const { grant } = parseAttemptId(attempt.attemptId)!;
     if (grant >= mask.grantsFrom) continue;
-    const live = mask.ends.has(grant) ? { expiresAt: null, endedAt: null, end: null, result: null } : {};
-    shown.push({ ...attempt, ...live, ...(mask.lates.has(grant) ? { late: null } : {}) });
+    const { emitted: _, ...silent } = attempt;
+    const open = mask.ends.has(grant)
+      ? { ...silent, expiresAt: null, endedAt: null, end: null, result: null }
+      : attempt;
+    shown.push({ ...open, ...(mask.lates.has(grant) ? { late: null } : {}) });
   }
   return shown;
 }

@@ -63,6 +63,9 @@ export interface Accepted extends OfEvent {
   /** Left out with `store` durability. */
   readonly durability?: 'archive';
   readonly idempotency: (IdempotencyClaim & { readonly expiresAt: number }) | null;
+  /** Of an event that a completion has emitted: the event that was completed, and the one that the cascade began with. */
+  readonly parent?: string;
+  readonly root?: string;
   /** The packed envelope. */
   readonly payload: Uint8Array;
 }
@@ -101,6 +104,8 @@ export interface Completed extends OfEvent, DeliveryRef {
   /** Null with `success`. */
   readonly reason: Reason | null;
   readonly fingerprint: string;
+  /** Ids of the events that it emitted, in order; left out when there are none. Their records come right behind. */
+  readonly emitted?: readonly string[];
   readonly payload: Uint8Array;
 }
 

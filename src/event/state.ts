@@ -47,6 +47,8 @@ export interface Attempt {
   fingerprint: string | null;
   result: Uint8Array | null;
   late: LateResult | null;
+  /** Ids of the events that its completion emitted; null: none. */
+  emitted: readonly string[] | null;
 }
 
 export type DeliveryState = 'waiting' | 'leased' | 'ended';
@@ -68,6 +70,13 @@ export interface Delivery {
   readonly attempts: Attempt[];
   /** Which index it is to be found in; entries left in the other are stale. */
   place: 'ready' | 'delayed' | 'held' | 'none';
+}
+
+/** An event's place in a cascade. */
+export interface Tree {
+  /** Null: a client has submitted it. */
+  readonly parent: string | null;
+  readonly root: string | null;
 }
 
 export interface EventState {
@@ -94,6 +103,8 @@ export interface EventState {
   result: Uint8Array | null;
   /** With `archive` durability the records that may not be archived yet, oldest first; null with `store`. */
   readonly unarchived: Unarchived[] | null;
+  /** Null outside of cascades. */
+  tree: Tree | null;
   /** One a listener. The first is the responder's. */
   readonly deliveries: Delivery[];
 }
@@ -178,6 +189,8 @@ export const ATTEMPTS_KEPT_MAX = 100;
 export const EVENT_OVERHEAD_BYTES = 1_000;
 export const ATTEMPT_OVERHEAD_BYTES = 600;
 export const KEY_OVERHEAD_BYTES = 400;
+/** The id of an emitted event, as its parent keeps it. */
+export const EMITTED_BYTES = 80;
 
 export function emptyState(policy: Policy, limits: Limits): PartitionState {
   return {

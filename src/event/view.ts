@@ -40,6 +40,8 @@ export function viewOf(event: EventState): EventView {
     attempts: event.deliveries[0]?.attempt ?? 0,
     version: event.version,
     position: event.position,
+    parent: event.tree?.parent ?? null,
+    root: event.tree?.root ?? null,
     result: event.result,
     behind: false,
   };
@@ -65,5 +67,6 @@ function attemptView(delivery: Delivery, attempt: Attempt): AttemptView {
     end: attempt.end,
     result: attempt.result,
     late: attempt.late && { at: attempt.late.at, result: attempt.late.payload },
+    ...(attempt.emitted && { emitted: attempt.emitted }),
   };
 }

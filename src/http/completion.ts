@@ -1,14 +1,17 @@
 /** Completions: what a listener posts, checked and packed. */
 import type { Config } from '../config.js';
 import { ClockworkError } from '../errors.js';
-import type { CompleteCommand, RetryWish } from '../event/command.js';
+import type { RetryWish } from '../event/command.js';
 import { sha256Hex } from '../event/envelope.js';
 import { packResult, type ResponseHead } from '../event/result.js';
 import type { CompleteAnswer } from '../queue/answer.js';
+import type { Completion } from '../queue/emission.js';
 import { classifyLeniently } from './body.js';
 import { textAt } from './bulk.js';
+import type { HttpContext } from './context.js';
+import { emissionsText, readEmissions } from './emission.js';
 import { headerIn, readPostedBody, readPostedHeaders } from './posted.js';
-import { notArchived } from './respond.js';
+import { archiveUnavailable, notArchived, tooManyTypes } from './respond.js';
 import type { CompletionBody } from './schemas/input.js';
 
 export interface CompletionSource {
@@ -20,18 +23,33 @@ export interface CompletionSource {
 }
 
 /**
- * Two completions are the same when outcome, retry, response and errors are: the response's body compared byte
- * for byte, all else as values. White space outside the body and `next` make no difference.
+ * Two completions are the same when outcome, retry, response, errors and emitted events are: bodies compared byte
+ * for byte, all else as values. White space outside bodies and `next` make no difference.
  */
-export function completeCommand(source: CompletionSource, config: Config): CompleteCommand {
+export function completionOf(source: CompletionSource, context: HttpContext): Completion {
+  const { config } = context;
   const { completion, attemptId, token } = source;
   const errors = completion.errors ?? [];
   checkErrors(errors, config);
   const { response, body } = responseOf(source, config);
   const result = packResult({ outcome: completion.outcome, response, errors }, body);
   const retry = retryOf(completion);
-  const fingerprint = sha256Hex(Buffer.concat([Buffer.from(`${JSON.stringify(retry)}\n`), result]));
-  return { attemptId, token, outcome: completion.outcome, retry, result, fingerprint };
+  const base = { attemptId, token, outcome: completion.outcome, retry, result };
+  const { emit: items = [] } = completion;
+  if (items.length === 0) return { ...base, fingerprint: fingerprintOf(JSON.stringify(retry), result) };
+  if (retry.kind !== 'never') {
+    throw new ClockworkError('invalid-request', 'The field /emit does not go with a retry.', {
+      hint: 'An attempt that is tried again emits nothing: emit with the completion that ends the event.',
+      members: { pointer: '/emit' },
+    });
+  }
+  const emit = readEmissions(context, items, source.text);
+  const said = `${JSON.stringify(retry)} ${emissionsText(emit)}`;
+  return { ...base, fingerprint: fingerprintOf(said, result), emit };
+}
+
+function fingerprintOf(said: string, result: Uint8Array): string {
+  return sha256Hex(Buffer.concat([Buffer.from(`${said}\n`), result]));
 }
 
 function checkErrors(errors: readonly unknown[], { errorsMax, errorsBytesMax }: Config): void {
@@ -109,6 +127,10 @@ export function completionError(
         'The attempt was completed, and that was not archived in time.',
         'Send the same completion again: it is one, with one answer.',
       );
+    case 'too_many_types':
+      return tooManyTypes();
+    case 'archive_unavailable':
+      return archiveUnavailable('The attempt was not completed.', 'Emit with `store` durability');
   }
 }
 

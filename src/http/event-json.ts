@@ -66,8 +66,13 @@ function eventMembers(event: EventSummary): string {
     `"id":"${id}","type":${JSON.stringify(type)},"status":"${status}","outcome":${JSON.stringify(outcome)},` +
     `"reason":${JSON.stringify(reason)},"createdAt":${timeJson(createdAt)},"startedAt":${timeJson(startedAt)},` +
     `"completedAt":${timeJson(completedAt)},"cancelRequested":${event.cancelRequested},` +
-    `"attempts":${event.attempts},"position":"${formatPosition(event.position)}"`
+    `"attempts":${event.attempts},"position":"${formatPosition(event.position)}",${treeMembers(event)}`
   );
+}
+
+/** Most events belong to no cascade. */
+function treeMembers({ parent, root }: EventSummary): string {
+  return parent ? `"parent":"${parent}","root":"${root}"` : '"parent":null,"root":null';
 }
 
 export function eventSummaryText(event: EventSummary): string {
@@ -141,6 +146,11 @@ export function completedText(result: Extract<CompleteResult, { kind: 'completed
   );
 }
 
+/** An event that a completion has emitted. */
+export function emittedText(id: string, type: string): string {
+  return `{"id":"${id}","type":${JSON.stringify(type)},"links":${linksText(id)}}`;
+}
+
 /** Results are shown whole while they fit; what does not is null with `"omitted":true`. */
 export function attemptsText(attempts: readonly AttemptView[], bytesMax: number): string {
   let bytesLeft = bytesMax;
@@ -165,6 +175,7 @@ function attemptText(attempt: AttemptView, shown: (result: Uint8Array | null) =>
     `{"attemptId":"${attemptId}","listener":${JSON.stringify(listener)},"attempt":${attempt.attempt},` +
     `"worker":${JSON.stringify(worker)},"grantedAt":${timeJson(attempt.grantedAt)},` +
     `"expiresAt":${timeJson(attempt.expiresAt)},"endedAt":${timeJson(attempt.endedAt)},` +
-    `"end":${JSON.stringify(end)},"result":${shown(attempt.result)},"late":${lateText}}`
+    `"end":${JSON.stringify(end)},"result":${shown(attempt.result)},"late":${lateText},` +
+    `"emitted":${JSON.stringify(attempt.emitted ?? [])}}`
   );
 }

@@ -19,10 +19,11 @@ function membersOf(record: LogRecord): string {
   const id = `,"id":${JSON.stringify(record.id)}`;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, durability, idempotency, payload } = record;
+      const { dueAt, durability, idempotency, parent, root, payload } = record;
       const archives = durability === undefined ? '' : `,"durability":"${durability}"`;
       const until = idempotency === null ? 'null' : `"${timeText(idempotency.expiresAt)}"`;
-      return `${id},"dueAt":"${timeText(dueAt)}"${archives},"idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
+      const tree = parent === undefined ? '' : `,"parent":"${parent}","root":"${root}"`;
+      return `${id},"dueAt":"${timeText(dueAt)}"${archives}${tree},"idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
     }
     case 'granted': {
       const { attempt, worker, expiresAt } = record;
@@ -37,8 +38,9 @@ function membersOf(record: LogRecord): string {
       return `${id}${deliveryMembers(record)},${about},"result":${shown(payload)}`;
     }
     case 'completed': {
-      const { outcome, reason, payload } = record;
-      const about = `"outcome":"${outcome}","reason":${JSON.stringify(reason)}`;
+      const { outcome, reason, emitted, payload } = record;
+      const ids = emitted === undefined ? '' : `,"emitted":${JSON.stringify(emitted)}`;
+      const about = `"outcome":"${outcome}","reason":${JSON.stringify(reason)}${ids}`;
       return `${id}${deliveryMembers(record)},${about},"result":${shown(payload)}`;
     }
     case 'dead':

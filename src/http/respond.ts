@@ -61,9 +61,7 @@ export function receiptOf(result: SubmitResult): Receipt | ClockworkError {
         members: { eventId: result.id },
       });
     case 'too_many_types':
-      return new ClockworkError('too-many-types', 'No further type can come into being by use.', {
-        hint: 'Put what differs into the body, not into the type.',
-      });
+      return tooManyTypes();
     case 'full':
       return new ClockworkError('store-full', 'The store holds as many bytes as it may.', {
         retryAfterMs: 5_000,
@@ -80,15 +78,21 @@ export function receiptOf(result: SubmitResult): Receipt | ClockworkError {
         'Ask for it by its id, or send the request again with the same Idempotency-Key.',
       );
     case 'archive_unavailable':
-      return new ClockworkError(
-        'archive-unavailable',
-        'Nothing can be archived now. The event was not taken.',
-        {
-          hint: 'Send it with `Event-Durability: store`, or later again; /readyz says what is wrong with the log.',
-          retryAfterMs: 5_000,
-        },
-      );
+      return archiveUnavailable('The event was not taken.', 'Send it with `Event-Durability: store`');
   }
+}
+
+export function tooManyTypes(): ClockworkError {
+  return new ClockworkError('too-many-types', 'No further type can come into being by use.', {
+    hint: 'Put what differs into the body, not into the type.',
+  });
+}
+
+export function archiveUnavailable(consequence: string, remedy: string): ClockworkError {
+  return new ClockworkError('archive-unavailable', `Nothing can be archived now. ${consequence}`, {
+    hint: `${remedy}, or later again; /readyz says what is wrong with the log.`,
+    retryAfterMs: 5_000,
+  });
 }
 
 export function tooManyWaiters(): ClockworkError {

@@ -92,6 +92,9 @@ export function idempotencyKeyOf(headers: IncomingHttpHeaders, bytesMax: number)
 /** As W3C Trace Context says, one that is not well formed is passed over. */
 function traceparentOf(headers: IncomingHttpHeaders): string | null {
   const traceparent = headers['traceparent'];
-  if (typeof traceparent !== 'string') return null;
-  return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/.test(traceparent) ? traceparent : null;
+  return typeof traceparent === 'string' && isTraceparent(traceparent) ? traceparent : null;
+}
+
+export function isTraceparent(text: string): boolean {
+  return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/.test(text);
 }

@@ -27,6 +27,7 @@ export class Digest {
   addEvent(event: EventView, request: Uint8Array, attempts: readonly AttemptView[]): void {
     const { id, type, createdAt, position, cancelRequested } = event;
     this.#add('accepted', id, type, createdAt, formatPosition(position), this.#hashed(request));
+    if (event.parent !== null) this.#add('emitted', id, event.parent, event.root);
     if (cancelRequested) this.#add('cancelRequested', id);
     if (event.status === 'complete') {
       this.#add('complete', id, event.outcome, event.reason, event.completedAt, this.#hashed(event.result));
@@ -57,6 +58,7 @@ export class Digest {
     this.#add('granted', id, listener, grant, view.worker, view.grantedAt);
     if (view.end !== null)
       this.#add('ended', id, listener, grant, view.end, view.endedAt, this.#hashed(view.result));
+    if (view.emitted) this.#add('emits', id, listener, grant, ...view.emitted);
     if (view.late) this.addLate({ id, listener, grant, at: view.late.at, payload: view.late.result });
   }
 

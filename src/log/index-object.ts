@@ -181,7 +181,8 @@ function decodeEntry(key: string, line: string): IndexEntry {
   const [at, end] = [parsePosition(position), parsePosition(ended)];
   if (!at || !end) throw new CorruptSegmentError(key, `the entry of ${view.id} lacks a position`);
   return {
-    event: { ...view, position: at },
+    // Entries from before there were cascades do not name them.
+    event: { ...view, parent: view.parent ?? null, root: view.root ?? null, position: at },
     accepted: acceptedSlot,
     ended: end,
     endedSlot,

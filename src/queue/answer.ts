@@ -7,5 +7,9 @@ interface Late {
   readonly id: string;
 }
 
-export type CompleteAnswer = CompleteResult | Late;
+export type CompleteAnswer =
+  | CompleteResult
+  | Late
+  /** It emits an event with `archive` durability, and nothing can be archived. Nothing has changed. */
+  | { readonly kind: 'archive_unavailable' };
 export type CancelAnswer = { readonly kind: CancelResult['kind'] } | Late;

@@ -18,9 +18,10 @@ import type {
 import { partitionOfId } from '../event/id.js';
 import type { Position } from '../event/record.js';
 import { NOT_ARCHIVED, type NotArchived } from '../event/unarchived.js';
-import type { Durable, Store, StoreHealth, Wake } from '../store/store.js';
+import { type Durable, partitionOfType, type Store, type StoreHealth, type Wake } from '../store/store.js';
 import type { CancelAnswer, CompleteAnswer } from './answer.js';
 import { ArchiveWaiting, type Awaited } from './archive-waiting.js';
+import { type Completion, completeCommand, isPlain } from './emission.js';
 import { type LeaseAnswer, type LeaseRequest, Leasing, type NextRequest } from './leasing.js';
 import { type Count, countNothing, endOf } from './meter.js';
 import { type Archive, type Submission, type SubmitResult, submit } from './submit.js';
@@ -183,12 +184,29 @@ export class Queue {
   }
 
   /** Results in the order of the commands. */
-  async complete(commands: readonly CompleteCommand[]): Promise<CompleteAnswer[]> {
-    const results = await this.store.complete(commands);
-    const waits = results.some((result) => result.kind === 'completed' && result.archive !== null);
-    const answers = waits ? await Promise.all(results.map((result) => this.#completed(result))) : results;
+  async complete(completions: readonly Completion[]): Promise<CompleteAnswer[]> {
+    const answers = completions.every(isPlain)
+      ? await this.#complete(completions)
+      : await Promise.all(completions.map((each) => this.#completeOne(each)));
     for (const answer of answers) this.#count('complete', endOf(answer), 1);
     return answers;
+  }
+
+  async #completeOne(completion: Completion): Promise<CompleteAnswer> {
+    const { emit = [] } = completion;
+    const cannot = emit.some(
+      ({ type, durability }) =>
+        durability === 'archive' && !this.#archive.available(partitionOfType(type, this.store.partitions)),
+    );
+    if (cannot) return { kind: 'archive_unavailable' };
+    const [answer] = await this.#complete([await completeCommand(this.store, completion)]);
+    return answer!;
+  }
+
+  async #complete(commands: readonly CompleteCommand[]): Promise<CompleteAnswer[]> {
+    const results = await this.store.complete(commands);
+    const waits = results.some((result) => result.kind === 'completed' && result.archive !== null);
+    return waits ? Promise.all(results.map((result) => this.#completed(result))) : results;
   }
 
   async #completed(result: CompleteResult): Promise<CompleteAnswer> {

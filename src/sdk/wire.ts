@@ -78,6 +78,10 @@ export interface Event {
   readonly attempts: number;
   /** Place of the event in the log. */
   readonly position: string;
+  /** The event whose completion emitted it; null when a client has submitted it. */
+  readonly parent: string | null;
+  /** The first event of that cascade. */
+  readonly root: string | null;
   /** The listener's response, once complete. */
   readonly response: Response | null;
   /** The errors that the listener gave. */
@@ -107,6 +111,10 @@ export interface EventSummary {
   readonly attempts: number;
   /** Place of the event in the log. */
   readonly position: string;
+  /** The event whose completion emitted it; null when a client has submitted it. */
+  readonly parent: string | null;
+  /** The first event of that cascade. */
+  readonly root: string | null;
   readonly links: Links;
 }
 
@@ -174,6 +182,15 @@ export interface Completed {
   readonly links: Links;
 }
 
+/** An event that a completion has emitted. */
+export interface Emitted {
+  /** UUIDv7 of the event. */
+  readonly id: string;
+  /** Type of the event. */
+  readonly type: string;
+  readonly links: Links;
+}
+
 /** What a listener posted. */
 export interface Result {
   readonly outcome: 'success' | 'fail';
@@ -206,6 +223,8 @@ export interface Attempt {
     readonly at: string;
     readonly result: Result | Omitted | null;
   } | null;
+  /** Events that its completion emitted. */
+  readonly emitted: readonly string[];
 }
 
 /** One thing that happened. Which members there are follows from `op`. */
@@ -229,6 +248,12 @@ export interface LogRecord {
   readonly durability?: 'archive';
   /** Until when its idempotency key is remembered. */
   readonly idempotentUntil?: string | null;
+  /** UUIDv7 of the event. */
+  readonly parent?: string;
+  /** UUIDv7 of the event. */
+  readonly root?: string;
+  /** Events that the completion emitted. */
+  readonly emitted?: readonly string[];
   /** What came, as a lease shows it. */
   readonly request?: {
     readonly method: string;

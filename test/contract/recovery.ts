@@ -75,6 +75,7 @@ const PRUNED: History = {
         outcome: 'success',
         retry: { kind: 'never' },
         fingerprint: 'done 1',
+        emit: [],
       })),
     },
     { do: 'archive', back: 0 },

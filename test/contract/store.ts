@@ -8,6 +8,7 @@ import { archiveContract } from './store/archive.js';
 import { cancelContract } from './store/cancel.js';
 import { completeContract } from './store/complete.js';
 import { depthsContract } from './store/depths.js';
+import { emitContract } from './store/emit.js';
 import { expireContract } from './store/expire.js';
 import { handBackContract } from './store/hand-back.js';
 import { leaseContract } from './store/lease.js';
@@ -43,6 +44,7 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('accept', (t) => acceptContract(t, harness));
   await t.test('lease', (t) => leaseContract(t, harness));
   await t.test('complete', (t) => completeContract(t, harness));
+  await t.test('emit', (t) => emitContract(t, harness));
   await t.test('hand back', (t) => handBackContract(t, harness));
   await t.test('cancel', (t) => cancelContract(t, harness));
   await t.test('expire', (t) => expireContract(t, harness));

@@ -14,7 +14,7 @@ import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
 import { makeEventId } from '../../src/event/id.js';
-import type { LogRecord, Position, StoreRecord } from '../../src/event/record.js';
+import { comparePositions, type LogRecord, type Position, type StoreRecord } from '../../src/event/record.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { type Delivery, emptyState, leaseExpired, type PartitionState } from '../../src/event/state.js';
 import { isBeyond, NOT_ARCHIVED } from '../../src/event/unarchived.js';
@@ -319,12 +319,19 @@ export class CoreMachine {
     const { outcome, retry, text } = op;
     const fingerprint = `${outcome} ${text}`;
     const { attemptId, token } = lease;
-    const command = { attemptId, token, outcome, retry, result: Buffer.from(`{}\n${text}`), fingerprint };
+    const emit = op.emit.map((each) => ({
+      ...each,
+      id: makeEventId(this.now, 0),
+      envelope: Buffer.from('{}\n'),
+    }));
+    const result = Buffer.from(`{}\n${text}`);
+    const command = { attemptId, token, outcome, retry, result, fingerprint, emit };
     const decision = decideComplete(this.state, command, this.now);
     const answer = this.#carryOut(decision);
     const first = this.#completed.get(attemptId);
     if (first) {
-      const archive = this.#promiseOf(lease.event.id);
+      const emitted = first.answer.kind === 'completed' ? first.answer.emitted : [];
+      const archive = this.#promiseOfEmitting(lease.event.id, emitted);
       const expected =
         first.fingerprint === fingerprint ? { ...first.answer, archive } : { kind: 'conflict' };
       assert.deepEqual(answer, expected, 'S4: the same completion again, or another');
@@ -333,14 +340,45 @@ export class CoreMachine {
     }
     assert.equal(answer.kind, holds ? 'completed' : 'lease_lost', 'S2: complete');
     if (answer.kind !== 'completed') return;
-    assert.deepEqual(answer.archive, this.#promiseOf(lease.event.id), 'S9: complete');
-    this.#completed.set(attemptId, { fingerprint, answer });
-    const { result } = this.state.events.get(lease.event.id)!;
+    const emits = outcome === 'success' || retry.kind === 'never';
     assert.deepEqual(
-      result,
+      answer.emitted,
+      emits ? emit.map(({ id }) => id) : [],
+      'S5: what was emitted, or nothing',
+    );
+    this.#checkEmitted(lease.event.id, emits ? emit : []);
+    const promise = this.#promiseOfEmitting(lease.event.id, answer.emitted);
+    assert.deepEqual(answer.archive, promise, 'S9: complete');
+    this.#completed.set(attemptId, { fingerprint, answer });
+    const event = this.state.events.get(lease.event.id)!;
+    assert.deepEqual(
+      event.result,
       answer.status === 'complete' ? command.result : null,
       'the result is the event’s',
     );
+  }
+
+  /** They are there as they were emitted, and know where they come from; an account of all events tells if there are others. */
+  #checkEmitted(parentId: string, emit: readonly { id: string; type: string; durability: string }[]): void {
+    const parent = this.state.events.get(parentId)!;
+    for (const { id, type, durability } of emit) {
+      this.#ids.push(id);
+      const child = this.state.events.get(id)!;
+      assert.equal(child.type.name, type);
+      assert.deepEqual(
+        child.tree,
+        { parent: parentId, root: parent.tree?.root ?? parentId },
+        'S5: its place',
+      );
+      const archives = durability === 'archive' || parent.unarchived !== null;
+      assert.equal(child.unarchived !== null, archives, 'S9: promised like its parent');
+    }
+  }
+
+  /** What the answer to a completion rests on: its event and the events that it emitted. */
+  #promiseOfEmitting(id: string, emitted: readonly string[]): Position | null {
+    const all = [this.#promiseOf(id), ...emitted.map((each) => this.#promisedReceipt(each))];
+    return all.reduce((a, b) => (a === null || (b !== null && comparePositions(b, a) > 0) ? b : a), null);
   }
 
   #handBack(op: Extract<Op, { do: 'handBack' }>): void {

@@ -67,8 +67,32 @@ const MISTAKES: readonly CoreMistake[] = [
   {
     name: 'a repeated completion is answered without waiting',
     module: 'decide/complete',
-    from: 'archive: promisedBy(state, event, [])',
-    to: 'archive: null',
+    from: '...standing(attempt), archive }',
+    to: '...standing(attempt), archive: null }',
+  },
+  {
+    name: 'what an archived event brings about is not archived',
+    module: 'decide/emit',
+    from: ' || parent.unarchived !== null',
+    to: '',
+  },
+  {
+    name: 'a repeated completion does not wait for what it emitted',
+    module: 'decide/complete',
+    from: 'unarchivedEmission(state, emitted))',
+    to: 'null)',
+  },
+  {
+    name: 'a repeated completion forgets what it emitted',
+    module: 'decide/complete',
+    from: 'attempt.emitted ?? []',
+    to: '[]',
+  },
+  {
+    name: 'the mask forgets what was emitted',
+    module: 'mask',
+    from: '...silent, expiresAt',
+    to: '...attempt, expiresAt',
   },
   {
     name: 'a cancel is answered without waiting',

@@ -30,6 +30,11 @@ export type Op =
       readonly outcome: 'success' | 'fail';
       readonly retry: RetryWish;
       readonly text: string;
+      readonly emit: readonly {
+        readonly type: string;
+        readonly delayMs: number;
+        readonly durability: 'store' | 'archive';
+      }[];
     }
   | { readonly do: 'handBack'; readonly pick: number; readonly wrong: boolean }
   | { readonly do: 'abandon'; readonly pick: number }
@@ -78,6 +83,20 @@ const complete = fc.record({
   outcome: fc.constantFrom('success' as const, 'fail' as const),
   retry,
   text: fc.constantFrom('x', 'x', 'y'),
+  emit: fc.oneof(
+    { weight: 3, arbitrary: fc.constant([]) },
+    {
+      weight: 1,
+      arbitrary: fc.array(
+        fc.record({
+          type: fc.constantFrom('a', 'b', '{}'),
+          delayMs: fc.constantFrom(0, 0, 25),
+          durability: fc.constantFrom('store' as const, 'archive' as const),
+        }),
+        { minLength: 1, maxLength: 3 },
+      ),
+    },
+  ),
 });
 
 const pass = fc.oneof(

@@ -264,7 +264,7 @@ t.test('a completion is checked strictly', async (t) => {
   const wrong: [object | string, string][] = [
     [{}, 'invalid-request'],
     [{ outcome: 'done' }, 'invalid-request'],
-    [{ ...success, emit: [] }, 'invalid-request'],
+    [{ ...success, emit: [{}] }, 'invalid-request'],
     [{ ...success, response: { status: 199 } }, 'invalid-request'],
     [{ ...success, response: { status: 600 } }, 'invalid-request'],
     [{ ...success, response: { bodyy: 1 } }, 'invalid-request'],

@@ -253,6 +253,22 @@ limit('errorsBytesMax', 65_536, async (t, max) => {
   t.same(await completed(app, of(max + 1)), refused(413, 'too-many-errors'));
 });
 
+limit('emitsMax', 1_000, async (t, max) => {
+  const app = await openApp(t);
+  const of = (count: number) => ({ outcome: 'success', emit: Array(count).fill({ type: 'b' }) });
+  t.same(await completed(app, of(max)), ok);
+  t.same(await completed(app, of(max + 1)), refused(413, 'too-many-items'));
+});
+
+limit('emitBytesMax', 4 * MIB, async (t, max) => {
+  const app = await openApp(t);
+  const item = (bytes: number) => ({ type: 'b', bodyEncoding: 'text', body: 'x'.repeat(bytes) });
+  const of = (last: number) => ({ outcome: 'success', emit: [...Array(3).fill(item(MIB)), item(last)] });
+  t.same(await completed(app, of(max - 3 * MIB)), ok);
+  const over = { outcome: 'success', emit: [...Array(4).fill(item(MIB)), item(1)] };
+  t.same(await completed(app, over), refused(413, 'body-too-large'));
+});
+
 for (const [name, max, over] of [
   ['leaseMsMin', 1_000, 999],
   ['leaseMsMax', 43_200_000, 43_200_001],

@@ -83,6 +83,36 @@ export const MISTAKES: readonly Mistake[] = [
     to: 'if false then',
   },
   {
+    name: 'a lost lease emits all the same',
+    file: 'complete',
+    from: 'return keepLate(item, state, delivery, attempt)\n  end\n\n',
+    to: 'acceptEmitted(item.id, state, item.emit) return keepLate(item, state, delivery, attempt)\n  end\n\n',
+  },
+  {
+    name: 'a failure that is tried again emits',
+    file: 'complete',
+    from: '    retry(item, state, delivery, attempt)\n',
+    to: '    retry(item, state, delivery, attempt) acceptEmitted(item.id, state, item.emit)\n',
+  },
+  {
+    name: 'every parent is a root',
+    file: 'include/emitted',
+    from: "local root = state[TREE] and string.match(state[TREE], '^%S+ (%S+)') or id",
+    to: 'local root = id',
+  },
+  {
+    name: 'what an archived event brings about is not archived',
+    file: 'include/emitted',
+    from: 'child.archive or (state[UNARCHIVED] and true or false)',
+    to: 'child.archive',
+  },
+  {
+    name: 'a repeated completion does not wait for what it emitted',
+    file: 'complete',
+    from: 'return attempt[EMITTED] and promiseEmitted(answer, unarchivedEmission(attempt[EMITTED])) or answer',
+    to: 'return answer',
+  },
+  {
     name: 'a late result is not kept',
     file: 'complete',
     from: 'local own = attempt',

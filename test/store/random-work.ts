@@ -55,12 +55,25 @@ const retry: fc.Arbitrary<RetryWish> = fc.constantFrom(
   { kind: 'after', afterMs: 2 * SECOND },
 );
 
+interface EmitItem {
+  readonly type: number;
+  readonly delayMs: number;
+  readonly durability: 'store' | 'archive';
+}
+
+const emitItem: fc.Arbitrary<EmitItem> = fc.record({
+  type: fc.nat({ max: TYPES.length - 1 }),
+  delayMs: fc.constantFrom(0, 0, SECOND),
+  durability: fc.constantFrom('store' as const, 'archive' as const),
+});
+
 const completeItem = fc.record({
   lease: place,
   token,
   outcome: fc.constantFrom('success' as const, 'fail' as const, 'fail' as const),
   retry,
   fingerprint: fc.constantFrom('done 1', 'done 1', 'done 2'),
+  emit: fc.oneof(fc.constant<EmitItem[]>([]), fc.array(emitItem, { maxLength: 3 })),
 });
 
 export const step = fc.oneof(
@@ -305,12 +318,24 @@ export class Both {
   }
 
   async #complete(items: Extract<Step, { do: 'complete' }>['items']): Promise<void> {
-    const commands = items.flatMap(({ outcome, retry, fingerprint, ...which }): CompleteCommand[] => {
+    const commands = items.flatMap(({ outcome, retry, fingerprint, emit: items, ...which }) => {
       const holder = this.#holder(which);
       if (!holder) return [];
-      return [{ ...holder, outcome, retry, fingerprint, result: Buffer.from(`result ${this.#next()}`) }];
+      const result = Buffer.from(`result ${this.#next()}`);
+      const emit = items.map((item) => ({
+        ...item,
+        type: TYPES[item.type]!,
+        id: this.#newId(),
+        envelope: Buffer.alloc(20, this.#made),
+      }));
+      return [{ ...holder, outcome, retry, fingerprint, result, emit } satisfies CompleteCommand];
     });
-    this.#same(await this.store.complete(commands), this.core.complete(commands), commands);
+    const results = await this.store.complete(commands);
+    this.#same(results, this.core.complete(commands), commands);
+    for (const result of results) {
+      if (result.kind !== 'completed') continue;
+      for (const id of result.emitted) if (!this.#ids.includes(id)) this.#ids.push(id);
+    }
   }
 
   async #extend(items: Extract<Step, { do: 'extend' }>['items']): Promise<void> {

@@ -28,11 +28,7 @@ export function decideAccept(
   if (bytes > state.limits.bytesMax) return refuse({ kind: 'full' });
 
   const recorder = new Recorder(state, now);
-  if (!state.types.has(type)) {
-    const ordinal = state.typesByOrdinal.length;
-    if (ordinal >= state.limits.typesMax) return refuse({ kind: 'too_many_types' });
-    recorder.add({ op: 'typeSet', type, ordinal, version: 0 });
-  }
+  if (!recorder.declare(type)) return refuse({ kind: 'too_many_types' });
   const archives = command.durability === 'archive';
   const archive = archives ? recorder.nextPosition() : null;
   recorder.add({

@@ -1,10 +1,18 @@
 /** Complete: a listener's result ends its attempt and, mostly, the event. */
 import type { CompleteCommand, CompleteResult } from '../command.js';
 import { backoffMs } from '../policy.js';
-import type { Completed, Dead, Position, Retried } from '../record.js';
+import {
+  type Completed,
+  comparePositions,
+  type Dead,
+  type LogRecord,
+  type Position,
+  type Retried,
+} from '../record.js';
 import type { Attempt, Delivery, PartitionState } from '../state.js';
 import { attemptIdOf, type Found, findByAttemptId, holdsLease, isOverdue, recordExpiry } from './attempt.js';
 import { type Decision, promisedBy, Recorder, refuse } from './decision.js';
+import { recordEmitted, unarchivedEmission } from './emit.js';
 
 export function decideComplete(
   state: PartitionState,
@@ -21,19 +29,35 @@ export function decideComplete(
   const recorder = new Recorder(state, now);
   const ending = endingOf(state, found.delivery, command, now);
   recorder.add(ending);
-  const archive = promisedBy(state, found.delivery.event, recorder.records);
+  const { event } = found.delivery;
+  if (ending.emitted && !recordEmitted(recorder, event, command.emit ?? [], now))
+    return refuse({ kind: 'too_many_types' });
+  const archive = promisedBy(state, event, recorder.records) ?? promisedOf(recorder.records);
   return { records: recorder.records, result: answer(found.delivery, ending, archive) };
 }
 
+/** What was accepted among `records` with `archive` durability must be archived before the answer is given. */
+function promisedOf(records: readonly LogRecord[]): Position | null {
+  const archives = (record: LogRecord) => record.op === 'accepted' && record.durability === 'archive';
+  return records.findLast(archives)?.pos ?? null;
+}
+
 type Placed = 'pos' | 'at' | 'type';
-type Ending = Omit<Completed, Placed> | Omit<Retried, Placed> | Omit<Dead, Placed>;
+type Ending =
+  | Omit<Completed, Placed>
+  | (Omit<Retried, Placed> & NoEmission)
+  | (Omit<Dead, Placed> & NoEmission);
+interface NoEmission {
+  readonly emitted?: never;
+}
 
 function endingOf(state: PartitionState, delivery: Delivery, command: CompleteCommand, now: number): Ending {
   const { event, listener, grants: grant } = delivery;
   const { outcome, fingerprint, result: payload, retry } = command;
   const base = { id: event.id, listener, grant, fingerprint, payload };
-  if (outcome === 'success') return { op: 'completed', ...base, outcome, reason: null };
-  if (retry.kind === 'never') return { op: 'completed', ...base, outcome, reason: 'listener' };
+  const emitted = emittedBy(command);
+  if (outcome === 'success') return { op: 'completed', ...base, outcome, reason: null, ...emitted };
+  if (retry.kind === 'never') return { op: 'completed', ...base, outcome, reason: 'listener', ...emitted };
   // Somebody asked to cancel the event: the next attempt is the one it will not have.
   if (event.cancelRequested) return { op: 'completed', ...base, outcome, reason: 'cancelled' };
   if (delivery.attempt >= state.policy.attemptsMax) return { op: 'dead', ...base, why: 'failed' };
@@ -42,8 +66,13 @@ function endingOf(state: PartitionState, delivery: Delivery, command: CompleteCo
   return { op: 'retried', ...base, why: 'failed', dueAt: now + waitMs };
 }
 
+function emittedBy({ emit = [] }: CompleteCommand): { readonly emitted?: readonly string[] } {
+  return emit.length === 0 ? {} : { emitted: emit.map(({ id }) => id) };
+}
+
 function answer({ event }: Delivery, ending: Ending, archive: Position | null): CompleteResult {
-  const base = { kind: 'completed' as const, id: event.id, type: event.type.name, archive };
+  const { emitted = [] } = ending;
+  const base = { kind: 'completed' as const, id: event.id, type: event.type.name, emitted, archive };
   switch (ending.op) {
     case 'completed':
       return { ...base, status: 'complete', outcome: ending.outcome, reason: ending.reason, retryAt: null };
@@ -61,8 +90,15 @@ function repeat(
 ): Decision<CompleteResult> {
   if (attempt.fingerprint !== command.fingerprint) return refuse({ kind: 'conflict' });
   const { event } = delivery;
-  const base = { kind: 'completed' as const, id: event.id, type: event.type.name };
-  return refuse({ ...base, ...standing(attempt), archive: promisedBy(state, event, []) });
+  const emitted = attempt.emitted ?? [];
+  const base = { kind: 'completed' as const, id: event.id, type: event.type.name, emitted };
+  const archive = laterOf(promisedBy(state, event, []), unarchivedEmission(state, emitted));
+  return refuse({ ...base, ...standing(attempt), archive });
+}
+
+function laterOf(a: Position | null, b: Position | null): Position | null {
+  if (a === null || b === null) return a ?? b;
+  return comparePositions(a, b) > 0 ? a : b;
 }
 
 /** How the event stood when the attempt had ended. */

@@ -32,6 +32,7 @@ type Unplaced<R> = R extends Accepted | TypeSet
 /** Collects the records of one decision and gives them their places in the log. */
 export class Recorder {
   readonly records: LogRecord[] = [];
+  readonly #declared = new Set<string>();
 
   constructor(
     private readonly state: PartitionState,
@@ -41,6 +42,17 @@ export class Recorder {
   add(record: Unplaced<LogRecord>): void {
     const type = 'type' in record ? record.type : this.state.events.get(record.id)!.type.name;
     this.records.push({ ...record, type, pos: this.nextPosition(), at: this.now } as LogRecord);
+  }
+
+  /** Makes the type when there is none of this name; false when there are as many types as there may be. */
+  declare(type: string): boolean {
+    const { types, typesByOrdinal, limits } = this.state;
+    if (types.has(type) || this.#declared.has(type)) return true;
+    const ordinal = typesByOrdinal.length + this.#declared.size;
+    if (ordinal >= limits.typesMax) return false;
+    this.add({ op: 'typeSet', type, ordinal, version: 0 });
+    this.#declared.add(type);
+    return true;
   }
 
   nextPosition(): Position {

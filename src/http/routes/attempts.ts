@@ -1,18 +1,21 @@
 /** Attempts: what the holder of a lease does with it: extend it, complete it, hand it back. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ClockworkError } from '../../errors.js';
-import type { CompleteCommand } from '../../event/command.js';
+import type { CompleteResult } from '../../event/command.js';
+import type { Completion } from '../../queue/emission.js';
 import { eachItem, readItems } from '../bulk.js';
-import { attemptNotFound, completeCommand, completionError, leaseLost } from '../completion.js';
+import { attemptNotFound, completionError, completionOf, leaseLost } from '../completion.js';
 import type { HttpContext } from '../context.js';
 import { problemOf } from '../error-reply.js';
-import { completedText, leasesText, timeText } from '../event-json.js';
+import { completedText, emittedText, leasesText, timeText } from '../event-json.js';
 import { bodyOf, checker, readJson } from '../read-json.js';
 import { sendJson } from '../respond.js';
 import type { App } from '../routing.js';
 import * as schemas from '../schemas/attempts.js';
 import { CompletionBody, CompletionItem, ExtendBody } from '../schemas/input.js';
 import { handBackIfLost, leased } from './leases.js';
+
+type Completed = Extract<CompleteResult, { kind: 'completed' }>;
 
 const checkExtendBody = checker(ExtendBody);
 const checkCompletionBody = checker(CompletionBody);
@@ -71,34 +74,42 @@ async function complete(
   const { value, text } = readJson(request, checkCompletionBody, config.jsonDepthMax);
   const { next, ...completion } = value;
   const token = tokenOf(request);
-  const [result] = await queue.complete([completeCommand({ attemptId, token, completion, text }, config)]);
+  const posted = completionOf({ attemptId, token, completion, text }, context);
+  const [result] = await queue.complete([posted]);
   if (result!.kind !== 'completed') throw completionError(result!, attemptId);
 
-  const event = completedText(result!);
-  if (next === undefined) return sendJson(reply, `{"event":${event},"next":[]}`);
+  const members = completedMembers(result!, posted);
+  if (next === undefined) return sendJson(reply, `{${members},"next":[]}`);
   const { max = 1, leaseMs = null, worker = null } = next;
   const answer = leased(await queue.leaseNext({ attemptId, type: result!.type, max, leaseMs, worker }));
   await handBackIfLost(context, reply, answer, request.log);
-  return sendJson(reply, `{"event":${event},"next":${leasesText(answer.leases)}}`);
+  return sendJson(reply, `{${members},"next":${leasesText(answer.leases)}}`);
+}
+
+/** The types of what was emitted are those that were posted: also a repeat has the very same. */
+function completedMembers(result: Completed, { emit = [] }: Completion): string {
+  const emitted = result.emitted.map((id, index) => emittedText(id, emit[index]!.type));
+  return `"event":${completedText(result)},"emitted":[${emitted.join(',')}]`;
 }
 
 async function completeMany(
-  { queue, config }: HttpContext,
+  context: HttpContext,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  const { queue, config } = context;
   const { items } = readItems(bodyOf(request), request.headers['content-type'], config);
   const commands = eachItem(items, ({ value, text }) => {
     const { attemptId, token, ...completion } = checkCompletionItem(value);
-    return completeCommand({ attemptId, token, completion, text }, config);
+    return completionOf({ attemptId, token, completion, text }, context);
   });
-  const sound = commands.filter((each): each is CompleteCommand => !(each instanceof ClockworkError));
+  const sound = commands.filter((each): each is Completion => !(each instanceof ClockworkError));
   const results = sound.length === 0 ? [] : await queue.complete(sound);
   let at = 0;
   const texts = commands.map((command) => {
     if (command instanceof ClockworkError) return errorText(command);
     const result = results[at++]!;
-    if (result.kind === 'completed') return `{"event":${completedText(result)}}`;
+    if (result.kind === 'completed') return `{${completedMembers(result, command)}}`;
     return errorText(completionError(result, command.attemptId));
   });
   return sendJson(reply, `{"results":[${texts.join(',')}]}`);

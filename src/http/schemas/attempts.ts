@@ -43,8 +43,8 @@ export const completeSchema = {
   operationId: 'complete',
   summary: 'Complete an attempt',
   description:
-    'The same completion sent again is one completion with one answer. They are the same when outcome, retry, response and ' +
-    'errors are: the body of the response byte for byte, all else as values; `next` does not count.',
+    'The same completion sent again is one completion with one answer. They are the same when outcome, retry, response, ' +
+    'errors and what is emitted are: bodies byte for byte, all else as values; `next` does not count.',
   tags,
   params,
   headers,
@@ -55,9 +55,12 @@ export const completeSchema = {
       Type.Object(
         {
           event: ref('Completed'),
+          emitted: Type.Array(ref('Emitted'), {
+            description: 'Events that it emitted, in the order of `emit`.',
+          }),
           next: Type.Array(ref('Lease'), { description: 'Leases that `next` asked for.' }),
         },
-        { additionalProperties: false, examples: [{ event: EXAMPLES.completed, next: [] }] },
+        { additionalProperties: false, examples: [{ event: EXAMPLES.completed, emitted: [], next: [] }] },
       ),
     ),
     ...problems(
@@ -65,7 +68,11 @@ export const completeSchema = {
       'lease-lost',
       'completion-conflict',
       'not-archived',
+      'archive-unavailable',
       'too-many-errors',
+      'too-many-items',
+      'too-many-types',
+      'invalid-type-name',
       'headers-too-large',
       ...bodyProblems,
     ),
@@ -109,12 +116,18 @@ export const completeManySchema = {
         {
           results: Type.Array(
             Type.Union([
-              Type.Object({ event: ref('Completed') }, { additionalProperties: false }),
+              Type.Object(
+                { event: ref('Completed'), emitted: Type.Array(ref('Emitted')) },
+                { additionalProperties: false },
+              ),
               Type.Object({ error: ref('Problem') }, { additionalProperties: false }),
             ]),
           ),
         },
-        { additionalProperties: false, examples: [{ results: [{ event: EXAMPLES.completed }] }] },
+        {
+          additionalProperties: false,
+          examples: [{ results: [{ event: EXAMPLES.completed, emitted: [] }] }],
+        },
       ),
     ),
     ...problems('too-many-items', ...bodyProblems),

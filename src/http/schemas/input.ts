@@ -119,6 +119,13 @@ const completionFields = {
     Type.Array(Type.Unknown(), { description: 'What went wrong, any JSON, shown to the client.' }),
   ),
   retry: Type.Optional(Retry),
+  emit: Type.Optional(
+    Type.Array(EventItem, {
+      description:
+        'Events that the completion brings about, in the form of bulk requests: they are accepted together with it, or not ' +
+        'at all. Not together with a `retry`.',
+    }),
+  ),
 };
 
 const Next = Type.Object(

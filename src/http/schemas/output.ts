@@ -140,6 +140,8 @@ const eventFields = {
   cancelRequested: Type.Boolean({ description: 'Somebody asked to cancel it while a listener held it.' }),
   attempts: Type.Integer({ description: 'Attempts so far, those handed back not counted.' }),
   position: Position,
+  parent: nullable(Id, 'The event whose completion emitted it; null when a client has submitted it.'),
+  root: nullable(Id, 'The first event of that cascade.'),
 };
 const eventExample = {
   id: EXAMPLE_ID,
@@ -153,6 +155,8 @@ const eventExample = {
   cancelRequested: false,
   attempts: 1,
   position: '1-7',
+  parent: null,
+  root: null,
 };
 const responseExample = {
   status: 200,
@@ -281,6 +285,15 @@ const Completed = named(
   { description: 'How the event stood when its completion had been accepted.', examples: [completedExample] },
 );
 
+const Emitted = named(
+  'Emitted',
+  { id: Id, type: TypeName, links: ref('Links') },
+  {
+    description: 'An event that a completion has emitted.',
+    examples: [{ id: EXAMPLE_ID, type: 'invoice.paid', links: EXAMPLE_LINKS }],
+  },
+);
+
 const Result = named(
   'Result',
   { outcome: Type.Enum(['success', 'fail']), ...resultFields },
@@ -311,6 +324,7 @@ const Attempt = named(
       Type.Object({ at: Time, result: shownResult }, { additionalProperties: false }),
       'A completion that came after the lease was lost: changes nothing, kept for people.',
     ),
+    emitted: Type.Array(Id, { description: 'Events that its completion emitted.' }),
   },
   { description: 'One lease of an event, from its grant to its end.' },
 );
@@ -333,6 +347,9 @@ const LogRecord = named(
     dueAt: Type.Optional(Time),
     durability: Type.Optional(Type.Literal('archive')),
     idempotentUntil: Type.Optional(nullable(Time, 'Until when its idempotency key is remembered.')),
+    parent: Type.Optional(Id),
+    root: Type.Optional(Id),
+    emitted: Type.Optional(Type.Array(Id, { description: 'Events that the completion emitted.' })),
     request: Type.Optional(
       Type.Object(
         { ...envelopeFields },
@@ -378,6 +395,7 @@ export const SHARED = [
   LeasedEvent,
   Lease,
   Completed,
+  Emitted,
   Result,
   Omitted,
   Attempt,

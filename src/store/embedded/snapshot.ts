@@ -12,6 +12,7 @@ import {
   findAttempt,
   type PartitionState,
   readyHeap,
+  type Tree,
 } from '../../event/state.js';
 import type { Unarchived } from '../../event/unarchived.js';
 import { payloadOf, withPayload } from './record-frame.js';
@@ -43,7 +44,9 @@ interface TypePart {
   readonly version: number;
 }
 
-type AttemptPart = Omit<Attempt, 'result' | 'late'> & {
+type AttemptPart = Omit<Attempt, 'result' | 'late' | 'emitted'> & {
+  /** Left out when it emitted nothing. */
+  readonly emitted?: readonly string[];
   readonly resultBytes: number | null;
   readonly late: { readonly at: number; readonly fingerprint: string; readonly bytes: number } | null;
 };
@@ -51,10 +54,13 @@ type AttemptPart = Omit<Attempt, 'result' | 'late'> & {
 type DeliveryPart = Omit<Delivery, 'event' | 'attempts'> & { readonly attempts: readonly AttemptPart[] };
 
 /** Its payload: the envelope, then of each attempt of each delivery the result and the late result. */
-interface EventPart extends Omit<EventState, 'type' | 'envelope' | 'result' | 'unarchived' | 'deliveries'> {
+interface EventPart
+  extends Omit<EventState, 'type' | 'envelope' | 'result' | 'unarchived' | 'tree' | 'deliveries'> {
   readonly part: 'event';
   /** Left out with `store` durability. */
   readonly unarchived?: Unarchived[];
+  /** Left out outside of cascades. */
+  readonly tree?: Tree;
   readonly type: number;
   readonly envelopeBytes: number;
   /** Whose result is the event's: delivery and attempt by place. */
@@ -128,19 +134,20 @@ function* partsOf(state: PartitionState, origin: Origin): IterableIterator<Encod
 }
 
 function encodeEvent(event: EventState): EncodedPart {
-  const { type, envelope, result, deliveries, unarchived, ...rest } = event;
-  const notes = unarchived === null ? {} : { unarchived };
+  const { type, envelope, result, deliveries, unarchived, tree, ...rest } = event;
+  const notes = { ...(unarchived && { unarchived }), ...(tree && { tree }) };
   const payload = [envelope];
   let resultOf: readonly [number, number] | null = null;
   const parts = deliveries.map((delivery, d): DeliveryPart => {
     const { event: _, attempts, ...fields } = delivery;
     const attemptParts = attempts.map((attempt, a): AttemptPart => {
-      const { result: own, late, ...kept } = attempt;
+      const { result: own, late, emitted, ...kept } = attempt;
       if (own) payload.push(own);
       if (own && own === result) resultOf = [d, a];
       if (late) payload.push(late.payload);
       return {
         ...kept,
+        ...(emitted && { emitted }),
         resultBytes: own ? own.byteLength : null,
         late: late && { at: late.at, fingerprint: late.fingerprint, bytes: late.payload.byteLength },
       };
@@ -266,6 +273,7 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
     version: part.version,
     result: null,
     unarchived: part.unarchived ?? null,
+    tree: part.tree ?? null,
     deliveries: [],
   };
   for (const each of part.deliveries) {
@@ -310,6 +318,7 @@ function decodeAttempt(part: AttemptPart, pieces: Pieces): Attempt {
     fingerprint: part.fingerprint,
     result: part.resultBytes === null ? null : pieces.next(part.resultBytes),
     late: late && { at: late.at, fingerprint: late.fingerprint, payload: pieces.next(late.bytes) },
+    emitted: part.emitted ?? null,
   };
 }
 

@@ -5,6 +5,7 @@ import { StoreError } from '../store.js';
 import { type Argument, OutOfMemory } from './connection.js';
 import { type Partition, QueueKeys } from './partition.js';
 import { positionOf } from './state-codec.js';
+import { aboutOf, TypeGuesses, WRONG_GUESSES_MAX } from './type-guesses.js';
 
 export interface AcceptOptions {
   readonly typesMax: number;
@@ -14,9 +15,6 @@ export interface AcceptOptions {
   /** The server itself said that it is full. */
   readonly onFull: () => void;
 }
-
-/** Each wrong guess of a new type's ordinal costs a round trip; so many in a row mean that something else is wrong. */
-const WRONG_GUESSES_MAX = 100;
 
 export async function acceptBatch(
   partition: Partition,
@@ -43,18 +41,15 @@ export async function acceptBatch(
 
 function argumentsOf(partition: Partition, commands: readonly AcceptCommand[], options: AcceptOptions) {
   const queues = new QueueKeys();
-  const guesses = new Map<string, number>();
+  const types = new TypeGuesses(partition);
   const args: Argument[] = [options.typesMax, refusalOf(options)];
   for (const { id, type, envelope, delayMs, idempotency, durability } of commands) {
-    const known = partition.ordinalOf(type);
-    const ordinal = known ?? guesses.get(type) ?? partition.typesKnown + guesses.size;
-    if (known === null) guesses.set(type, ordinal);
+    const { ordinal, isGuess } = types.ordinalOf(type);
     const queue = queues.placeOf(partition.keys.fresh(ordinal, 0));
-    const about = (known === null ? 1 : 0) + (durability === 'archive' ? 2 : 0);
-    args.push(id, type, ordinal, about, queue, delayMs);
+    args.push(id, type, ordinal, aboutOf(isGuess, durability), queue, delayMs);
     args.push(idempotency?.scope ?? '', idempotency?.fingerprint ?? '', asBuffer(envelope));
   }
-  return { args, queues, guessed: guesses.size > 0 };
+  return { args, queues, guessed: types.guessed };
 }
 
 const FULL = 3;

@@ -10,9 +10,11 @@ import type {
 } from '../../event/command.js';
 import { partitionOfId } from '../../event/id.js';
 import { asBuffer } from '../../event/packed.js';
+import { StoreError } from '../store.js';
 import type { Argument } from './connection.js';
 import { type Partition, QueueKeys } from './partition.js';
 import { outcomeCode, outcomeOf, positionOf, reasonOf, statusOf } from './state-codec.js';
+import { aboutOf, TypeGuesses, WRONG_GUESSES_MAX } from './type-guesses.js';
 
 /** A command with what its attempt's id names. */
 export interface OnAttempt<Command> {
@@ -44,36 +46,76 @@ export async function extendBatch(
   });
 }
 
+/** As lua/complete.lua answers. */
+type CompleteReply = readonly [
+  code: number,
+  status: number,
+  outcome: number,
+  reason: number,
+  retryAt: number,
+  emitted: readonly Buffer[] | 0,
+  ...position: number[],
+];
+
+/** A type was new to this process, and its ordinal is not the one that was guessed. */
+const GUESSED_WRONG = 5;
+
 export function completeBatch(
   partition: Partition,
   items: readonly OnAttempt<CompleteCommand>[],
+  typesMax: number,
 ): Promise<CompleteResult[]> {
-  return partition.whileOpen('complete', () => completeNamed(partition, items));
+  return partition.whileOpen('complete', () => completeNamed(partition, items, typesMax));
 }
 
 async function completeNamed(
   partition: Partition,
   items: readonly OnAttempt<CompleteCommand>[],
+  typesMax: number,
 ): Promise<CompleteResult[]> {
-  const queues = new QueueKeys();
-  const args: Argument[] = [];
-  for (const { command, attempt } of items) {
-    const queue = queues.placeOf(partition.keys.again(attempt.typeOrdinal, attempt.listener));
-    const { token, outcome, retry, fingerprint, result } = command;
-    args.push(...place(attempt), queue, token, outcomeCode(outcome), retry.kind);
-    args.push(retry.kind === 'after' ? retry.afterMs : 0, fingerprint, asBuffer(result));
+  const answers: CompleteReply[] = [];
+  let left = items.map((_item, index) => index);
+  for (let tries = 0; left.length > 0; tries += 1) {
+    if (tries === WRONG_GUESSES_MAX)
+      throw new StoreError('unavailable', 'complete', 'types come faster than they can be learnt');
+    const { args, queues, guessed } = argumentsOf(
+      partition,
+      left.map((index) => items[index]!),
+    );
+    const some = (await partition.change('complete', [typesMax, ...args], queues.list)) as CompleteReply[];
+    for (const [at, index] of left.entries()) answers[index] = some[at]!;
+    if (guessed) await partition.learnTypes();
+    left = left.filter((index) => answers[index]![0] === GUESSED_WRONG);
   }
-  const answers = (await partition.change('complete', args, queues.list)) as number[][];
   const completed = items.filter((_item, index) => answers[index]![0] === 0);
   await partition.learnNames(completed.map(({ attempt }) => attempt.typeOrdinal));
   return answers.map((answer, index) => completeResult(partition, items[index]!.attempt, answer));
 }
 
-function completeResult(partition: Partition, attempt: AttemptRef, answer: number[]): CompleteResult {
-  const [code, status = 0, outcome = 0, reason = 0, retryAt = 0, ...position] = answer;
+function argumentsOf(partition: Partition, items: readonly OnAttempt<CompleteCommand>[]) {
+  const queues = new QueueKeys();
+  const types = new TypeGuesses(partition);
+  const args: Argument[] = [];
+  for (const { command, attempt } of items) {
+    const queue = queues.placeOf(partition.keys.again(attempt.typeOrdinal, attempt.listener));
+    const { token, outcome, retry, fingerprint, result, emit = [] } = command;
+    args.push(...place(attempt), queue, token, outcomeCode(outcome), retry.kind);
+    args.push(retry.kind === 'after' ? retry.afterMs : 0, fingerprint, asBuffer(result), emit.length);
+    for (const { id, type, delayMs, durability, envelope } of emit) {
+      const { ordinal, isGuess } = types.ordinalOf(type);
+      const fresh = queues.placeOf(partition.keys.fresh(ordinal, 0));
+      args.push(id, type, ordinal, aboutOf(isGuess, durability), fresh, delayMs, asBuffer(envelope));
+    }
+  }
+  return { args, queues, guessed: types.guessed };
+}
+
+function completeResult(partition: Partition, attempt: AttemptRef, answer: CompleteReply): CompleteResult {
+  const [code, status, outcome, reason, retryAt, emitted, ...position] = answer;
   if (code === 1) return { kind: 'lease_lost' };
   if (code === 2) return { kind: 'conflict' };
   if (code === 3) return { kind: 'unknown' };
+  if (code === 4) return { kind: 'too_many_types' };
   return {
     kind: 'completed',
     id: attempt.id,
@@ -82,6 +124,7 @@ function completeResult(partition: Partition, attempt: AttemptRef, answer: numbe
     outcome: outcomeOf(outcome),
     reason: reasonOf(reason),
     retryAt: retryAt || null,
+    emitted: emitted === 0 ? [] : emitted.map(String),
     archive: positionOf(position),
   };
 }

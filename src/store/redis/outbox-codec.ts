@@ -14,7 +14,9 @@ export type Entry =
       scope?: string | false,
       fingerprint?: string | false,
       /** 1: with `archive` durability. */
-      archive?: 1,
+      archive?: 0 | 1,
+      parent?: string | false,
+      root?: string | false,
     ]
   | readonly [
       'G',
@@ -52,6 +54,7 @@ export type Entry =
       outcome: number,
       reason: number,
       fingerprint: string,
+      emitted?: readonly string[],
     ]
   | readonly [
       'D',
@@ -96,11 +99,13 @@ export function readRecord(
   const of = { pos, at, id, type: typeName(ordinal) };
   switch (entry[0]) {
     case 'A': {
-      const [, , , , dueAt, scope, fingerprint, archive] = entry;
+      const [, , , , dueAt, scope, fingerprint, archive, parent, root] = entry;
       const hasClaim = typeof scope === 'string' && typeof fingerprint === 'string';
       const idempotency = hasClaim ? { scope, fingerprint, expiresAt: idempotencyExpiresAt(at) } : null;
       const durability = archive === 1 ? ({ durability: 'archive' } as const) : {};
-      return { op: 'accepted', ...of, dueAt, ...durability, idempotency, payload: need(body, position) };
+      const tree = parent && root ? { parent, root } : {};
+      const facts = { dueAt, ...durability, idempotency, ...tree };
+      return { op: 'accepted', ...of, ...facts, payload: need(body, position) };
     }
     case 'G': {
       const [, , , , listener, grant, attempt, token, worker, expiresAt, call, claim] = entry;
@@ -115,8 +120,14 @@ export function readRecord(
       return { op: 'retried', ...of, listener, grant, ...ended };
     }
     case 'C': {
-      const [, , , , listener, grant, outcome, reason, fingerprint] = entry;
-      const said = { outcome: outcomeOf(outcome) as Outcome, reason: reasonOf(reason), fingerprint };
+      const [, , , , listener, grant, outcome, reason, fingerprint, ids] = entry;
+      const emitted = ids === undefined ? {} : { emitted: ids };
+      const said = {
+        outcome: outcomeOf(outcome) as Outcome,
+        reason: reasonOf(reason),
+        fingerprint,
+        ...emitted,
+      };
       return { op: 'completed', ...of, listener, grant, ...said, payload: need(body, position) };
     }
     case 'D': {
@@ -156,10 +167,13 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
   const { at, id } = record;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, idempotency, durability } = record;
-      if (durability === 'archive') {
+      const { dueAt, idempotency, durability, parent, root } = record;
+      if (durability === 'archive' || parent !== undefined) {
         const { scope = false, fingerprint = false } = idempotency ?? {};
-        return ['A', at, id, ordinal, dueAt, scope, fingerprint, 1];
+        const archive = durability === 'archive' ? 1 : 0;
+        if (parent === undefined || root === undefined)
+          return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive];
+        return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, parent, root];
       }
       if (!idempotency) return ['A', at, id, ordinal, dueAt];
       return ['A', at, id, ordinal, dueAt, idempotency.scope, idempotency.fingerprint];
@@ -176,8 +190,10 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
       return ['R', at, id, ordinal, listener, grant, WHY.indexOf(why), dueAt, fingerprint ?? false];
     }
     case 'completed': {
-      const { listener, grant, outcome, reason, fingerprint } = record;
-      return ['C', at, id, ordinal, listener, grant, outcomeCode(outcome), reasonCode(reason), fingerprint];
+      const { listener, grant, outcome, reason, fingerprint, emitted } = record;
+      const codes = [outcomeCode(outcome), reasonCode(reason)] as const;
+      if (emitted === undefined) return ['C', at, id, ordinal, listener, grant, ...codes, fingerprint];
+      return ['C', at, id, ordinal, listener, grant, ...codes, fingerprint, emitted];
     }
     case 'dead': {
       const { listener, grant, why, fingerprint } = record;

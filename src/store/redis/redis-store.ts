@@ -338,8 +338,8 @@ export class RedisStore implements Store, Recoverable {
       extend: new Coalescer({ ...BATCH, bytesOf: () => 0, run: (items) => extendBatch(partition, items) }),
       complete: new Coalescer({
         ...BATCH,
-        bytesOf: ({ command }) => command.result.byteLength,
-        run: (items) => completeBatch(partition, items),
+        bytesOf: ({ command }) => completionBytes(command),
+        run: (items) => completeBatch(partition, items, limits.typesMax),
       }),
       read: new Coalescer({ ...BATCH, bytesOf: () => 0, run: (ids) => readBatch(partition, ids) }),
     };
@@ -376,4 +376,8 @@ export class RedisStore implements Store, Recoverable {
       // The connection broke again, and will be ready again: that calls this again.
     }
   }
+}
+
+function completionBytes({ result, emit = [] }: CompleteCommand): number {
+  return emit.reduce((sum, { envelope }) => sum + envelope.byteLength, result.byteLength);
 }

@@ -38,6 +38,7 @@ type PackedAttempt = readonly [
   retryAt: number,
   fingerprint: string | false,
   lateAt: number,
+  emitted?: readonly string[],
 ];
 
 type PackedDelivery = readonly [
@@ -67,7 +68,8 @@ type PackedState = readonly [
   endedN?: number | false,
   lastView?: number | false,
   lastN?: number | false,
-  unarchived?: string,
+  unarchived?: string | false,
+  tree?: string | false,
 ];
 
 /** The letters by which the scripts name operations. */
@@ -108,19 +110,28 @@ export function readState(id: string, packed: Buffer): EventFacts {
     attempts: state[13]?.[0]?.[3] ?? 0,
     version,
     position: { view, n },
+    ...readTree(state[19]),
     behind: false,
   };
 }
 
+function readTree(tree: string | false | undefined): { parent: string | null; root: string | null } {
+  if (!tree) return { parent: null, root: null };
+  const [parent, root] = tree.split(' ') as [string, string];
+  return { parent, root };
+}
+
 /** What of the event must not be shown, `archived` being what is archived; null: nothing. */
 export function readMask(packed: Buffer, archived: Position | null): Mask | null {
-  // Only with a note of what is not archived does it end with a string.
-  if (packed.at(-2) !== QUOTE) return null;
-  const notes = parse(packed)[18]!.split(',').map(noteOf);
-  return maskOf(notes, archived);
+  // Most states end with a bracket or a number, so there is nothing to be read: the notes are a string behind the deliveries.
+  const rest = packed.subarray(packed.lastIndexOf(CLOSED, -2));
+  if (!rest.includes(QUOTE)) return null;
+  const notes = parse(packed)[18];
+  return notes ? maskOf(notes.split(',').map(noteOf), archived) : null;
 }
 
 const QUOTE = 34;
+const CLOSED = 93;
 
 function noteOf(text: string): Unarchived {
   const [, position = '', letter = '', grant] = /^(\d+-\d+)([A-Z])(\d+)$/.exec(text) ?? [];
@@ -140,7 +151,7 @@ export function readAttempts(id: string, packed: Buffer, bodies: readonly (Buffe
   const views: AttemptView[] = [];
   for (const [listener, [, expiresAt, , , ...attempts]] of (state[13] ?? []).entries()) {
     for (const packedAttempt of attempts) {
-      const [grant, attempt, , grantedAt, worker, endedAt, end, , , , , lateAt] = packedAttempt;
+      const [grant, attempt, , grantedAt, worker, endedAt, end, , , , , lateAt, emitted] = packedAttempt;
       const [result, late] = [bodies[2 * views.length] ?? null, bodies[2 * views.length + 1] ?? null];
       views.push({
         attemptId: formatAttemptId(id, state[1], listener, grant),
@@ -153,6 +164,7 @@ export function readAttempts(id: string, packed: Buffer, bodies: readonly (Buffe
         end: known(ENDS[end], 'end of an attempt', end),
         result,
         late: late && { at: lateAt, result: late },
+        ...(emitted && { emitted }),
       });
     }
   }

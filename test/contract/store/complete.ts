@@ -24,6 +24,7 @@ export async function completeContract(t: Test, harness: StoreHarness): Promise<
       outcome: 'success',
       reason: null,
       retryAt: null,
+      emitted: [],
     });
     const event = await s.event(id);
     t.match(event, { status: 'complete', outcome: 'success', reason: null, completedAt: NOON + SECOND });
@@ -66,6 +67,7 @@ export async function completeContract(t: Test, harness: StoreHarness): Promise<
       outcome: null,
       reason: null,
       retryAt,
+      emitted: [],
     });
     t.match(await s.event(id), { status: 'in_process', outcome: null, result: null, completedAt: null });
     await s.setClock(retryAt - 1);

@@ -1,29 +1,36 @@
 #!lua flags=allow-oom
 -- Complete: a listener's result ends its attempt and, mostly, the event. Each item is checked, then written.
 --
--- KEYS     the constant ones below, then the queues `again` of the items
--- ARGV     1–7 head; then for each item: id, ordinal, listener, grant, which of the queues, token, outcome (1 success,
---          2 fail), retry (never, policy, after), ms after which, fingerprint, result
--- RETURNS  whom it wakes, then for each item: {0, status, outcome, reason, retryAt} completed, with view and n behind it of
---          what must be archived before the answer is given; {1} lease lost, {2} conflict, {3} unknown
---@keys meta events results leasedUntil delayed settled outbox
+-- KEYS     the constant ones below, then the queues `again` of the items and `fresh` of what they emit
+-- ARGV     1–7 head, 8 most types; then for each item: id, ordinal, listener, grant, which of the queues, token, outcome
+--          (1 success, 2 fail), retry (never, policy, after), ms after which, fingerprint, result, how many events it emits;
+--          then for each of those: id, type, its ordinal, what is said about it as for accept, which of the queues, delay in
+--          ms, envelope
+-- RETURNS  whom it wakes, then for each item: {0, status, outcome, reason, retryAt, ids of what it emitted or 0} completed,
+--          with view and n behind it of what must be archived before the answer is given; {1} lease lost, {2} conflict,
+--          {3} unknown, {4} too many types, {5} the ordinal of a type was guessed wrong
+--@keys meta events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2
 --@include gate
 --@include head
 --@include record
 --@include wake
 --@include state
 --@include attempt
-local FIELDS = 11
+--@include accepted
+local TYPES_MAX = tonumber(ARGV[8])
+--@include emitted
+local FIELDS = 12
+local EMIT_FIELDS = 7
 
 -- How the event stood when the attempt had ended.
 local function standing(attempt)
   if attempt[END] == RETRIED then
-    return { 0, IN_PROCESS, 0, 0, attempt[RETRY_AT] }
+    return { 0, IN_PROCESS, 0, 0, attempt[RETRY_AT], 0 }
   end
   if attempt[END] == DEAD then
-    return { 0, COMPLETE, FAIL, BY_ATTEMPTS, 0 }
+    return { 0, COMPLETE, FAIL, BY_ATTEMPTS, 0, 0 }
   end
-  return { 0, COMPLETE, attempt[END_OUTCOME], attempt[END_REASON], 0 }
+  return { 0, COMPLETE, attempt[END_OUTCOME], attempt[END_REASON], 0, attempt[EMITTED] or 0 }
 end
 
 -- The lease is lost. What its holder has to say changes nothing; the first such word is kept for people.
@@ -46,8 +53,16 @@ end
 
 local function finish(item, state, delivery, attempt, outcome, reason)
   local id, listener, fingerprint = item.id, item.listener, item.fingerprint
-  record('C', now, id, state[TYPE], listener, attempt[GRANT], outcome, reason, fingerprint)
-  applyCompleted(id, state, listener, delivery, attempt, outcome, reason, fingerprint, item.result)
+  local emit = item.emit
+  if #emit == 0 then
+    record('C', now, id, state[TYPE], listener, attempt[GRANT], outcome, reason, fingerprint)
+    applyCompleted(id, state, listener, delivery, attempt, outcome, reason, fingerprint, item.result)
+    return
+  end
+  local emitted = idsOf(emit)
+  record('C', now, id, state[TYPE], listener, attempt[GRANT], outcome, reason, fingerprint, emitted)
+  applyCompleted(id, state, listener, delivery, attempt, outcome, reason, fingerprint, item.result, emitted)
+  item.promisedView, item.promisedN = acceptEmitted(id, state, emit)
 end
 
 local function die(item, state, delivery, attempt)
@@ -80,18 +95,25 @@ local function complete(item)
     if attempt[FINGERPRINT] ~= item.fingerprint then
       return { 2 }
     end
-    return promise(standing(attempt), state)
+    local answer = promise(standing(attempt), state)
+    return attempt[EMITTED] and promiseEmitted(answer, unarchivedEmission(attempt[EMITTED])) or answer
   end
   if not holdsLease(delivery, attempt, item.token) then
     return keepLate(item, state, delivery, attempt)
   end
 
+  local ends = item.outcome == SUCCESS or item.retry == 'never'
+  local refused = ends and checkEmit(item.emit)
+  if refused then
+    return { refused }
+  end
   if item.outcome == SUCCESS then
     finish(item, state, delivery, attempt, SUCCESS, 0)
-  elseif item.retry == 'never' then
+  elseif ends then
     finish(item, state, delivery, attempt, FAIL, BY_LISTENER)
   elseif state[CANCEL_REQUESTED] == 1 then
     -- Somebody asked to cancel the event: the next attempt is the one it will not have.
+    item.emit = {}
     finish(item, state, delivery, attempt, FAIL, BY_CANCEL)
   elseif delivery[ATTEMPT] >= ATTEMPTS_MAX then
     die(item, state, delivery, attempt)
@@ -99,11 +121,32 @@ local function complete(item)
     retry(item, state, delivery, attempt)
   end
   saveState(item.id, state)
-  return promise(standing(attempt), state)
+  return promiseEmitted(promise(standing(attempt), state), item.promisedView, item.promisedN)
+end
+
+local function readEmit(first, count)
+  local emit = {}
+  for index = 1, count do
+    local about = ARGV[first + 3]
+    emit[index] = {
+      id = ARGV[first],
+      type = ARGV[first + 1],
+      ordinal = tonumber(ARGV[first + 2]),
+      guess = about == '1' or about == '3',
+      archive = about == '2' or about == '3',
+      queue = tonumber(ARGV[first + 4]),
+      delayMs = tonumber(ARGV[first + 5]),
+      envelope = ARGV[first + 6],
+    }
+    first = first + EMIT_FIELDS
+  end
+  return emit
 end
 
 local answers = {}
-for first = FIRST, #ARGV, FIELDS do
+local first = FIRST + 1
+while first <= #ARGV do
+  local count = tonumber(ARGV[first + 11])
   answers[#answers + 1] = complete({
     id = ARGV[first],
     ordinal = tonumber(ARGV[first + 1]),
@@ -116,7 +159,10 @@ for first = FIRST, #ARGV, FIELDS do
     afterMs = tonumber(ARGV[first + 8]),
     fingerprint = ARGV[first + 9],
     result = ARGV[first + 10],
+    emit = readEmit(first + FIELDS, count),
   })
+  first = first + FIELDS + count * EMIT_FIELDS
 end
+applyAccepted()
 noteRecords()
 return { wakeAll(), unpack(answers) }

@@ -7,12 +7,19 @@
 --          durability, view and n of what is archived come behind, or nothing each
 --@keys meta events results
 --@include gate
+
+-- Whether a state has a note of what is not archived, see UNARCHIVED in include/state.lua: the fifth place behind the
+-- deliveries, of which there are none with a bracket.
+local function hasNotes(packed)
+  local rest = string.match(packed, '%]([^%]]*)%]$')
+  return rest and string.find(rest, '^,[^,]*,[^,]*,[^,]*,[^,]*,"')
+end
+
 local answers = {}
 local archives = false
 for index, packed in ipairs(redis.call('HMGET', EVENTS, unpack(ARGV))) do
   answers[2 * index - 1] = packed
-  -- Of those only the state ends with a string.
-  archives = archives or (packed and string.byte(packed, -2) == 34)
+  archives = archives or (packed and hasNotes(packed))
   -- The state begins with the grant whose result is the event's.
   local grant = packed and string.match(packed, '^%[(%d+)')
   answers[2 * index] = grant and grant ~= '0' and redis.call('HGET', RESULTS, ARGV[index] .. '.0.' .. grant)

@@ -126,7 +126,7 @@ local onAttempt = {
     applyRetried(id, state, listener, delivery, attempt, entry[7], entry[8], entry[9], again, body)
   end,
   C = function(id, state, listener, delivery, attempt, entry, body)
-    applyCompleted(id, state, listener, delivery, attempt, entry[7], entry[8], entry[9], body)
+    applyCompleted(id, state, listener, delivery, attempt, entry[7], entry[8], entry[9], body, entry[10])
   end,
   D = function(id, state, listener, delivery, attempt, entry, body)
     applyDead(id, state, listener, delivery, attempt, entry[7], entry[8], body)
@@ -135,7 +135,8 @@ local onAttempt = {
 
 local function accept(id, entry, body, queue)
   local dueAt = entry[5]
-  addAccepted(id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false)
+  local tree = entry[9] and entry[9] .. ' ' .. entry[10]
+  addAccepted(id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false, tree)
   addedAt[id] = #addedStates
   inFresh[id] = dueAt <= now or nil
 end

@@ -12,12 +12,17 @@ local function applyTypeSet(name, ordinal)
   redis.call('RPUSH', TYPE_NAMES, name)
 end
 
--- Of an event with `archive` durability, see state.lua.
-local function notedState(ordinal, dueAt)
-  local unarchived = view .. '-' .. n .. 'A0'
-  return {
-    0, ordinal, sequence, view, n, now, 1, 0, 0, 0, 0, 0, 0, { { 0, dueAt, 0, 0 } }, false, false, false, false, unarchived
+-- Of an event with `archive` durability, or in a cascade, see state.lua. `tree` is false outside of cascades.
+local function longState(ordinal, dueAt, archive, tree)
+  local unarchived = archive and view .. '-' .. n .. 'A0'
+  local delivery = { 0, archive and dueAt or 0, 0, 0 }
+  local state = {
+    0, ordinal, sequence, view, n, now, 1, 0, 0, 0, 0, 0, 0, { delivery }, false, false, false, false, unarchived
   }
+  if tree then
+    state[20] = tree
+  end
+  return state
 end
 
 -- An idempotency key, also of an event that is there no more.
@@ -27,12 +32,13 @@ local function addScope(id, scope, fingerprint)
 end
 
 -- `scope` is false without an idempotency key, `queue` is the type's `fresh`. With `archive` durability, `archive` is
--- true, and nobody may lease it before it is archived: it is `held`, unless it comes from the log.
-local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held)
+-- true, and nobody may lease it before it is archived: it is `held`, unless it comes from the log. `tree` says of an
+-- emitted event where it belongs, as its state does.
+local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree)
   sequence = sequence + 1
   added[#added + 1] = id
   addedStates[#addedStates + 1] = id
-  addedStates[#addedStates + 1] = archive and notedState(ordinal, dueAt)
+  addedStates[#addedStates + 1] = (archive or tree) and longState(ordinal, dueAt, archive, tree)
     or { 0, ordinal, sequence, view, n, now }
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope

@@ -97,10 +97,12 @@ local function applyRetried(id, state, listener, delivery, attempt, why, dueAt, 
   waitUntil(id, state, listener, delivery, dueAt, queue)
 end
 
-local function applyCompleted(id, state, listener, delivery, attempt, outcome, reason, fingerprint, result)
+-- `emitted` is nothing, or the ids of what the completion emitted.
+local function applyCompleted(id, state, listener, delivery, attempt, outcome, reason, fingerprint, result, emitted)
   endAttempt(id, state, listener, attempt, COMPLETED, 'C')
   attempt[END_OUTCOME] = outcome
   attempt[END_REASON] = reason
+  attempt[EMITTED] = emitted
   keepResult(id, listener, attempt, fingerprint, result)
   delivery[STATE] = ENDED
   completeEvent(id, state, outcome, reason)

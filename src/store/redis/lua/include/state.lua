@@ -27,6 +27,8 @@ local LAST_N = 18
 -- With `archive` durability only, where the four before are false instead of missing: the records that may not be
 -- archived yet, oldest first, each as its position, its letter and the grant that it is about (0: none), with commas.
 local UNARCHIVED = 19
+-- In a cascade only, where those before that are not there are false: parent and root, with a blank between them.
+local TREE = 20
 
 local PENDING, IN_PROCESS, COMPLETE = 0, 1, 2
 local SUCCESS, FAIL = 1, 2
@@ -55,6 +57,8 @@ local RETRY_AT = 10
 -- False, or the fingerprint of the completion that ended it; there is a result if and only if there is one.
 local FINGERPRINT = 11
 local LATE_AT = 12
+-- Ids of the events that its completion emitted; missing when there are none.
+local EMITTED = 13
 
 local LIVE, COMPLETED, RETRIED, DEAD, EXPIRED, HANDED_BACK = 0, 1, 2, 3, 4, 5
 

@@ -1,0 +1,48 @@
+/** Emit: a completion brings further events about. They are accepted together with it, or not at all. */
+import type { EmitCommand } from '../command.js';
+import type { Position } from '../record.js';
+import type { EventState, PartitionState } from '../state.js';
+import { isBeyond } from '../unarchived.js';
+import type { Recorder } from './decision.js';
+
+/** False when one of them would make a type too many: then nothing of the decision may be done. */
+export function recordEmitted(
+  recorder: Recorder,
+  parent: EventState,
+  emit: readonly EmitCommand[],
+  now: number,
+): boolean {
+  for (const { id, type, envelope, delayMs, durability } of emit) {
+    if (!recorder.declare(type)) return false;
+    recorder.add({
+      op: 'accepted',
+      id,
+      type,
+      dueAt: now + delayMs,
+      // What a promise of `archive` has brought about is promised too.
+      ...(durability === 'archive' || parent.unarchived !== null ? ARCHIVES : NOTHING),
+      idempotency: null,
+      parent: parent.id,
+      root: parent.tree?.root ?? parent.id,
+      payload: envelope,
+    });
+  }
+  return true;
+}
+
+const ARCHIVES = { durability: 'archive' } as const;
+const NOTHING = {};
+
+/** The acceptance, of those of `emitted`, that is archived last; null: none has to be archived any more. */
+export function unarchivedEmission(
+  { events, archived }: PartitionState,
+  emitted: readonly string[],
+): Position | null {
+  // The last one comes last in the log.
+  for (const id of emitted.toReversed()) {
+    const event = events.get(id);
+    if (event && event.unarchived !== null && isBeyond(event.position, archived?.pos ?? null))
+      return event.position;
+  }
+  return null;
+}

@@ -1,0 +1,89 @@
+-- What completions emit: events that are accepted in the same step. They are looked at before anything is written.
+--
+-- Needs head, record, wake, state, accepted, unarchived, TYPES_MAX, CONSTANT_KEYS, META, EVENTS, TYPES and TYPE_NAMES.
+
+-- HSET takes what one completion emits, and as much again.
+local ADDED_MAX = 1000
+
+-- Ordinals that were guessed are the types' own, or those of types that come with this. Gives what speaks against it: 4 too
+-- many types, 5 a wrong guess; nothing when it may be done.
+local function checkEmit(emit)
+  local count
+  local fresh = {}
+  for _, child in ipairs(emit) do
+    if child.guess then
+      local known = fresh[child.type] or tonumber(redis.call('HGET', TYPES, child.type) or nil)
+      count = count or redis.call('LLEN', TYPE_NAMES)
+      if not known then
+        if count >= TYPES_MAX then
+          return 4
+        end
+        known = count
+        count = count + 1
+        fresh[child.type] = known
+        child.declares = true
+      end
+      if known ~= child.ordinal then
+        return 5
+      end
+    end
+  end
+end
+
+-- Their ids.
+local function idsOf(emit)
+  local ids = {}
+  for index, child in ipairs(emit) do
+    ids[index] = child.id
+  end
+  return ids
+end
+
+-- After `checkEmit`, and after the completion has been recorded. Gives view and n of the last one that is promised to be
+-- archived, or nothing.
+local function acceptEmitted(id, state, emit)
+  local root = state[TREE] and string.match(state[TREE], '^%S+ (%S+)') or id
+  local promisedN
+  for _, child in ipairs(emit) do
+    if child.declares then
+      record('T', now, child.type, child.ordinal)
+      applyTypeSet(child.type, child.ordinal)
+    end
+    -- What a promise of `archive` has brought about is promised too.
+    local archive = child.archive or (state[UNARCHIVED] and true or false)
+    local dueAt = now + child.delayMs
+    record('A', now, child.id, child.ordinal, dueAt, false, false, archive and 1 or 0, id, root)
+    promisedN = archive and n or promisedN
+    addAccepted(
+      child.id, child.ordinal, dueAt, false, false, child.envelope, KEYS[CONSTANT_KEYS + child.queue],
+      archive, archive, id .. ' ' .. root
+    )
+  end
+  if #added > ADDED_MAX then
+    applyAccepted()
+  end
+  return promisedN and view, promisedN
+end
+
+-- View and n of that acceptance among those of `emitted` which is archived last; nothing when none has to be any more.
+local function unarchivedEmission(emitted)
+  -- They may come from this very call.
+  applyAccepted()
+  for place = #emitted, 1, -1 do
+    local packed = redis.call('HGET', EVENTS, emitted[place])
+    local child = packed and cjson.decode(packed)
+    if child and child[UNARCHIVED] and isUnarchived(child[VIEW], child[N]) then
+      return child[VIEW], child[N]
+    end
+  end
+end
+
+-- Puts that into an answer, where `promise` puts it, if it is archived later than what stands there.
+local function promiseEmitted(answer, someView, someN)
+  local notedView, notedN = answer[7], answer[8]
+  if someView and (not notedView or someView > notedView or (someView == notedView and someN > notedN)) then
+    answer[7], answer[8] = someView, someN
+    wakeArchiver()
+  end
+  return answer
+end

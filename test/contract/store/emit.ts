@@ -1,0 +1,165 @@
+/** Emit: a completion brings events about, together with itself or not at all. */
+import type { Test } from 'tap';
+import type { EmitCommand } from '../../../src/event/command.js';
+import { shown } from '../../support/shown.js';
+import type { StoreHarness } from '../store.js';
+import { envelopeOf, HOUR, type Scene, SECOND, scene } from './scene.js';
+
+/** An event to be emitted. Type and parent live in one partition. */
+function emitOf(s: Scene, type: string, more: Partial<EmitCommand> = {}): EmitCommand {
+  return { id: s.newId(type), type, envelope: envelopeOf('child'), delayMs: 0, durability: 'store', ...more };
+}
+
+export async function emitContract(t: Test, harness: StoreHarness): Promise<void> {
+  await t.test('what a completion emits can be leased, and knows parent and root (S5)', async (t) => {
+    const s = await scene(t, harness);
+    const [parentType, childType] = s.typesTogether(2) as [string, string];
+    const parent = await s.accept(parentType);
+    const emit = [emitOf(s, childType), emitOf(s, parentType)];
+    const ids = emit.map(({ id }) => id);
+    const answer = await s.complete(await s.lease(parentType), { emit });
+    t.match(answer, { kind: 'completed', status: 'complete', outcome: 'success' });
+    t.same(answer.kind === 'completed' && answer.emitted, ids);
+    t.match(await s.event(parent), { parent: null, root: null, status: 'complete' });
+    for (const [k, id] of ids.entries()) {
+      t.match(await s.event(id), { status: 'pending', type: emit[k]!.type, parent, root: parent });
+    }
+    t.match(await s.store.readAttempts(parent), [{ end: 'completed', emitted: ids }]);
+    const child = await s.lease(childType);
+    t.equal(child.event.id, ids[0]);
+    t.ok(envelopeOf('child').equals(child.event.envelope));
+    const [grandchild] = [emitOf(s, childType)];
+    await s.complete(child, { emit: [grandchild!] });
+    t.match(await s.event(grandchild!.id), { parent: ids[0], root: parent });
+  });
+
+  await t.test('the records of what is emitted stand right behind the completion', async (t) => {
+    const s = await scene(t, harness);
+    const [known, fresh] = s.typesTogether(2) as [string, string];
+    const parent = await s.accept(known);
+    const emit = [emitOf(s, known), emitOf(s, fresh, { delayMs: SECOND }), emitOf(s, fresh)];
+    await s.complete(await s.lease(known), { emit });
+    const records = await s.outbox(known);
+    const at = records.findIndex(({ op }) => op === 'completed');
+    t.match(records.slice(at), [
+      { op: 'completed', id: parent, emitted: emit.map(({ id }) => id) },
+      { op: 'accepted', id: emit[0]!.id, type: known, parent, root: parent, idempotency: null },
+      { op: 'typeSet', type: fresh },
+      { op: 'accepted', id: emit[1]!.id, type: fresh, parent, root: parent, dueAt: s.now + SECOND },
+      { op: 'accepted', id: emit[2]!.id, type: fresh, parent, root: parent, dueAt: s.now },
+    ]);
+    const folded = await s.folded(s.partitionOf(known));
+    t.match(folded.events.get(emit[2]!.id)?.tree, { parent, root: parent });
+  });
+
+  await t.test('a repeat hears the very same ids and emits nothing again (S4, S5)', async (t) => {
+    const s = await scene(t, harness);
+    await s.accept('mail');
+    const lease = await s.lease('mail');
+    const emit = [emitOf(s, 'mail'), emitOf(s, 'mail')];
+    const first = await s.complete(lease, { emit });
+    const before = await s.outbox('mail');
+    await s.pass(HOUR);
+    t.same(await s.complete(lease, { emit: [emitOf(s, 'mail'), emitOf(s, 'mail')] }), first);
+    t.same(await s.outbox('mail'), before);
+    await s.reopen();
+    t.same(await s.complete(lease, { emit: [emitOf(s, 'mail'), emitOf(s, 'mail')] }), first);
+    t.same(
+      (await s.leaseAll('mail')).map(({ event }) => event.id),
+      emit.map(({ id }) => id),
+    );
+  });
+
+  await t.test('a stale attempt, and one that is tried again, leak no children (S5)', async (t) => {
+    const s = await scene(t, harness);
+    await s.accept('mail');
+    const lease = await s.lease('mail', { leaseMs: SECOND });
+    const emit = [emitOf(s, 'mail')];
+    t.match(await s.complete(lease, { emit, token: 'wrong' }), { kind: 'lease_lost' });
+    await s.pass(2 * SECOND);
+    t.match(await s.complete(lease, { emit }), { kind: 'lease_lost' });
+    await s.pass(HOUR);
+    const second = await s.lease('mail');
+    const answer = await s.fail(second, { emit, retry: { kind: 'after', afterMs: 0 } });
+    t.match(answer, { kind: 'completed', status: 'in_process', emitted: [] });
+    const third = await s.lease('mail');
+    t.match(await s.fail(third, { emit, retry: { kind: 'policy' } }), {
+      reason: 'attempts_exhausted',
+      emitted: [],
+    });
+    t.equal(await s.store.read(emit[0]!.id), null);
+    t.same(await s.leaseAll('mail'), []);
+  });
+
+  await t.test('a failure that is final may emit', async (t) => {
+    const s = await scene(t, harness);
+    await s.accept('mail');
+    const emit = [emitOf(s, 'mail')];
+    t.match(await s.fail(await s.lease('mail'), { emit }), { outcome: 'fail', emitted: [emit[0]!.id] });
+    t.equal((await s.lease('mail')).event.id, emit[0]!.id);
+  });
+
+  await t.test('a type too many refuses the completion, and nothing has happened (S5)', async (t) => {
+    const s = await scene(t, harness, { limits: { typesMax: 2 } });
+    const [known, one, two] = s.typesTogether(3) as [string, string, string];
+    await s.accept(known);
+    const lease = await s.lease(known);
+    const before = await s.outbox(known);
+    const emit = [emitOf(s, known), emitOf(s, one), emitOf(s, two)];
+    t.same(await s.complete(lease, { emit }), { kind: 'too_many_types' });
+    t.same(await s.outbox(known), before);
+    t.equal(await s.store.read(emit[0]!.id), null);
+    t.match(await s.complete(lease, { emit: emit.slice(0, 2) }), { kind: 'completed' });
+  });
+
+  await t.test('what a listener emits with a delay waits for it', async (t) => {
+    const s = await scene(t, harness);
+    await s.accept('mail');
+    const emit = [emitOf(s, 'mail', { delayMs: HOUR })];
+    await s.complete(await s.lease('mail'), { emit });
+    t.same(await s.leaseAll('mail'), []);
+    await s.pass(HOUR);
+    t.equal((await s.lease('mail')).event.id, emit[0]!.id);
+  });
+
+  await t.test('children of an archived event are leased once the completion is archived (S9)', async (t) => {
+    const s = await scene(t, harness);
+    const archive = async () => {
+      const { pos } = (await s.outbox('mail')).at(-1)!;
+      await s.store.markArchived(s.partitionOf('mail'), pos, 1);
+    };
+    const parent = await s.accept('mail', { durability: 'archive' });
+    await archive();
+    const lease = await s.lease('mail');
+    const emit = [emitOf(s, 'mail')];
+    const answer = await s.complete(lease, { emit });
+    const last = (await s.outbox('mail')).at(-1)!;
+    t.same(answer.kind === 'completed' && answer.archive, last.pos);
+    t.match(last, { op: 'accepted', id: emit[0]!.id, durability: 'archive' });
+    t.same(await s.leaseAll('mail'), []);
+    t.equal(await s.store.read(emit[0]!.id), 'not_archived');
+    const [shownBefore] = shown(await s.store.readAttempts(parent));
+    t.match(shownBefore, undefined, 'nothing of it is archived');
+    t.same(await s.complete(lease, { emit }), answer, 'a repeat waits for the same');
+    await archive();
+    t.match(await s.complete(lease, { emit }), { archive: null, emitted: [emit[0]!.id] });
+    t.equal((await s.lease('mail')).event.id, emit[0]!.id);
+    const [shownAfter] = shown(await s.store.readAttempts(parent));
+    t.match(shownAfter, { emitted: [emit[0]!.id] });
+  });
+
+  await t.test('a child with archive durability of an event without it is waited for (S9)', async (t) => {
+    const s = await scene(t, harness);
+    await s.accept('mail');
+    const lease = await s.lease('mail');
+    const emit = [emitOf(s, 'mail', { durability: 'archive' }), emitOf(s, 'mail')];
+    const answer = await s.complete(lease, { emit });
+    const records = await s.outbox('mail');
+    const accepted = records.find((record) => 'id' in record && record.id === emit[0]!.id)!;
+    t.same(answer.kind === 'completed' && answer.archive, accepted.pos);
+    t.same(await s.complete(lease, { emit }), answer);
+    t.equal((await s.lease('mail')).event.id, emit[1]!.id);
+    await s.store.markArchived(s.partitionOf('mail'), records.at(-1)!.pos, 1);
+    t.equal((await s.lease('mail')).event.id, emit[0]!.id);
+  });
+}
