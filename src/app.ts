@@ -21,9 +21,11 @@ import { healthRoutes } from './http/routes/health.js';
 import { leaseRoutes } from './http/routes/leases.js';
 import { logRoutes } from './http/routes/log.js';
 import { metricsRoutes } from './http/routes/metrics.js';
+import { typeRoutes } from './http/routes/policies.js';
 import { submitRoutes } from './http/routes/submit.js';
 import type { App } from './http/routing.js';
 import { SHARED } from './http/schemas/output.js';
+import { TYPE_SCHEMAS } from './http/schemas/policies.js';
 import { serverOptions } from './http/server-options.js';
 import { endSilentConnections } from './http/silent-connections.js';
 import { RouteTable, replyUnmatched } from './http/unmatched.js';
@@ -63,7 +65,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   guardRequests(app, config);
   app.setValidatorCompiler(({ schema, httpPart }) => validatorOf(schema as TSchema, httpPart));
   app.setSerializerCompiler(() => JSON.stringify);
-  for (const schema of SHARED) app.addSchema(schema);
+  for (const schema of [...SHARED, ...TYPE_SCHEMAS]) app.addSchema(schema);
 
   await describeRoutes(app as unknown as FastifyInstance);
   if (config.corsOrigins.length > 0) await app.register(cors, () => corsOptions(config.corsOrigins));
@@ -77,6 +79,7 @@ function routes(app: App, context: HttpContext): void {
   eventRoutes(app, context);
   leaseRoutes(app, context);
   attemptRoutes(app, context);
+  typeRoutes(app, context);
   logRoutes(app, context);
   healthRoutes(app, context);
   metricsRoutes(app, context);

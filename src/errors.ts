@@ -33,6 +33,7 @@ export const ERRORS = {
   'method-not-allowed': 'The path exists, the method does not. `Allow` lists those that do.',
   'event-not-found': 'No event has this id.',
   'event-expired': 'The event was completed so long ago that the log no longer has all of it.',
+  'type-not-found': 'There is no such type: nobody has declared it, and no event of it was ever taken.',
   'attempt-not-found': 'No attempt has this id.',
   'response-not-found':
     'The event is complete and has no response: its listener posted none, or it ended without one.',
@@ -47,7 +48,10 @@ export const ERRORS = {
   'completion-conflict': 'The attempt was completed before, with another completion.',
   'not-subscribed': 'The type has no listener of this name.',
   'idempotency-conflict': 'The idempotency key was used before, for another request.',
-  'too-many-types': 'No further type can come into being by use.',
+  'too-many-types': 'No further type can come into being.',
+  'precondition-required':
+    'What is declared of a type is changed only by who knows it: `If-Match` must name its `ETag`.',
+  'precondition-failed': 'The type has changed since. `version` is that of now, as in its `ETag`.',
 
   // The listener behind the gateway.
   'listener-failed': 'The event that the gateway waited for ended as a failure, without a response.',

@@ -5,6 +5,7 @@
  * The state is changed in place: a copy a record would make the queue's cost grow with its depth.
  */
 
+import { effectivePolicy } from './policy.js';
 import {
   type Accepted,
   type Cancelled,
@@ -123,12 +124,14 @@ function applyVolatile(state: PartitionState, record: Volatile): void {
 }
 
 function applyTypeSet(state: PartitionState, record: TypeSet): void {
-  const type: TypeState = {
-    name: record.type,
-    ordinal: record.ordinal,
-    version: record.version,
-    ready: [readyHeap()],
-  };
+  const { version, policy: declared = null, paused = false } = record;
+  const known = state.types.get(record.type);
+  const rules = { version, declared, policy: effectivePolicy(state.policy, declared), paused };
+  if (known) {
+    Object.assign(known, rules);
+    return;
+  }
+  const type: TypeState = { name: record.type, ordinal: record.ordinal, ...rules, ready: [readyHeap()] };
   state.types.set(record.type, type);
   state.typesByOrdinal[record.ordinal] = type;
 }

@@ -4,6 +4,7 @@
  *
  * Times are milliseconds since the epoch by the store's clock, durations milliseconds.
  */
+import type { DeclaredPolicy, Policy } from './policy.js';
 import type { IdempotencyClaim, Outcome, Position, Reason } from './record.js';
 import type { AttemptEnd, Status } from './state.js';
 import type { Durability } from './unarchived.js';
@@ -49,6 +50,56 @@ export type AcceptResult =
   | { readonly kind: 'full' }
   /** More is waiting to be archived than may. */
   | { readonly kind: 'behind' };
+
+/** Each is one atomic step; one that would change nothing is done already, whatever its condition. */
+export type SetTypeCommand =
+  /** The whole policy, and nothing of what was declared before. */
+  | ({ readonly kind: 'declare'; readonly policy: DeclaredPolicy } & SetTypeIf)
+  /** Back to the service-wide policy; the version goes on. */
+  | ({ readonly kind: 'reset' } & SetTypeIf)
+  | { readonly kind: 'pause' | 'resume'; readonly type: string };
+
+interface SetTypeIf {
+  readonly type: string;
+  /** Only if the type has this version, or (`any`) is there. Null: the caller has not said, which only version 0 allows. */
+  readonly ifVersion: number | 'any' | null;
+}
+
+export type SetTypeResult =
+  | { readonly kind: 'set'; readonly view: TypeView }
+  /** No such type: there is nothing to take back, to pause or to resume. */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'precondition_required'; readonly version: number }
+  | { readonly kind: 'precondition_failed'; readonly version: number }
+  | { readonly kind: 'too_many_types' };
+
+/** A type as operators see it. */
+export interface TypeView {
+  readonly type: string;
+  /** 0 for a type that exists by use only. */
+  readonly version: number;
+  /** Null: nothing is declared. */
+  readonly declared: DeclaredPolicy | null;
+  /** What holds. */
+  readonly policy: Policy;
+  readonly paused: boolean;
+}
+
+export interface ListTypesQuery {
+  /** As an earlier page gave it; null for the first. */
+  readonly cursor: string | null;
+  readonly limit: number;
+}
+
+export type ListTypesResult =
+  | {
+      readonly kind: 'page';
+      /** In the order in which they came to be, partition by partition. */
+      readonly types: readonly TypeView[];
+      /** Null at the end. */
+      readonly cursor: string | null;
+    }
+  | { readonly kind: 'bad_cursor' };
 
 export interface LeaseCommand {
   /** Not empty, without doubles, all of one partition. */

@@ -1,5 +1,6 @@
 /**
- * The policy of a type: how often a delivery is tried, how long a lease lasts, how long a retry waits.
+ * The policy of a type: how often a delivery is tried, how long a lease lasts, how long a retry waits. What is declared
+ * of a type holds for it, the service-wide policy for the rest.
  */
 import { createHash } from 'node:crypto';
 
@@ -13,6 +14,37 @@ export interface Policy {
   readonly backoffMsMax: number;
   /** 0 … 1: how much of the backoff chance may take away. */
   readonly backoffJitter: number;
+}
+
+/** What somebody declared of a type: only that, in the words of the interface. */
+export interface DeclaredPolicy {
+  readonly attemptsMax?: number;
+  readonly backoff?: {
+    readonly firstMs?: number;
+    readonly factor?: number;
+    readonly capMs?: number;
+    readonly jitter?: number;
+  };
+  readonly leaseMs?: number;
+}
+
+export function effectivePolicy(serviceWide: Policy, declared: DeclaredPolicy | null): Policy {
+  if (declared === null) return serviceWide;
+  const { attemptsMax, backoff = {}, leaseMs } = declared;
+  const backoffFirstMs = backoff.firstMs ?? serviceWide.backoffFirstMs;
+  return {
+    attemptsMax: attemptsMax ?? serviceWide.attemptsMax,
+    leaseMs: leaseMs ?? serviceWide.leaseMs,
+    backoffFirstMs,
+    backoffFactor: backoff.factor ?? serviceWide.backoffFactor,
+    backoffMsMax: backoff.capMs ?? serviceWide.backoffMsMax,
+    backoffJitter: backoff.jitter ?? serviceWide.backoffJitter,
+  };
+}
+
+/** As it is kept and compared: the text of the very policy gives the same text again. */
+export function policyText(declared: DeclaredPolicy): string {
+  return JSON.stringify(declared);
 }
 
 /**

@@ -5,6 +5,7 @@
  * A record that carries bytes (the envelope of an accepted event, the result of a completion) carries them as
  * `payload`, packed as `envelope.ts` and `result.ts` say, so that no copy of a body is ever parsed on the way.
  */
+import type { DeclaredPolicy } from './policy.js';
 
 /**
  * Where a record stands in the store's order: `view` goes up at every recovery, `n` counts within the view.
@@ -45,8 +46,12 @@ export interface TypeSet extends Logged {
   readonly type: string;
   /** Names the type in keys and attempt ids; never reused within a partition. */
   readonly ordinal: number;
-  /** 0 for a type that exists by use only. */
+  /** 0 for a type that exists by use only; goes up each time that its policy is declared or taken back. */
   readonly version: number;
+  /** As declared; left out where nothing is. */
+  readonly policy?: DeclaredPolicy;
+  /** Left out unless it is. */
+  readonly paused?: true;
 }
 
 export interface IdempotencyClaim {

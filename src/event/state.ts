@@ -8,7 +8,7 @@
 import { Heap } from './heap.js';
 import { History } from './history.js';
 import { Outbox } from './outbox.js';
-import type { Policy } from './policy.js';
+import type { DeclaredPolicy, Policy } from './policy.js';
 import type { Outcome, Position, Reason } from './record.js';
 import { Settled } from './settled.js';
 import type { Unarchived } from './unarchived.js';
@@ -113,6 +113,12 @@ export interface TypeState {
   readonly name: string;
   readonly ordinal: number;
   version: number;
+  /** Null: nothing is declared. */
+  declared: DeclaredPolicy | null;
+  /** What holds: what is declared, and for the rest the service-wide policy. */
+  policy: Policy;
+  /** Nothing of it is leased. */
+  paused: boolean;
   /** A ready queue a listener, by its ordinal: deliveries in the order of their events. */
   readonly ready: Heap<Delivery>[];
 }

@@ -15,7 +15,11 @@ export function recordText(record: LogRecord, partition: number): string {
 }
 
 function membersOf(record: LogRecord): string {
-  if (record.op === 'typeSet') return `,"ordinal":${record.ordinal},"version":${record.version}`;
+  if (record.op === 'typeSet') {
+    const { ordinal, version, policy, paused = false } = record;
+    const declared = policy === undefined ? 'null' : JSON.stringify(policy);
+    return `,"ordinal":${ordinal},"version":${version},"policy":${declared},"paused":${paused}`;
+  }
   const id = `,"id":${JSON.stringify(record.id)}`;
   switch (record.op) {
     case 'accepted': {

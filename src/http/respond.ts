@@ -83,7 +83,7 @@ export function receiptOf(result: SubmitResult): Receipt | ClockworkError {
 }
 
 export function tooManyTypes(): ClockworkError {
-  return new ClockworkError('too-many-types', 'No further type can come into being by use.', {
+  return new ClockworkError('too-many-types', 'No further type can come into being.', {
     hint: 'Put what differs into the body, not into the type.',
   });
 }

@@ -37,6 +37,7 @@ const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
 /** Every operation that a line of the log can have. */
 export const LOG_OPS = (Object.keys(PAYLOAD_FIELD) as readonly KeptOp[]).filter(isOfLog);
 
+const TYPE_SET = /^\{"pos":"[\d-]+","at":\d+,"op":"typeSet"/;
 const BODY_TEXT = '"body":"';
 const BODY_BASE64 = '"bodyBase64":"';
 
@@ -106,6 +107,8 @@ function encodeBody(body: Buffer): string {
  * of a line is that field and no part of a value, all before it being of the service's making.
  */
 function splitLine(line: string): { fields: string; name: string; packed: string } | null {
+  // What is declared of a type may have any keys, and is parsed with the rest.
+  if (TYPE_SET.test(line)) return null;
   for (const name of ['request', 'result']) {
     const key = `,"${name}":{`;
     const at = line.indexOf(key);

@@ -14,6 +14,11 @@ import type {
   HandBackResult,
   ListQuery,
   ListResult,
+  ListTypesQuery,
+  ListTypesResult,
+  SetTypeCommand,
+  SetTypeResult,
+  TypeView,
 } from '../event/command.js';
 import { partitionOfId } from '../event/id.js';
 import type { Position } from '../event/record.js';
@@ -146,6 +151,19 @@ export class Queue {
 
   list(query: ListQuery): Promise<ListResult> {
     return this.store.list(query);
+  }
+
+  setType(command: SetTypeCommand): Promise<SetTypeResult> {
+    return this.store.setType(command);
+  }
+
+  /** Null: there is no such type. */
+  readType(type: string): Promise<TypeView | null> {
+    return this.store.readType(type);
+  }
+
+  listTypes(query: ListTypesQuery): Promise<ListTypesResult> {
+    return this.store.listTypes(query);
   }
 
   async cancel(id: string): Promise<CancelAnswer> {

@@ -19,7 +19,7 @@ export interface Problem {
   /** What is wrong, for people. */
   readonly detail: string;
   /** What is wrong, for programs. Stable. */
-  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'too-many-types' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
+  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'type-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
   /** What to do about it. */
   readonly hint?: string;
   /** The path that was asked for. */
@@ -244,6 +244,10 @@ export interface LogRecord {
   readonly ordinal?: number;
   /** Of the type. */
   readonly version?: number;
+  /** What is declared of the type; null when nothing is. */
+  readonly policy?: unknown | null;
+  /** Nothing of the type is leased. */
+  readonly paused?: boolean;
   readonly dueAt?: string;
   readonly durability?: 'archive';
   /** Until when its idempotency key is remembered. */
@@ -296,4 +300,53 @@ export interface LogRecord {
   /** Why it failed; null when it did not. */
   readonly reason?: 'listener' | 'attempts_exhausted' | 'deadline' | 'cancelled' | 'unmatched' | null;
   readonly result?: Result | null;
+}
+
+/** What is declared of a type. What is left out is service-wide. */
+export interface DeclaredPolicy {
+  /** Attempts after which a delivery is dead. */
+  readonly attemptsMax?: number;
+  /** How long a retry waits. */
+  readonly backoff?: {
+    /** Wait after the first failed or expired attempt. */
+    readonly firstMs?: number;
+    /** By what the wait grows with each further attempt; up to nine decimals. */
+    readonly factor?: number;
+    /** Longest wait between attempts. */
+    readonly capMs?: number;
+    /** Share of a wait that chance may take away; up to nine decimals. */
+    readonly jitter?: number;
+  };
+  /** Length of a lease whose caller names none. A call for several types gets the shortest of theirs. */
+  readonly leaseMs?: number;
+}
+
+/** What holds for a type: what is declared, and the rest as it is service-wide. */
+export interface Policy {
+  /** Attempts after which a delivery is dead. */
+  readonly attemptsMax: number;
+  readonly backoff: {
+    /** Wait after the first failed or expired attempt. */
+    readonly firstMs: number;
+    /** By what the wait grows with each further attempt; up to nine decimals. */
+    readonly factor: number;
+    /** Longest wait between attempts. */
+    readonly capMs: number;
+    /** Share of a wait that chance may take away; up to nine decimals. */
+    readonly jitter: number;
+  };
+  /** Length of a lease whose caller names none. A call for several types gets the shortest of theirs. */
+  readonly leaseMs: number;
+}
+
+/** A type, and what holds for it. */
+export interface Type {
+  readonly type: string;
+  /** 0 for a type that exists by use only; goes up with each change of what is declared. */
+  readonly version: number;
+  /** Nothing of it is leased. */
+  readonly paused: boolean;
+  /** What is declared, as `PUT` takes it; null when nothing is. */
+  readonly declared: DeclaredPolicy | null;
+  readonly policy: Policy;
 }

@@ -37,8 +37,13 @@ import type {
   LeaseResult,
   ListQuery,
   ListResult,
+  ListTypesQuery,
+  ListTypesResult,
   PruneCommand,
+  SetTypeCommand,
+  SetTypeResult,
   SettledEvent,
+  TypeView,
 } from '../event/command.js';
 import type { KeptRecord, LogRecord, Position } from '../event/record.js';
 import type { NotArchived } from '../event/unarchived.js';
@@ -239,6 +244,13 @@ export interface Store extends Outbox {
 
   /** Somebody waits until what has been recorded is archived: whoever archives the partition hears of it as `wanted`. */
   hurryArchiving(partition: number): Promise<void>;
+
+  /** Declares a policy, takes it back, pauses or resumes; holds for every transition after it, on every instance. */
+  setType(command: SetTypeCommand): Promise<SetTypeResult>;
+  /** Null: there is no such type. */
+  readType(type: string): Promise<TypeView | null>;
+  listTypes(query: ListTypesQuery): Promise<ListTypesResult>;
+
   /** Calls `wake` from now on, for changes made here and by other processes; returns how to stop it. */
   onWake(wake: (wake: Wake) => void): () => void;
   health(): Promise<StoreHealth>;

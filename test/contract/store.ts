@@ -13,6 +13,7 @@ import { expireContract } from './store/expire.js';
 import { handBackContract } from './store/hand-back.js';
 import { leaseContract } from './store/lease.js';
 import { outboxContract } from './store/outbox.js';
+import { typesContract } from './store/policies.js';
 import { pruneContract } from './store/prune.js';
 import { readContract } from './store/read.js';
 import { wakeContract } from './store/wake.js';
@@ -53,5 +54,6 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('outbox', (t) => outboxContract(t, harness));
   await t.test('archive durability', (t) => archiveContract(t, harness));
   await t.test('depths', (t) => depthsContract(t, harness));
+  await t.test('types', (t) => typesContract(t, harness));
   await t.test('wake', (t) => wakeContract(t, harness));
 }

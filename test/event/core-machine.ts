@@ -13,6 +13,7 @@ import { decideExpire, forgetPast } from '../../src/event/decide/expire.js';
 import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
+import { decideSetType } from '../../src/event/decide/set-type.js';
 import { makeEventId } from '../../src/event/id.js';
 import { comparePositions, type LogRecord, type Position, type StoreRecord } from '../../src/event/record.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
@@ -22,6 +23,7 @@ import { attemptsOf, shownAttempts, shownRequest, shownView, viewOf } from '../.
 import { decodePart, encodeState, type SnapshotPart } from '../../src/store/embedded/snapshot.js';
 import { dumpState } from '../support/state-dump.js';
 import type { Op } from './core-ops.js';
+import { commandOf, PolicyAccount } from './core-policies.js';
 
 export const POLICY = {
   attemptsMax: 2,
@@ -64,6 +66,7 @@ export class CoreMachine {
   /** By event: how it stood when it was first seen complete. */
   readonly #ends = new Map<string, string>();
   readonly #keys = new Map<string, { readonly id: string; readonly fingerprint: string }>();
+  readonly #policies = new PolicyAccount(POLICY);
   readonly #ids: string[] = [];
   #made = 0;
   #clockMax = this.now;
@@ -93,6 +96,8 @@ export class CoreMachine {
         this.now = Math.max(1, this.now + op.ms);
         this.#clockMax = Math.max(this.#clockMax, this.now);
         return;
+      case 'setType':
+        return this.#setType(op);
       case 'archive':
         return this.#archive(op);
       case 'restart':
@@ -109,7 +114,8 @@ export class CoreMachine {
       const counted = delivery!.attempts.filter((attempt) => attempt.end !== 'handed_back');
       assert.equal(delivery!.attempt, counted.length, 'all attempts count but those handed back');
       assert.equal(delivery!.grants, delivery!.attempts.length);
-      const attemptsMax = POLICY.attemptsMax - (delivery!.state === 'waiting' ? 1 : 0);
+      const attemptsMax =
+        this.#policies.attemptsMaxOf(event.type.name) - (delivery!.state === 'waiting' ? 1 : 0);
       assert.ok(delivery!.attempt <= attemptsMax, 'attempts run out');
       assert.equal(event.status === 'complete', delivery!.state === 'ended');
       if (event.status !== 'complete') continue;
@@ -273,7 +279,8 @@ export class CoreMachine {
         expected,
         'S6: the oldest that are eligible',
       );
-      const until = this.now + (leaseMs ?? POLICY.leaseMs);
+      const until = this.now + (leaseMs ?? this.#policies.leaseMsOf(types));
+      for (const { expiresAt } of result.leases) assert.equal(expiresAt, until, 'as long as the types say');
       if (given.length > 0) this.#calls.set(call, { leases: result.leases, until });
     }
     this.#leases.push(...result.leases);
@@ -293,7 +300,9 @@ export class CoreMachine {
     assert.equal(late.length, 0, 'L1: what is due is ready');
     const early = waiting.filter((delivery) => delivery.place === 'ready' && isHeld(delivery));
     assert.equal(early.length, 0, 'S9: nobody may lease what is not archived');
-    return waiting.filter((delivery) => delivery.place === 'ready');
+    return waiting.filter(
+      ({ place, event }) => place === 'ready' && !this.#policies.isPaused(event.type.name),
+    );
   }
 
   #pick({ pick, wrong }: { pick: number; wrong: boolean }): Lease | null {
@@ -431,6 +440,16 @@ export class CoreMachine {
       );
       assert.ok(!stuck, 'L2: nothing over is kept alive');
     }
+  }
+
+  #setType(op: Extract<Op, { do: 'setType' }>): void {
+    const known = this.state.types.get(op.type);
+    const before = known ? { ...known } : null;
+    const decision = decideSetType(this.state, commandOf(op), this.now);
+    const { kind } = this.#carryOut(decision);
+    const { length } = decision.records;
+    if (kind === 'set') this.#policies.note(op, before, this.state.types.get(op.type)!, length);
+    else assert.equal(length, 0, 'what is refused changes nothing');
   }
 
   #archive(op: Extract<Op, { do: 'archive' }>): void {

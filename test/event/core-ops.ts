@@ -1,6 +1,7 @@
 /** Operations on the core, drawn at random. Numbers named `pick` choose among what there is by then. */
 import fc from 'fast-check';
 import type { RetryWish } from '../../src/event/command.js';
+import type { DeclaredPolicy } from '../../src/event/policy.js';
 
 export type Op =
   | {
@@ -42,6 +43,13 @@ export type Op =
   | { readonly do: 'expire'; readonly limit: number }
   | { readonly do: 'promote'; readonly limit: number }
   | { readonly do: 'pass'; readonly ms: number }
+  | {
+      readonly do: 'setType';
+      readonly type: string;
+      readonly kind: 'declare' | 'reset' | 'pause' | 'resume';
+      readonly policy: DeclaredPolicy;
+      readonly ifVersion: number | 'any' | null;
+    }
   | { readonly do: 'archive'; readonly pick: number }
   | { readonly do: 'restart'; readonly from: 'journal' | 'snapshot' };
 
@@ -99,6 +107,15 @@ const complete = fc.record({
   ),
 });
 
+/** What is declared says less than may be, so that what holds is told from what does not. */
+const setType = fc.record({
+  do: fc.constant('setType' as const),
+  type: fc.constantFrom('a', 'a', 'b'),
+  kind: fc.constantFrom('declare' as const, 'reset' as const, 'pause' as const, 'resume' as const),
+  policy: fc.constantFrom<DeclaredPolicy>({}, { leaseMs: 40, attemptsMax: 3 }, { backoff: { firstMs: 0 } }),
+  ifVersion: fc.constantFrom(null, 0, 1, 'any' as const, 'any' as const),
+});
+
 const pass = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(1, 15, 60, 300) },
   { weight: 1, arbitrary: fc.constantFrom(-1, -60, -2_000) },
@@ -121,6 +138,7 @@ export const op: fc.Arbitrary<Op> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('promote' as const), limit: fc.constantFrom(1, 1_000) }),
   },
   { weight: 6, arbitrary: pass.map((ms) => ({ do: 'pass' as const, ms })) },
+  { weight: 2, arbitrary: setType },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('archive' as const), pick }) },
   {
     weight: 1,

@@ -43,7 +43,7 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'the backoff has no jitter',
     file: 'include/attempt',
-    from: '(1 - BACKOFF_JITTER * chance)',
+    from: '(1 - policy.backoffJitter * chance)',
     to: '1',
   },
   {
@@ -55,8 +55,8 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'one attempt too many',
     file: 'include/attempt',
-    from: 'delivery[ATTEMPT] >= ATTEMPTS_MAX',
-    to: 'delivery[ATTEMPT] > ATTEMPTS_MAX',
+    from: 'delivery[ATTEMPT] >= policyOf(state[TYPE]).attemptsMax',
+    to: 'delivery[ATTEMPT] > policyOf(state[TYPE]).attemptsMax',
   },
   {
     name: 'what comes back is not put into the order of the log',

@@ -4,8 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { CompleteCommand, Lease, LeaseCommand, RetryWish } from '../../src/event/command.js';
-import type { Policy } from '../../src/event/policy.js';
+import type {
+  CompleteCommand,
+  Lease,
+  LeaseCommand,
+  RetryWish,
+  SetTypeCommand,
+} from '../../src/event/command.js';
+import type { DeclaredPolicy, Policy } from '../../src/event/policy.js';
 import type { Position } from '../../src/event/record.js';
 import type { Limits } from '../../src/event/state.js';
 import { NOT_ARCHIVED } from '../../src/event/unarchived.js';
@@ -26,6 +32,14 @@ export const POLICIES: readonly Policy[] = [
   policy({ attemptsMax: 2, backoffFirstMs: 0 }),
   policy({ attemptsMax: 3, backoffFirstMs: 1_000, backoffJitter: 0.4 }),
   policy({ attemptsMax: 5, backoffFirstMs: 700, backoffFactor: 3, backoffMsMax: 5_000 }),
+];
+
+/** What is declared of types. */
+const DECLARED: readonly DeclaredPolicy[] = [
+  {},
+  { attemptsMax: 1, leaseMs: 5 * SECOND },
+  { attemptsMax: 4, backoff: { firstMs: 300, factor: 1.25, capMs: 2_000 } },
+  { leaseMs: 50 * SECOND, backoff: { jitter: 0.75 } },
 ];
 
 function policy(more: Partial<Policy>): Policy {
@@ -136,6 +150,21 @@ export const step = fc.oneof(
       /** Something may happen between the look and the prune. */
       stale: fc.boolean(),
     }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('setType' as const),
+      type: fc.nat({ max: TYPES.length - 1 }),
+      kind: fc.constantFrom('declare' as const, 'declare' as const, 'reset' as const, 'pause' as const),
+      policy: fc.constantFrom(...DECLARED),
+      /** How far from the type's own; null: none is named. */
+      ifVersion: fc.constantFrom(null, 0, 0, 0, 1, 'any' as const),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('resume' as const) }),
   },
   {
     weight: 3,
@@ -253,6 +282,12 @@ export class Both {
         return;
       case 'prune':
         return this.#prune(step);
+      case 'setType':
+        return this.#setType(step);
+      case 'resume':
+        for (const { name: type, paused } of this.core.state.typesByOrdinal)
+          if (paused) await this.#sameType({ kind: 'resume', type });
+        return;
       case 'archive':
         return this.#archive(step.back);
       case 'pass':
@@ -374,7 +409,22 @@ export class Both {
     this.#same(await readAllOf(this.store), this.core.outbox(), 'outbox after archiving');
   }
 
+  async #setType({ kind, policy, ...step }: Extract<Step, { do: 'setType' }>): Promise<void> {
+    const type = TYPES[step.type]!;
+    if (kind === 'pause') return this.#sameType({ kind, type });
+    const version = this.core.state.types.get(type)?.version ?? 0;
+    const ifVersion = typeof step.ifVersion === 'number' ? version + step.ifVersion : step.ifVersion;
+    return this.#sameType(kind === 'declare' ? { kind, type, policy, ifVersion } : { kind, type, ifVersion });
+  }
+
+  async #sameType(command: SetTypeCommand): Promise<void> {
+    this.#same(await this.store.setType(command), this.core.setType(command), command);
+  }
+
   async #compareLists(): Promise<void> {
+    const { types } = { types: [], ...(await this.store.listTypes({ cursor: null, limit: 100 })) };
+    this.#same(types, this.core.types(), 'types');
+
     const newestFirst = [...this.core.state.history].reverse();
     for (const [type, status, limit, scanMax] of [
       [null, null, 3, 1_000],

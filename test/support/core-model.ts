@@ -8,6 +8,7 @@ import type {
   HandBackCommand,
   LeaseCommand,
   PruneCommand,
+  SetTypeCommand,
 } from '../../src/event/command.js';
 import { decideAccept } from '../../src/event/decide/accept.js';
 import { decideCancel } from '../../src/event/decide/cancel.js';
@@ -18,6 +19,7 @@ import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
+import { decideSetType, typeView } from '../../src/event/decide/set-type.js';
 import type { Policy } from '../../src/event/policy.js';
 import { comparePositions, type LogRecord, type Position, type StoreRecord } from '../../src/event/record.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
@@ -80,6 +82,14 @@ export class CoreModel {
 
   prune(command: PruneCommand) {
     return this.#run(decidePrune(this.state, command, this.now));
+  }
+
+  setType(command: SetTypeCommand) {
+    return this.#run(decideSetType(this.state, command, this.now));
+  }
+
+  types() {
+    return this.state.typesByOrdinal.map(typeView);
   }
 
   markArchived(pos: Position, slot: number) {

@@ -20,8 +20,13 @@ import type {
   LeaseResult,
   ListQuery,
   ListResult,
+  ListTypesQuery,
+  ListTypesResult,
   PruneCommand,
+  SetTypeCommand,
+  SetTypeResult,
   SettledEvent,
+  TypeView,
 } from '../../src/event/command.js';
 import { decideAccept } from '../../src/event/decide/accept.js';
 import { decideCancel } from '../../src/event/decide/cancel.js';
@@ -32,6 +37,7 @@ import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
+import { decideSetType, typeView } from '../../src/event/decide/set-type.js';
 import { split } from '../../src/event/packed.js';
 import type { Policy } from '../../src/event/policy.js';
 import type { LogRecord, Position } from '../../src/event/record.js';
@@ -39,7 +45,7 @@ import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { type EventState, emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
 import type { NotArchived } from '../../src/event/unarchived.js';
 import { shownAttempts, shownRequest, shownView } from '../../src/event/view.js';
-import { listEvents } from '../../src/store/embedded/list.js';
+import { listEvents, listTypes } from '../../src/store/embedded/list.js';
 import {
   type Depths,
   type Store,
@@ -144,6 +150,24 @@ export class CoreStore implements Store {
   async list(query: ListQuery): Promise<ListResult> {
     this.#mayFail();
     return listEvents(this.#state, query);
+  }
+
+  async setType(command: SetTypeCommand): Promise<SetTypeResult> {
+    const result = this.#run((now) => decideSetType(this.#state, command, now));
+    const ready = command.kind === 'resume' ? [{ type: command.type, listener: 'default', count: 1 }] : [];
+    for (const wake of this.#listeners) wake({ ready, changed: [], archived: [], wanted: [] });
+    return result;
+  }
+
+  async readType(type: string): Promise<TypeView | null> {
+    this.#mayFail();
+    const known = this.#state.types.get(type);
+    return known ? typeView(known) : null;
+  }
+
+  async listTypes(query: ListTypesQuery): Promise<ListTypesResult> {
+    this.#mayFail();
+    return listTypes(this.#state, query);
   }
 
   onWake(wake: (wake: Wake) => void): () => void {

@@ -75,6 +75,19 @@ const claim = plain({ scope: text, fingerprint: text, expiresAt: count });
 const unplaced: fc.Arbitrary<Omit<LogRecord, 'pos'>> = fc.oneof(
   plain({ op: fc.constant('typeSet' as const), at: count, type: text, ordinal: count, version: count }),
   plain({
+    op: fc.constant('typeSet' as const),
+    at: count,
+    type: text,
+    ordinal: count,
+    version: count,
+    policy: fc.constantFrom(
+      {},
+      { attemptsMax: 3, leaseMs: 1_000 },
+      { backoff: { firstMs: 1, factor: 1.5, jitter: 0 } },
+    ),
+    paused: fc.constant(true as const),
+  }),
+  plain({
     op: fc.constant('accepted' as const),
     at: count,
     id: text,

@@ -27,7 +27,13 @@ export function dumpState(state: PartitionState, now = 0): StateDump {
     bytes: state.bytes,
     leasedCount: state.leasedCount,
     archived: state.archived,
-    types: state.typesByOrdinal.map(({ name, ordinal, version }) => ({ name, ordinal, version })),
+    types: state.typesByOrdinal.map(({ name, ordinal, version, declared, paused }) => ({
+      name,
+      ordinal,
+      version,
+      declared,
+      paused,
+    })),
     events: [...state.history].map((event) => dumpEvent(state, event)),
     keys: [...state.idempotency]
       .filter(([expiresAt]) => expiresAt > now)

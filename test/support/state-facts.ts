@@ -9,6 +9,11 @@ export function factsOf(state: PartitionState, now: number): unknown {
     viewOf(event),
     attemptsOf(event).map(({ expiresAt: _, ...attempt }) => attempt),
   ]);
-  const types = state.typesByOrdinal.map(({ name }) => name);
+  const types = state.typesByOrdinal.map(({ name, version, declared, paused }) => [
+    name,
+    version,
+    declared,
+    paused,
+  ]);
   return { events, types, indexed: state.indexed, keys };
 }

@@ -40,22 +40,17 @@ export function isOverdue(state: PartitionState, { delivery, attempt }: Found, n
 }
 
 /** Ends an expired lease: it counts as an attempt, so the delivery is retried after its backoff or dead. */
-export function recordExpiry(
-  state: PartitionState,
-  recorder: Recorder,
-  delivery: Delivery,
-  now: number,
-): void {
+export function recordExpiry(recorder: Recorder, delivery: Delivery, now: number): void {
   const { event, listener, grants: grant, attempt } = delivery;
   const ref = { id: event.id, listener, grant };
   const nothing = { fingerprint: null, payload: null };
   if (event.cancelRequested) {
     recorder.add({ op: 'retried', ...ref, why: 'expired', dueAt: now, ...nothing });
     recorder.add({ op: 'cancelled', id: event.id });
-  } else if (attempt >= state.policy.attemptsMax) {
+  } else if (attempt >= event.type.policy.attemptsMax) {
     recorder.add({ op: 'dead', ...ref, why: 'expired', ...nothing });
   } else {
-    const dueAt = now + backoffMs(state.policy, attempt, attemptIdOf(delivery));
+    const dueAt = now + backoffMs(event.type.policy, attempt, attemptIdOf(delivery));
     recorder.add({ op: 'retried', ...ref, why: 'expired', dueAt, ...nothing });
   }
 }

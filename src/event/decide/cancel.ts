@@ -29,7 +29,7 @@ function cancelNow(
 ): Decision<CancelResult> {
   for (const delivery of event.deliveries) {
     if (delivery.state !== 'leased') continue;
-    recordExpiry(state, recorder, delivery, now);
+    recordExpiry(recorder, delivery, now);
   }
   const ends = recorder.records.some((record) => record.op === 'dead' || record.op === 'cancelled');
   if (!ends) recorder.add({ op: 'cancelled', id: event.id });

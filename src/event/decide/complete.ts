@@ -27,7 +27,7 @@ export function decideComplete(
   if (!holdsLease(state, found, command.token, now)) return late(state, found, command, now);
 
   const recorder = new Recorder(state, now);
-  const ending = endingOf(state, found.delivery, command, now);
+  const ending = endingOf(found.delivery, command, now);
   recorder.add(ending);
   const { event } = found.delivery;
   if (ending.emitted && !recordEmitted(recorder, event, command.emit ?? [], now))
@@ -51,7 +51,7 @@ interface NoEmission {
   readonly emitted?: never;
 }
 
-function endingOf(state: PartitionState, delivery: Delivery, command: CompleteCommand, now: number): Ending {
+function endingOf(delivery: Delivery, command: CompleteCommand, now: number): Ending {
   const { event, listener, grants: grant } = delivery;
   const { outcome, fingerprint, result: payload, retry } = command;
   const base = { id: event.id, listener, grant, fingerprint, payload };
@@ -60,9 +60,11 @@ function endingOf(state: PartitionState, delivery: Delivery, command: CompleteCo
   if (retry.kind === 'never') return { op: 'completed', ...base, outcome, reason: 'listener', ...emitted };
   // Somebody asked to cancel the event: the next attempt is the one it will not have.
   if (event.cancelRequested) return { op: 'completed', ...base, outcome, reason: 'cancelled' };
-  if (delivery.attempt >= state.policy.attemptsMax) return { op: 'dead', ...base, why: 'failed' };
+  if (delivery.attempt >= event.type.policy.attemptsMax) return { op: 'dead', ...base, why: 'failed' };
   const waitMs =
-    retry.kind === 'after' ? retry.afterMs : backoffMs(state.policy, delivery.attempt, attemptIdOf(delivery));
+    retry.kind === 'after'
+      ? retry.afterMs
+      : backoffMs(event.type.policy, delivery.attempt, attemptIdOf(delivery));
   return { op: 'retried', ...base, why: 'failed', dueAt: now + waitMs };
 }
 
@@ -123,7 +125,7 @@ function late(
 ): Decision<CompleteResult> {
   const recorder = new Recorder(state, now);
   const { delivery, attempt } = found;
-  if (isOverdue(state, found, now)) recordExpiry(state, recorder, delivery, now);
+  if (isOverdue(state, found, now)) recordExpiry(recorder, delivery, now);
   if (attempt.token === command.token && attempt.late === null) {
     recorder.add({
       op: 'late',

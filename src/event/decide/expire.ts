@@ -13,7 +13,7 @@ export function decideExpire(state: PartitionState, limit: number, now: number):
     state.leasedUntil - now > state.limits.leaseMsMax ? resortAfterStepBack(state, now) : NONE_ORPHANED;
   const expired = takeExpired(state, limit, now);
   const recorder = new Recorder(state, now);
-  for (const delivery of expired) recordExpiry(state, recorder, delivery, now);
+  for (const delivery of expired) recordExpiry(recorder, delivery, now);
   const records = [...newEnds(orphaned, expired, now), ...recorder.records];
   return { records, result: { expired: expired.size, more: expired.size === limit } };
 }

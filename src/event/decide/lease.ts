@@ -33,7 +33,7 @@ export function decideLease(
   if (known && live.length > 0) return replay(command, known, live);
 
   const claim = (known?.claim ?? 0) + 1;
-  const expiresAt = now + (command.leaseMs ?? state.policy.leaseMs);
+  const expiresAt = now + (command.leaseMs ?? leaseMsOf(state, command.types));
   const recorder = new Recorder(state, now);
   const leases: Lease[] = [];
   for (const delivery of takeOldest(state, command)) {
@@ -55,6 +55,11 @@ export function decideLease(
     leases.push(leaseOf(delivery, grant, attempt, token, expiresAt));
   }
   return { records: recorder.records, result: { kind: 'leased', leases, claim } };
+}
+
+/** One call gives leases of one length: the shortest of what the types say. */
+function leaseMsOf(state: PartitionState, types: readonly string[]): number {
+  return Math.min(...types.map((name) => (state.types.get(name)?.policy ?? state.policy).leaseMs));
 }
 
 /** What is remembered of a lease call. It is forgotten when its leases would have ended without an extension. */
@@ -83,7 +88,7 @@ function liveLeases(state: PartitionState, call: LeaseCall, now: number): Lease[
 function takeOldest(state: PartitionState, command: LeaseCommand): Delivery[] {
   const types = command.types
     .map((name) => state.types.get(name))
-    .filter((type): type is TypeState => type !== undefined);
+    .filter((type): type is TypeState => type !== undefined && !type.paused);
   const taken: Delivery[] = [];
   let bytes = 0;
   while (taken.length < command.max) {

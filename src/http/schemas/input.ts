@@ -22,7 +22,7 @@ export const PostedHeaders = Type.Record(
 const LeaseMs = Type.Integer({
   minimum: SETTINGS.leaseMsMin.fallback,
   maximum: SETTINGS.leaseMsMax.fallback,
-  description: 'Length of the lease. Without it the service-wide one.',
+  description: 'Length of the lease. Without it that of the type, see `PUT /v1/types/{type}`.',
 });
 
 export const EventItem = Type.Object(

@@ -344,6 +344,8 @@ const LogRecord = named(
     id: Type.Optional(Id),
     ordinal: Type.Optional(Type.Integer({ description: 'Number of the type within its partition.' })),
     version: Type.Optional(Type.Integer({ description: 'Of the type.' })),
+    policy: Type.Optional(nullable(Type.Unknown(), 'What is declared of the type; null when nothing is.')),
+    paused: Type.Optional(Type.Boolean({ description: 'Nothing of the type is leased.' })),
     dueAt: Type.Optional(Time),
     durability: Type.Optional(Type.Literal('archive')),
     idempotentUntil: Type.Optional(nullable(Time, 'Until when its idempotency key is remembered.')),

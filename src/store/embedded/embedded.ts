@@ -26,8 +26,13 @@ import type {
   LeaseResult,
   ListQuery,
   ListResult,
+  ListTypesQuery,
+  ListTypesResult,
   PruneCommand,
+  SetTypeCommand,
+  SetTypeResult,
   SettledEvent,
+  TypeView,
 } from '../../event/command.js';
 import { decideAccept } from '../../event/decide/accept.js';
 import { decideCancel } from '../../event/decide/cancel.js';
@@ -38,6 +43,7 @@ import { decideExtend } from '../../event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../event/decide/hand-back.js';
 import { decideLease } from '../../event/decide/lease.js';
 import { decidePrune, findSettled } from '../../event/decide/prune.js';
+import { decideSetType, typeView } from '../../event/decide/set-type.js';
 import type { Policy } from '../../event/policy.js';
 import { comparePositions, type KeptRecord, type LogRecord, type Position } from '../../event/record.js';
 import { promoteDue, releaseArchived, tidy } from '../../event/schedule.js';
@@ -55,7 +61,7 @@ import {
   type Wake,
 } from '../store.js';
 import { type Files, nodeFiles } from './files.js';
-import { listEvents } from './list.js';
+import { listEvents, listTypes } from './list.js';
 import { type FolderLock, lockFolder } from './lock.js';
 import { type OpenedFolder, openFolder } from './open.js';
 import { Wakes } from './wakes.js';
@@ -230,6 +236,29 @@ export class EmbeddedStore implements Store, Recoverable {
   async list(query: ListQuery): Promise<ListResult> {
     this.#assertOpen('list');
     const result = listEvents(this.#state, query);
+    await this.folder.journal.tail();
+    return result;
+  }
+
+  setType(command: SetTypeCommand): Promise<SetTypeResult> {
+    return this.#transition('setType', (now) => {
+      const result = this.#carryOut(decideSetType(this.#state, command, now));
+      if (command.kind === 'resume') this.#wakes.noteResumed(this.#state.types.get(command.type));
+      return result;
+    });
+  }
+
+  async readType(type: string): Promise<TypeView | null> {
+    this.#assertOpen('readType');
+    const known = this.#state.types.get(type);
+    const view = known ? typeView(known) : null;
+    await this.folder.journal.tail();
+    return view;
+  }
+
+  async listTypes(query: ListTypesQuery): Promise<ListTypesResult> {
+    this.#assertOpen('listTypes');
+    const result = listTypes(this.#state, query);
     await this.folder.journal.tail();
     return result;
   }

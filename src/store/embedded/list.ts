@@ -1,5 +1,15 @@
-/** A page of events, newest first. The cursor is the sequence number of the oldest event that was looked at. */
-import type { EventView, ListQuery, ListResult } from '../../event/command.js';
+/**
+ * A page of events, newest first: the cursor is the sequence number of the oldest event that was looked at. A page of
+ * types in the order of their ordinals: the cursor is the next one.
+ */
+import type {
+  EventView,
+  ListQuery,
+  ListResult,
+  ListTypesQuery,
+  ListTypesResult,
+} from '../../event/command.js';
+import { typeView } from '../../event/decide/set-type.js';
 import type { EventState, PartitionState } from '../../event/state.js';
 import { NOT_ARCHIVED } from '../../event/unarchived.js';
 import { shownView, summaryOf } from '../../event/view.js';
@@ -32,4 +42,12 @@ function matches(event: EventView, { type, status, outcome }: ListQuery): boolea
     (status === null || event.status === status) &&
     (outcome === null || event.outcome === outcome)
   );
+}
+
+export function listTypes({ typesByOrdinal }: PartitionState, query: ListTypesQuery): ListTypesResult {
+  if (query.cursor !== null && !CURSOR.test(query.cursor)) return { kind: 'bad_cursor' };
+  const from = query.cursor === null ? 0 : Number(query.cursor);
+  const to = from + query.limit;
+  const types = typesByOrdinal.slice(from, to).map(typeView);
+  return { kind: 'page', types, cursor: to < typesByOrdinal.length ? String(to) : null };
 }

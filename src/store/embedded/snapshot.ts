@@ -3,6 +3,7 @@
  * next, the last how many frames there are; in between come types, events (each with its bytes in one piece),
  * idempotency keys, lease calls and the outbox, whose records share their bytes with the events.
  */
+import { type DeclaredPolicy, effectivePolicy } from '../../event/policy.js';
 import type { LogRecord, Position } from '../../event/record.js';
 import { setLease } from '../../event/schedule.js';
 import {
@@ -42,6 +43,10 @@ interface TypePart {
   readonly name: string;
   readonly ordinal: number;
   readonly version: number;
+  /** Left out where nothing is declared. */
+  readonly policy?: DeclaredPolicy;
+  /** Left out unless it is. */
+  readonly paused?: true;
 }
 
 type AttemptPart = Omit<Attempt, 'result' | 'late' | 'emitted'> & {
@@ -121,8 +126,10 @@ function* partsOf(state: PartitionState, origin: Origin): IterableIterator<Encod
   const format = SNAPSHOT_FORMAT;
   const facts = { log, view, n, last, sequence, bytes, archived, indexed };
   yield { part: { part: 'head', format, ...origin, ...facts }, payload: null };
-  for (const { name, ordinal, version } of state.typesByOrdinal) {
-    yield { part: { part: 'type', name, ordinal, version }, payload: null };
+  for (const { name, ordinal, version, declared, paused } of state.typesByOrdinal) {
+    const policy = declared === null ? {} : { policy: declared };
+    const pause = paused ? { paused } : {};
+    yield { part: { part: 'type', name, ordinal, version, ...policy, ...pause }, payload: null };
   }
   for (const event of state.history) yield encodeEvent(event);
   yield* encodeKeys(state);
@@ -228,8 +235,9 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
       state.indexed = part.indexed;
       return;
     case 'type': {
-      const { name, ordinal, version } = part;
-      const type = { name, ordinal, version, ready: [readyHeap()] };
+      const { name, ordinal, version, policy: declared = null, paused = false } = part;
+      const policy = effectivePolicy(state.policy, declared);
+      const type = { name, ordinal, version, declared, policy, paused, ready: [readyHeap()] };
       state.types.set(name, type);
       state.typesByOrdinal[ordinal] = type;
       return;

@@ -2,7 +2,7 @@
 
 import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
 import type { Accepted, HandedBack, Retried, StoreRecord } from '../../event/record.js';
-import type { Delivery } from '../../event/state.js';
+import type { Delivery, TypeState } from '../../event/state.js';
 import type { Wake } from '../store.js';
 
 export class Wakes {
@@ -43,6 +43,13 @@ export class Wakes {
   notePromoted(deliveries: readonly Delivery[]): void {
     if (this.#heard.size === 0 || deliveries.length === 0) return;
     for (const { event } of deliveries) this.#addReady(event.type.name);
+    this.#schedule();
+  }
+
+  /** What waits may be leased again: whoever gets some of it wakes the next. */
+  noteResumed(type: TypeState | undefined): void {
+    if (this.#heard.size === 0 || !type) return;
+    this.#addReady(type.name);
     this.#schedule();
   }
 

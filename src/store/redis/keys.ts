@@ -18,6 +18,8 @@ export const KEY_NAMES = [
   'types',
   /** List: names by ordinal. */
   'typeNames',
+  /** Hash: ordinal → what was declared of a type, see lua/include/type-set.lua. */
+  'policies',
   /** List: ids in the order of acceptance; the last one is that of the partition's sequence. */
   'ids',
   /** Sorted set: ids that are older than those of the list, by sequence: what has outlived its time. */

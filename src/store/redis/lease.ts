@@ -23,7 +23,7 @@ export async function lease(
     const unknown = command.types.filter((type) => partition.ordinalOf(type) === null);
     const max = Math.min(command.max, LEASES_MAX);
     const args: Argument[] = [...partition.head, command.call, max, command.bytesMax];
-    args.push(command.leaseMs ?? defaultLeaseMs);
+    args.push(command.leaseMs ?? `~${defaultLeaseMs}`);
     args.push(command.worker === null ? 0 : 1, command.worker ?? '', promotedTo ?? '');
     args.push(unknown.length, ...unknown, ...known, ...command.tokens.slice(0, max));
     const { keys } = partition;

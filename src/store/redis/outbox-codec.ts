@@ -1,10 +1,20 @@
 /** Reads and writes records as lua/include/record.lua does: JSON arrays that begin with a letter for the operation. */
 import { idempotencyExpiresAt } from '../../event/idempotency.js';
+import { type DeclaredPolicy, policyText } from '../../event/policy.js';
 import { type KeptRecord, type LogRecord, type Outcome, parsePosition } from '../../event/record.js';
 import { outcomeCode, outcomeOf, reasonCode, reasonOf } from './state-codec.js';
 
 export type Entry =
-  | readonly ['T', at: number, type: string, ordinal: number]
+  | readonly [
+      'T',
+      at: number,
+      type: string,
+      ordinal: number,
+      version?: number,
+      /** What is declared, as text. */
+      policy?: string | false,
+      paused?: 0 | 1,
+    ]
   | readonly [
       'A',
       at: number,
@@ -78,6 +88,7 @@ export type Entry =
   | readonly ['Q' | 'X', at: number, id: string, ordinal: number]
   | readonly ['P', at: number, id: string, ordinal: number, index: number];
 
+const PAUSED = { paused: true } as const;
 const WHY = ['expired', 'failed'] as const;
 
 export function parseEntry(text: string): Entry {
@@ -94,7 +105,11 @@ export function readRecord(
   const pos = parsePosition(position);
   if (!pos) throw new Error(`not a position: ${position}`);
   const at = entry[1];
-  if (entry[0] === 'T') return { op: 'typeSet', pos, at, type: entry[2], ordinal: entry[3], version: 0 };
+  if (entry[0] === 'T') {
+    const [, , type, ordinal, version = 0, policy = false, paused] = entry;
+    const declared = policy === false ? {} : { policy: JSON.parse(policy) as DeclaredPolicy };
+    return { op: 'typeSet', pos, at, type, ordinal, version, ...declared, ...(paused === 1 ? PAUSED : {}) };
+  }
   const [, , id, ordinal] = entry;
   const of = { pos, at, id, type: typeName(ordinal) };
   switch (entry[0]) {
@@ -162,7 +177,12 @@ export function writeRecord(record: KeptRecord, ordinal: number): { entry: KeptE
 }
 
 function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
-  if (record.op === 'typeSet') return ['T', record.at, record.type, record.ordinal];
+  if (record.op === 'typeSet') {
+    const { type, ordinal, version, policy, paused } = record;
+    if (version === 0 && policy === undefined && !paused) return ['T', record.at, type, ordinal];
+    const declared = policy === undefined ? false : policyText(policy);
+    return ['T', record.at, type, ordinal, version, declared, paused ? 1 : 0];
+  }
   if (record.op === 'indexed') return ['I', record.at, record.index];
   const { at, id } = record;
   switch (record.op) {

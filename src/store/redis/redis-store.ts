@@ -22,8 +22,13 @@ import type {
   LeaseResult,
   ListQuery,
   ListResult,
+  ListTypesQuery,
+  ListTypesResult,
   PruneCommand,
+  SetTypeCommand,
+  SetTypeResult,
   SettledEvent,
+  TypeView,
 } from '../../event/command.js';
 import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
 import { partitionOfId } from '../../event/id.js';
@@ -52,6 +57,7 @@ import { list } from './list.js';
 import { archivedTo, holdArchiving, hurryArchiving, markArchived, readOutbox } from './outbox.js';
 import { OutboxGauge } from './outbox-gauge.js';
 import type { Partition } from './partition.js';
+import { listTypes, readType, setType, type TypesOptions } from './policies.js';
 import { indexedTo, prune, settled } from './prune.js';
 import { readAttempts, readBatch, readRequest } from './read.js';
 import { Recovery } from './recovery.js';
@@ -219,6 +225,22 @@ export class RedisStore implements Store, Recoverable {
     );
   }
 
+  async setType(command: SetTypeCommand): Promise<SetTypeResult> {
+    return setType(this.#laneOfType(command.type).partition, command, this.#types);
+  }
+
+  async readType(type: string): Promise<TypeView | null> {
+    return readType(this.#laneOfType(type).partition, type, this.#types);
+  }
+
+  async listTypes(query: ListTypesQuery): Promise<ListTypesResult> {
+    return listTypes(
+      this.#lanes.map(({ partition }) => partition),
+      query,
+      this.#types,
+    );
+  }
+
   async readOutbox(
     partition: number,
     after: Position | null,
@@ -315,6 +337,11 @@ export class RedisStore implements Store, Recoverable {
     this.#full.stop();
     for (const { outbox } of this.#lanes) outbox?.stop();
     await this.connection.close();
+  }
+
+  get #types(): TypesOptions {
+    const { policy, limits } = this.options;
+    return { policy, typesMax: limits.typesMax };
   }
 
   #laneOf(partition: Partition): Lane {

@@ -27,6 +27,15 @@ export async function wakeContract(t: Test, harness: StoreHarness): Promise<void
     await heard.until(() => heard.readyCount(delayed) > 0);
   });
 
+  await t.test('a type that is not paused any more wakes who waits for it', async (t) => {
+    const s = await scene(t, harness);
+    await s.accept('mail');
+    await s.store.setType({ kind: 'pause', type: 'mail' });
+    const heard = new Heard(s.store);
+    await s.store.setType({ kind: 'resume', type: 'mail' });
+    await heard.until(() => heard.readyCount('mail') > 0);
+  });
+
   await t.test('what a lease finds to be due beyond what it takes wakes others', async (t) => {
     const s = await scene(t, harness);
     for (let k = 0; k < 3; k += 1) await s.accept('mail', { delayMs: SECOND });

@@ -10,12 +10,13 @@
 -- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, both with view and n
 --          behind them of what must be archived before the answer is given; {2, id} conflict, {3} full, {4} too many types,
 --          {5} the archive is too far behind. It stops short of an item whose ordinal was guessed wrong.
---@keys meta events envelopes types typeNames ids delayed held outbox scopes0 scopes1 scopes2
+--@keys meta events envelopes types typeNames policies ids delayed held outbox scopes0 scopes1 scopes2
 --@include gate
 --@include head
 --@include record
 --@include wake
 --@include is-unarchived
+--@include type-set
 --@include accepted
 local TYPES_MAX = tonumber(ARGV[8])
 local REFUSED = tonumber(ARGV[9])

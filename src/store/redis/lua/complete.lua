@@ -9,13 +9,14 @@
 -- RETURNS  whom it wakes, then for each item: {0, status, outcome, reason, retryAt, ids of what it emitted or 0} completed,
 --          with view and n behind it of what must be archived before the answer is given; {1} lease lost, {2} conflict,
 --          {3} unknown, {4} too many types, {5} the ordinal of a type was guessed wrong
---@keys meta events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2
+--@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2
 --@include gate
 --@include head
 --@include record
 --@include wake
 --@include state
 --@include attempt
+--@include type-set
 --@include accepted
 local TYPES_MAX = tonumber(ARGV[8])
 --@include emitted
@@ -115,7 +116,7 @@ local function complete(item)
     -- Somebody asked to cancel the event: the next attempt is the one it will not have.
     item.emit = {}
     finish(item, state, delivery, attempt, FAIL, BY_CANCEL)
-  elseif delivery[ATTEMPT] >= ATTEMPTS_MAX then
+  elseif delivery[ATTEMPT] >= policyOf(state[TYPE]).attemptsMax then
     die(item, state, delivery, attempt)
   else
     retry(item, state, delivery, attempt)

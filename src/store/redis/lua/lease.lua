@@ -4,14 +4,15 @@
 -- those that came back or whose delay is over). An entry whose delivery no longer waits is passed over and dropped.
 --
 -- KEYS     the constant ones below, the call, then for each type `fresh` and `again`
--- ARGV     1–7 head, 8 name of the call, 9 most leases, 10 most bytes of envelopes, 11 ms of the lease, 12 whether
+-- ARGV     1–7 head, 8 name of the call, 9 most leases, 10 most bytes of envelopes, 11 ms of the lease, or with a ~ before it
+--          those of a type that declares none, 12 whether
 --          there is a worker's name (1 or 0), 13 that name, 14 up to when the caller has promoted, or nothing, 15 how
 --          many names follow of types that the caller does not know, those names, the ordinals of the types it knows,
 --          and after them the tokens
 -- RETURNS  {'promote'}: there are deliveries that are due or have been archived, promote them first; {'types'}: one of the names is a type, learn it
 --          first; {'again'}: only dead entries so far, ask again; or {'leased', whom it wakes, the claim, then for each lease id,
 --          ordinal, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope}
---@keys meta events envelopes results types leasedUntil delayed held settled outbox forgotten
+--@keys meta policies events envelopes results types leasedUntil delayed held settled outbox forgotten
 --@include gate
 --@include head
 --@include record
@@ -24,6 +25,7 @@ local CALL = ARGV[8]
 local MAX = tonumber(ARGV[9])
 local BYTES_MAX = tonumber(ARGV[10])
 local LEASE_MS = tonumber(ARGV[11])
+local LEASE_MS_OTHERWISE = tonumber(string.match(ARGV[11], '^~(.*)$'))
 local WORKER = ARGV[12] == '1' and ARGV[13]
 local PROMOTED_TO = tonumber(ARGV[14]) or now
 local UNKNOWN = tonumber(ARGV[15])
@@ -89,8 +91,10 @@ end
 local queues = {}
 for index = 1, TYPE_COUNT do
   local fresh = CONSTANT_KEYS + 2 * index
-  queues[#queues + 1] = { key = KEYS[fresh], fresh = true, passed = 0, fetched = 0, ids = {}, states = {} }
-  queues[#queues + 1] = { key = KEYS[fresh + 1], fresh = false, passed = 0, fetched = 0, ids = {}, states = {} }
+  if not policyOf(tonumber(ARGV[FIRST_ORDINAL + index - 1])).paused then
+    queues[#queues + 1] = { key = KEYS[fresh], fresh = true, passed = 0, fetched = 0, ids = {}, states = {} }
+    queues[#queues + 1] = { key = KEYS[fresh + 1], fresh = false, passed = 0, fetched = 0, ids = {}, states = {} }
+  end
 end
 local taken, dead = {}, 0
 
@@ -163,8 +167,21 @@ if #taken == 0 and dead >= DEAD_ENTRIES_MAX then
   return { 'again' }
 end
 
+-- One call gives leases of one length: the shortest of what the types say.
+local function leaseMs()
+  if LEASE_MS then
+    return LEASE_MS
+  end
+  local shortest = UNKNOWN > 0 and LEASE_MS_OTHERWISE or math.huge
+  for index = 1, TYPE_COUNT do
+    local own = policyOf(tonumber(ARGV[FIRST_ORDINAL + index - 1])).leaseMs
+    shortest = math.min(shortest, own or LEASE_MS_OTHERWISE)
+  end
+  return shortest
+end
+
 local claim = (known and known[1] or 0) + 1
-local expiresAt = now + LEASE_MS
+local expiresAt = now + leaseMs()
 local remembered = { claim, expiresAt }
 local states, ends = {}, {}
 for index, each in ipairs(taken) do

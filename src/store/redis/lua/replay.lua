@@ -7,7 +7,7 @@
 --          JSON array, each [view, n, the record as include/record.lua writes it, which of the bodies or 0, and which
 --          keys it needs, 0 for none: `fresh` for A; `fresh`, `again` and the call for G; `again` for H and R]; then the bodies
 -- RETURNS  1, or 0 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2
+--@keys meta events envelopes results types typeNames policies ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2
 --@include run
 --@include recovering
 --@include last
@@ -23,6 +23,7 @@ local sequence = tonumber(redis.call('HGET', META, 'sequence') or 0)
 --@include deferred
 --@include wake
 --@include state
+--@include type-set
 --@include accepted
 
 -- Events that were loaded or changed, by id; where the state of an accepted one stands among those to be written; and
@@ -145,7 +146,7 @@ end
 local function apply(entry, body, keys)
   local op, id = entry[1], entry[3]
   if op == 'T' then
-    applyTypeSet(entry[3], entry[4])
+    applyTypeSet(entry[3], entry[4], entry[5], entry[6], entry[7])
     return true
   end
   if op == 'A' then

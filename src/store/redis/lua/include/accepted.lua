@@ -1,16 +1,11 @@
--- What it means that events were accepted, and that types came with them. Many are written at once, which is far quicker:
+-- What it means that events were accepted. Many are written at once, which is far quicker:
 -- all that are added at one time of the clock, then they are applied.
 --
 -- Needs now (the records' time), view and n (the position of the one that is added), sequence, wake, META, EVENTS,
--- ENVELOPES, TYPES, TYPE_NAMES, IDS, DELAYED, HELD and SCOPES0 to 2.
+-- ENVELOPES, IDS, DELAYED, HELD and SCOPES0 to 2.
 local DAY_MS = 86400000
 local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
 local added, addedStates, addedEnvelopes, addedScopes, addedFresh = {}, {}, {}, {}, {}
-
-local function applyTypeSet(name, ordinal)
-  redis.call('HSET', TYPES, name, ordinal)
-  redis.call('RPUSH', TYPE_NAMES, name)
-end
 
 -- Of an event with `archive` durability, or in a cascade, see state.lua. `tree` is false outside of cascades.
 local function longState(ordinal, dueAt, archive, tree)

@@ -1,7 +1,8 @@
 -- What the operations on an attempt share: judging its lease, and deciding how it ends.
 --
--- Needs gate, head, record, wake, state, and what apply needs.
+-- Needs gate, head, record, wake, state, and what apply and policy need.
 --@include apply
+--@include policy
 
 local function leaseExpired(delivery)
   return delivery[EXPIRES_AT] <= now or delivery[EXPIRES_AT] - now > LEASE_MS_MAX
@@ -13,16 +14,17 @@ end
 
 -- Must give what backoffMs in policy.ts gives, digit for digit.
 local function backoffMs(id, state, listener, delivery)
-  local full = BACKOFF_FIRST_MS
+  local policy = policyOf(state[TYPE])
+  local full = policy.backoffFirstMs
   local k = 1
-  while k < delivery[ATTEMPT] and full < BACKOFF_MS_MAX do
-    full = full * BACKOFF_FACTOR
+  while k < delivery[ATTEMPT] and full < policy.backoffMsMax do
+    full = full * policy.backoffFactor
     k = k + 1
   end
-  full = math.min(full, BACKOFF_MS_MAX)
+  full = math.min(full, policy.backoffMsMax)
   local attemptId = memberOf(id, state, listener) .. '.' .. delivery[GRANTS]
   local chance = tonumber(string.sub(redis.sha1hex(attemptId), 1, 8), 16) / 4294967296
-  return math.floor(full * (1 - BACKOFF_JITTER * chance))
+  return math.floor(full * (1 - policy.backoffJitter * chance))
 end
 
 -- Ends an event that nobody holds; its attempts have ended.
@@ -36,7 +38,7 @@ end
 local function expireLease(id, state, listener, delivery, queue, cancelling)
   local attempt = delivery[#delivery]
   local grant = delivery[GRANTS]
-  if state[CANCEL_REQUESTED] == 0 and delivery[ATTEMPT] >= ATTEMPTS_MAX then
+  if state[CANCEL_REQUESTED] == 0 and delivery[ATTEMPT] >= policyOf(state[TYPE]).attemptsMax then
     record('D', now, id, state[TYPE], listener, grant, 0, false)
     applyDead(id, state, listener, delivery, attempt, 0, false)
     return

@@ -1,0 +1,65 @@
+/** Types as JSON text, and what is declared of them as it is kept. */
+import { ClockworkError } from '../errors.js';
+import type { TypeView } from '../event/command.js';
+import { type DeclaredPolicy, effectivePolicy, type Policy } from '../event/policy.js';
+import type { DeclaredPolicyBody } from './schemas/policies.js';
+
+export function typeText({ type, version, paused, declared, policy }: TypeView): string {
+  return JSON.stringify({ type, version, paused, declared, policy: policyMembers(policy) });
+}
+
+export function typeTag({ version }: TypeView): string {
+  return `"${version}"`;
+}
+
+function policyMembers(policy: Policy) {
+  const { attemptsMax, leaseMs, backoffFirstMs, backoffFactor, backoffMsMax, backoffJitter } = policy;
+  const backoff = {
+    firstMs: backoffFirstMs,
+    factor: backoffFactor,
+    capMs: backoffMsMax,
+    jitter: backoffJitter,
+  };
+  return { attemptsMax, backoff, leaseMs };
+}
+
+/** In one order of fields, so that the same policy has the same text. Throws when its parts contradict each other. */
+export function declaredPolicyOf(body: DeclaredPolicyBody, serviceWide: Policy): DeclaredPolicy {
+  const { attemptsMax, leaseMs } = body;
+  const { firstMs, factor, capMs, jitter } = body.backoff ?? {};
+  for (const [name, value] of Object.entries({ factor, jitter })) checkDecimals(name, value);
+  const backoff = withoutGaps({ firstMs, factor, capMs, jitter });
+  const declared = withoutGaps({
+    attemptsMax,
+    backoff: Object.keys(backoff).length === 0 ? undefined : backoff,
+    leaseMs,
+  });
+  const { backoffFirstMs, backoffMsMax } = effectivePolicy(serviceWide, declared);
+  if (backoffMsMax < backoffFirstMs) {
+    const pointer = capMs === undefined ? '/backoff/firstMs' : '/backoff/capMs';
+    const detail = `The cap of the backoff would be ${backoffMsMax} ms, less than its first wait of ${backoffFirstMs} ms.`;
+    throw new ClockworkError('invalid-request', detail, { members: { pointer } });
+  }
+  return declared;
+}
+
+const DECIMALS_MAX = 9;
+
+function checkDecimals(name: string, value: number | undefined): void {
+  if (value === undefined || Number(value.toFixed(DECIMALS_MAX)) === value) return;
+  throw new ClockworkError(
+    'invalid-request',
+    `The body: /backoff/${name} has more than ${DECIMALS_MAX} decimals.`,
+    {
+      members: { pointer: `/backoff/${name}` },
+    },
+  );
+}
+
+type WithoutGaps<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> };
+
+function withoutGaps<Fields extends object>(fields: Fields): WithoutGaps<Fields> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as WithoutGaps<Fields>;
+}
