@@ -334,7 +334,7 @@ export const SETTINGS = {
   errorsMax: fixed(100, 'count', 'Errors in a completion.'),
   errorsBytesMax: fixed(64 * KIB, 'bytes', 'Errors in a completion together, as JSON.'),
   emitsMax: fixed(1_000, 'count', 'Events that one completion emits.'),
-  emitBytesMax: fixed(4 * MIB, 'bytes', 'Bodies of the events that one completion emits, together.'),
+  emitBytesMax: fixed(4 * MIB, 'bytes', 'Events that one completion emits, with its response, together.'),
   leaseMsMin: fixed(SECOND_MS, 'ms', 'Shortest lease.'),
   leaseMsMax: fixed(12 * HOUR_MS, 'ms', 'Longest lease, also when extended.'),
   delayMsMax: fixed(90 * DAY_MS, 'ms', 'Longest delay of an event, also of a retry.'),

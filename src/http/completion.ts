@@ -43,7 +43,7 @@ export function completionOf(source: CompletionSource, context: HttpContext): Co
       members: { pointer: '/emit' },
     });
   }
-  const emit = readEmissions(context, items, source.text);
+  const emit = readEmissions(context, items, source.text, result.byteLength);
   const said = `${JSON.stringify(retry)} ${emissionsText(emit)}`;
   return { ...base, fingerprint: fingerprintOf(said, result), emit };
 }

@@ -15,11 +15,12 @@ import { isTraceparent } from './submit-headers.js';
 /** What stands as the path of an emitted event: where events of its form are submitted. */
 const PATH = '/v1/events';
 
-/** `text` is the JSON of the completion that `items` were parsed from. */
+/** `text` is the JSON of the completion that `items` were parsed from, `resultBytes` what its result weighs. */
 export function readEmissions(
   { config, secretHeaders }: HttpContext,
   items: readonly EventItem[],
   text: string,
+  resultBytes: number,
 ): Emission[] {
   const { emitsMax, emitBytesMax } = config;
   if (items.length > emitsMax)
@@ -28,16 +29,16 @@ export function readEmissions(
     });
   const emitSpan = membersOf(text, rootSpan(text)).get('emit')!;
   const spans = elementsOf(text, emitSpan);
-  let bytesLeft = emitBytesMax;
+  let bytesLeft = emitBytesMax - resultBytes;
   return items.map((item, index) =>
     placed(`/emit/${index}`, () => {
       const span = spans[index]!;
       const emission = emissionOf(item, text.slice(span.start, span.end));
-      bytesLeft -= emission.body.byteLength;
+      bytesLeft -= emission.body.byteLength + Buffer.byteLength(JSON.stringify(emission.head));
       if (bytesLeft >= 0) return emission;
       throw new ClockworkError(
         'body-too-large',
-        `The bodies of the events that the completion emits have more than ${emitBytesMax} bytes.`,
+        `The events that the completion emits, with its response, have more than ${emitBytesMax} bytes.`,
       );
     }),
   );

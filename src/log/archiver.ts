@@ -34,6 +34,7 @@ import { followsOn, LogReader } from './reader.js';
 import { type EncodedSegment, encodeSegment, SEGMENT_RAW_BYTES_MAX, SEGMENT_RECORDS_MAX } from './segment.js';
 import type { SegmentPlace } from './segment-header.js';
 import { slotKey } from './slot.js';
+import { endsWithinStep } from './step.js';
 
 export interface ArchiverOptions {
   readonly blobs: BlobStore;
@@ -312,6 +313,15 @@ export class Archiver {
     const { outbox, partition } = this.#options;
     const limit = { records: SEGMENT_RECORDS_MAX, bytes: TAKE_BYTES };
     const records = await outbox.readOutbox(partition, head.to, limit, ...this.#viewOfHead());
+    while (endsWithinStep(records)) {
+      const more = await outbox.readOutbox(partition, records.at(-1)!.pos, limit, ...this.#viewOfHead());
+      // Another archiver has trimmed in between: what there is, it has archived.
+      if (more.length === 0) {
+        this.#forgetHead();
+        return true;
+      }
+      records.push(...more);
+    }
     const first = records[0];
     if (first === undefined) {
       this.#succeed('running');

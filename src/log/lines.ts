@@ -51,15 +51,16 @@ export class LineRuns {
 
   constructor(private readonly max: { readonly lines: number; readonly rawBytes: number }) {}
 
-  /** False when there is no room for the line; the first one is taken whatever it weighs. */
-  add(line: string): boolean {
-    const bytes = Buffer.byteLength(line) + 1;
-    const full = this.count >= this.max.lines || this.#rawBytes + bytes > this.max.rawBytes;
+  /** False when there is no room for all of the lines; the first ones are taken whatever they weigh. */
+  add(...lines: readonly string[]): boolean {
+    const bytes = lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
+    const { lines: linesMax, rawBytes: rawBytesMax } = this.max;
+    const full = this.count + lines.length > linesMax || this.#rawBytes + bytes > rawBytesMax;
     if (full && this.count > 0) return false;
-    this.#run.push(line);
+    this.#run.push(...lines);
     this.#rawBytes += bytes;
     this.#runBytes += bytes;
-    this.count += 1;
+    this.count += lines.length;
     if (this.#runBytes >= RUN_BYTES) this.#endRun();
     return true;
   }

@@ -13,11 +13,12 @@ import {
   type SegmentHeader,
   type SegmentPlace,
 } from './segment-header.js';
+import { stepLength } from './step.js';
 
 export { CorruptSegmentError } from './lines.js';
 
 export const SEGMENT_RECORDS_MAX = 10_000;
-/** Of lines before compression. One record alone may be longer. */
+/** Of lines before compression. One record alone may be longer, and one completion with what it emits. */
 export const SEGMENT_RAW_BYTES_MAX = 4 * 1024 * 1024;
 /** Of the object. */
 export const SEGMENT_BYTES_MAX = 8 * 1024 * 1024;
@@ -86,12 +87,15 @@ async function encodeLines(
 ): Promise<{ runs: readonly string[]; count: number }> {
   const lines = new LineRuns({ lines: SEGMENT_RECORDS_MAX, rawBytes: SEGMENT_RAW_BYTES_MAX });
   let before: Position | null = null;
-  for (const record of records) {
-    if (before !== null && comparePositions(before, record.pos) >= 0) {
-      throw new RangeError(`${formatPosition(record.pos)} comes after ${formatPosition(before)}`);
+  for (let first = 0; first < records.length; ) {
+    const step = records.slice(first, first + (stepLength(records, first) ?? 1));
+    for (const { pos } of step) {
+      if (before !== null && comparePositions(before, pos) >= 0)
+        throw new RangeError(`${formatPosition(pos)} comes after ${formatPosition(before)}`);
+      before = pos;
     }
-    before = record.pos;
-    if (!lines.add(encodeRecord(record))) break;
+    if (!lines.add(...step.map(encodeRecord))) break;
+    first += step.length;
     if (lines.betweenRuns) await setImmediate();
   }
   return { runs: lines.finish(), count: lines.count };

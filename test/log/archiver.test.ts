@@ -15,7 +15,7 @@ import {
 } from '../support/archiver-bench.js';
 import { MemoryBlobs } from '../support/memory-blobs.js';
 import { MemoryOutbox } from '../support/memory-outbox.js';
-import { acceptedRecord, acceptedRecords } from '../support/records.js';
+import { acceptedRecord, acceptedRecords, emittingRecords } from '../support/records.js';
 
 t.test('when it writes', async (t) => {
   await t.test(
@@ -65,6 +65,19 @@ t.test('when it writes', async (t) => {
     t.equal(bench.clock.nowMs(), 0, 'without waiting');
     t.same(outbox.records, []);
     t.equal((await positionsIn(blobs)).length, 25_000);
+  });
+
+  await t.test('a completion and what it emits stand in one segment (S5)', async (t) => {
+    const before = acceptedRecords(1, 1, 9_950);
+    const records = [...before, ...emittingRecords(9_951, 120), ...acceptedRecords(1, 10_072, 10)];
+    const { bench, blobs } = startArchiver(t, records);
+    await bench.rested();
+    const segments = await segmentsOf(blobs);
+    t.same(
+      segments.map((segment) => segment.header.count),
+      [9_950, 131],
+    );
+    t.same(await positionsIn(blobs), positionsOf(records));
   });
 
   await t.test('large records do not wait for the interval behind small ones', async (t) => {

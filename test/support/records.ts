@@ -26,6 +26,27 @@ export function acceptedRecords(view: number, first: number, count: number): Acc
   return Array.from({ length: count }, (_, i) => acceptedRecord({ view, n: first + i }));
 }
 
+/** A completion at `n` in view 1, and behind it the events that it emits. */
+export function emittingRecords(n: number, count: number): LogRecord[] {
+  const { id, payload } = acceptedRecord({ view: 1, n: 1 });
+  const children = acceptedRecords(1, n + 1, count).map((record) => ({ ...record, parent: id, root: id }));
+  const completed: LogRecord = {
+    op: 'completed',
+    pos: { view: 1, n },
+    at: 1_763_884_800_000 + n,
+    id,
+    type: 'mail',
+    listener: 0,
+    grant: 1,
+    outcome: 'success',
+    reason: null,
+    fingerprint: 'print',
+    emitted: children.map((child) => child.id),
+    payload,
+  };
+  return [completed, ...children];
+}
+
 const text = fc.oneof(
   fc.string(),
   fc.string({ unit: 'binary' }),
