@@ -30,6 +30,8 @@ export interface Compacted {
   /** Number of the new snapshot. */
   readonly snapshot: number;
   readonly bytes: number;
+  /** Of the state that is in it. */
+  readonly weight: number;
 }
 
 export async function compact(files: Files, job: CompactJob): Promise<Compacted> {
@@ -40,7 +42,7 @@ export async function compact(files: Files, job: CompactJob): Promise<Compacted>
   const origin = { logId: job.logId, journal: snapshot, group: end.sequence };
   const bytes = await writeSnapshot(files, dir, state, origin);
   await removeCovered(files, dir, snapshot);
-  return { snapshot, bytes };
+  return { snapshot, bytes, weight: state.bytes };
 }
 
 /** Deletes what the snapshot of this number stands for. */

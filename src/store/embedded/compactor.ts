@@ -1,6 +1,6 @@
 /**
- * When to compact: as soon as the closed journals weigh as much as the last snapshot, and something. So the
- * folder stays within about three times what is alive, and each byte is written twice more at most, on average.
+ * When to compact: as soon as half of what snapshot and closed journals hold is not alive any more. So the folder stays
+ * within about twice what is alive, and a queue that only fills is not folded again and again for nothing.
  */
 import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
@@ -9,9 +9,22 @@ import type { Compacted, CompactJob } from './compact.js';
 export interface CompactorOptions {
   readonly job: Pick<CompactJob, 'dir' | 'logId' | 'policy' | 'limits'>;
   readonly now: () => number;
+  /** What the state weighs in memory, as the core counts it. */
+  readonly weight: () => number;
   /** Closed journals that weigh less are left alone. */
   readonly bytesMin: number;
 }
+
+/** What a snapshot has shown of how much is alive; of none there is, a low guess, so that the first one comes early. */
+export interface Measured {
+  readonly number: number | null;
+  readonly bytes: number;
+  /** Of the state that is in it. */
+  readonly weight: number;
+}
+
+/** Bytes of a file for each that the state weighs, before any snapshot has shown it. */
+const BYTES_A_WEIGHT = 0.25;
 
 export class Compactor {
   #worker: Worker | null = null;
@@ -23,7 +36,7 @@ export class Compactor {
 
   constructor(
     private readonly options: CompactorOptions,
-    private snapshot: { number: number | null; bytes: number },
+    private snapshot: Measured,
     private closed: { upTo: number; bytes: number },
   ) {}
 
@@ -34,15 +47,15 @@ export class Compactor {
   }
 
   runIfDue(): void {
-    const { bytesMin } = this.options;
-    if (
-      this.#worker ||
-      this.#stopped ||
-      this.#paused ||
-      this.closed.bytes < Math.max(bytesMin, this.snapshot.bytes)
-    )
-      return;
+    if (this.#worker || this.#stopped || this.#paused || !this.#isDue()) return;
     this.#running = this.#run(this.closed.upTo, this.closed.bytes);
+  }
+
+  #isDue(): boolean {
+    const { bytesMin, weight } = this.options;
+    const { bytes, weight: weighed } = this.snapshot;
+    const bytesAWeight = bytes > 0 && weighed > 0 ? bytes / weighed : BYTES_A_WEIGHT;
+    return this.closed.bytes >= bytesMin && bytes + this.closed.bytes >= 2 * bytesAWeight * weight();
   }
 
   /** While very much is written at once, to fold it again and again would cost more than to write it. */
@@ -70,13 +83,13 @@ export class Compactor {
   async #run(upTo: number, bytes: number): Promise<void> {
     const { job, now } = this.options;
     try {
-      const { snapshot, bytes: snapshotBytes } = await this.#work({
+      const { snapshot, ...measured } = await this.#work({
         ...job,
         snapshot: this.snapshot.number,
         upTo,
         now: now(),
       });
-      this.snapshot = { number: snapshot, bytes: snapshotBytes };
+      this.snapshot = { number: snapshot, ...measured };
       this.closed = { ...this.closed, bytes: this.closed.bytes - bytes };
       this.problem = null;
     } catch (error) {

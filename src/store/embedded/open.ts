@@ -33,7 +33,7 @@ export interface FolderOptions {
   readonly now: () => number;
   /** Size of a journal file. */
   readonly journalFileBytes: number;
-  /** Closed journals are folded into a snapshot when they weigh as much as the last one, and this. */
+  /** Closed journals that weigh less than this are not folded into a snapshot. */
   readonly compactBytesMin: number;
 }
 
@@ -116,9 +116,10 @@ function makeCompactor(
   folded: Folded & { snapshot: number | null },
 ): Compactor {
   const { dir, policy, limits, now, compactBytesMin } = options;
+  const { snapshot: number, snapshotBytes: bytes, snapshotWeight, state } = folded;
   return new Compactor(
-    { job: { dir, logId, policy, limits }, now, bytesMin: compactBytesMin },
-    { number: folded.snapshot, bytes: folded.snapshotBytes },
+    { job: { dir, logId, policy, limits }, now, weight: () => state.bytes, bytesMin: compactBytesMin },
+    { number, bytes, weight: snapshotWeight },
     { upTo: folded.end.header.number - 1, bytes: folded.journalBytes },
   );
 }

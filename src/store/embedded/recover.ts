@@ -32,6 +32,8 @@ export interface Folded {
   readonly state: PartitionState;
   readonly end: JournalEnd;
   readonly snapshotBytes: number;
+  /** What the state weighed that is in the snapshot. */
+  readonly snapshotWeight: number;
   /** Of the journals that were taken in, the last one left out. */
   readonly journalBytes: number;
 }
@@ -42,6 +44,7 @@ export function fold(options: FoldOptions): Folded {
   let number = 1;
   let sequence = 1;
   let snapshotBytes = 0;
+  let snapshotWeight = 0;
   if (snapshot !== null) {
     const path = snapshotPath(dir, snapshot);
     const { head, bytes } = readSnapshot(path, logId, state, keep(path));
@@ -49,6 +52,7 @@ export function fold(options: FoldOptions): Folded {
     number = head.journal;
     sequence = head.group;
     snapshotBytes = bytes;
+    snapshotWeight = head.bytes;
   }
   let end: JournalEnd | null = null;
   let journalBytes = 0;
@@ -64,7 +68,7 @@ export function fold(options: FoldOptions): Folded {
   }
   if (!end) throw new FolderError(journalPath(dir, number), 'is missing');
   tidy(state);
-  return { state, end, snapshotBytes, journalBytes };
+  return { state, end, snapshotBytes, snapshotWeight, journalBytes };
 }
 
 export function applyFrame(

@@ -153,17 +153,24 @@ t.test('the folder', async (t) => {
     const dir = tempFolder(t);
     const s = await openScene(dir, { journalFileBytes: 8 << 10, compactBytesMin: 16 << 10 });
     const ids: string[] = [];
-    const until = async (made: () => boolean) => {
+    const untilAnother = async (work: () => Promise<unknown>) => {
+      const before = readContents(dir).snapshots.at(-1) ?? 0;
       const endsAt = Date.now() + 60_000;
-      while (!made()) {
+      while ((readContents(dir).snapshots.at(-1) ?? 0) === before) {
         if (Date.now() > endsAt) throw new Error('no snapshot came');
-        ids.push(...(await s.acceptMany('mail', 3)));
-        await s.complete(await s.lease('mail'));
+        await work();
       }
     };
-    await until(() => readContents(dir).snapshots.length > 0);
+    const fill = async () => ids.push(...(await s.acceptMany('mail', 3)));
+    await fill();
+    const lease = await s.lease('mail');
+    const extend = () => s.store.extend({ ...lease, leaseMs: 60_000 });
+    await untilAnother(extend);
     const [first] = readContents(dir).snapshots;
-    await until(() => readContents(dir).snapshots.some((number) => number > first!));
+    while (readContents(dir).journals.length < 12) await fill();
+    t.same(readContents(dir).snapshots, [first], 'nothing is folded again while all is alive');
+    await untilAnother(extend);
+    await s.complete(lease);
     await liveThrough(s, 2);
     t.match(await s.store.health(), { notes: [] });
     const shown = await Promise.all(ids.map((id) => s.event(id)));
