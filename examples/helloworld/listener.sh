@@ -10,9 +10,10 @@ clockwork=${CLOCKWORK_URL:-http://127.0.0.1:7420}
 field() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
 
 # call METHOD PATH HEADER JSON: repeated by curl, every second, when the service is away or answers with 5xx. That is safe for a lease,
-# because its key stays the same, and for a completion, because the same one twice is one.
+# because its key stays the same, and for a completion, because the same one twice is one. Without -f, curl would print the 5xx answers
+# before the good one.
 call() {
-  curl -sS --retry 30 --retry-delay 1 --retry-connrefused --max-time 60 \
+  curl -fsS --retry 30 --retry-delay 1 --retry-connrefused --max-time 60 \
     -X "$1" "$clockwork$2" -H "$3" -H 'Content-Type: application/json' -d "$4"
 }
 
@@ -35,7 +36,7 @@ while true; do
   lease=$(call POST /v1/leases "Idempotency-Key: bash-$$-$SECONDS-$calls" \
     "{\"types\":[\"HTTP\"],\"leaseMs\":30000,\"waitMs\":20000,\"worker\":\"bash $$\"}")
   # Refused, or nobody there: not the whole time again.
-  [[ $lease == '{"leases":'* ]] || { echo "$lease" >&2; sleep 1; continue; }
+  [[ $lease == '{"leases":'* ]] || { sleep 1; continue; }
   attempt=$(field attemptId <<<"$lease")
   [ -n "$attempt" ] || continue
   read -r outcome status body < <(answer "$(field path <<<"$lease")"; echo)
