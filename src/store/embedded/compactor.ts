@@ -47,15 +47,10 @@ export class Compactor {
   }
 
   runIfDue(): void {
-    if (this.#worker || this.#stopped || this.#paused || !this.#isDue()) return;
-    this.#running = this.#run(this.closed.upTo, this.closed.bytes);
-  }
-
-  #isDue(): boolean {
     const { bytesMin, weight } = this.options;
-    const { bytes, weight: weighed } = this.snapshot;
-    const bytesAWeight = bytes > 0 && weighed > 0 ? bytes / weighed : BYTES_A_WEIGHT;
-    return this.closed.bytes >= bytesMin && bytes + this.closed.bytes >= 2 * bytesAWeight * weight();
+    if (this.#worker || this.#stopped || this.#paused) return;
+    if (!isTimeToCompact(this.snapshot, this.closed.bytes, weight(), bytesMin)) return;
+    this.#running = this.#run(this.closed.upTo, this.closed.bytes);
   }
 
   /** While very much is written at once, to fold it again and again would cost more than to write it. */
@@ -113,4 +108,15 @@ export class Compactor {
       worker.once('exit', (code) => reject(new Error(`the worker ended early, with code ${code}`)));
     });
   }
+}
+
+/** Whether half of what is in snapshot and closed journals is dead, by what the state weighs now. */
+export function isTimeToCompact(
+  { bytes, weight: weighed }: Measured,
+  closedBytes: number,
+  weight: number,
+  closedBytesMin: number,
+): boolean {
+  const bytesAWeight = bytes > 0 && weighed > 0 ? bytes / weighed : BYTES_A_WEIGHT;
+  return closedBytes >= closedBytesMin && bytes + closedBytes >= 2 * bytesAWeight * weight;
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { isTimeToCompact, type Measured } from '../../../src/store/embedded/compactor.js';
 import { EmbeddedStore } from '../../../src/store/embedded/embedded.js';
 import { type Files, nodeFiles } from '../../../src/store/embedded/files.js';
 import { FolderError, readContents } from '../../../src/store/embedded/folder.js';
@@ -166,9 +167,7 @@ t.test('the folder', async (t) => {
     const lease = await s.lease('mail');
     const extend = () => s.store.extend({ ...lease, leaseMs: 60_000 });
     await untilAnother(extend);
-    const [first] = readContents(dir).snapshots;
-    while (readContents(dir).journals.length < 12) await fill();
-    t.same(readContents(dir).snapshots, [first], 'nothing is folded again while all is alive');
+    for (let k = 0; k < 20; k += 1) await fill();
     await untilAnother(extend);
     await s.complete(lease);
     await liveThrough(s, 2);
@@ -183,6 +182,25 @@ t.test('the folder', async (t) => {
     await s.store.close();
     t.equal(readFolder(dir).sequence, ids.length + 10);
   });
+
+  await t.test(
+    'it is time for that when half of what the files hold is dead, and they weigh something',
+    (t) => {
+      const MB = 1 << 20;
+      const shown = { number: 7, bytes: 100 * MB, weight: 200 * MB };
+      const isDue = (closedMb: number, weightMb: number, snapshot: Measured = shown) =>
+        isTimeToCompact(snapshot, closedMb * MB, weightMb * MB, 64 * MB);
+      t.notOk(isDue(300, 800), 'four times as much, and all of it alive');
+      t.notOk(isDue(99, 200));
+      t.ok(isDue(100, 200), 'as much again, of what is over by now');
+      t.ok(isDue(64, 100), 'half of what was alive is gone');
+      t.notOk(isDue(63, 0), 'too little to bother');
+      const none = { number: null, bytes: 0, weight: 0 };
+      t.notOk(isDue(99, 200, none));
+      t.ok(isDue(100, 200, none), 'a quarter of a byte each is the guess before the first one');
+      t.end();
+    },
+  );
 
   await t.test('a compaction that fails is told of, and the store goes on', async (t) => {
     const dir = tempFolder(t);
