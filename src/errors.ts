@@ -52,6 +52,8 @@ export const ERRORS = {
   'precondition-required':
     'What is declared of a type is changed only by who knows it: `If-Match` must name its `ETag`.',
   'precondition-failed': 'The type has changed since. `version` is that of now, as in its `ETag`.',
+  'too-many-pending':
+    'As many events of the type as its `maxPending` says are not complete. New ones are taken when some are.',
 
   // The listener behind the gateway.
   'listener-failed': 'The event that the gateway waited for ended as a failure, without a response.',

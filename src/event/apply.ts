@@ -131,7 +131,13 @@ function applyTypeSet(state: PartitionState, record: TypeSet): void {
     Object.assign(known, rules);
     return;
   }
-  const type: TypeState = { name: record.type, ordinal: record.ordinal, ...rules, ready: [readyHeap()] };
+  const type: TypeState = {
+    name: record.type,
+    ordinal: record.ordinal,
+    ...rules,
+    open: 0,
+    ready: [readyHeap()],
+  };
   state.types.set(record.type, type);
   state.typesByOrdinal[record.ordinal] = type;
 }
@@ -173,6 +179,7 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
     place: 'none',
   };
   event.deliveries.push(delivery);
+  type.open += 1;
   state.events.set(record.id, event);
   state.history.push(event);
   state.bytes += EVENT_OVERHEAD_BYTES + record.payload.byteLength;
@@ -367,6 +374,7 @@ function completeEvent(
   reason: EventState['reason'],
 ): void {
   event.status = 'complete';
+  event.type.open -= 1;
   event.outcome = outcome;
   event.reason = reason;
   event.completedAt = at;

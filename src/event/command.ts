@@ -47,6 +47,8 @@ export type AcceptResult =
   /** The idempotency key has been used for another request. */
   | { readonly kind: 'conflict'; readonly id: string }
   | { readonly kind: 'too_many_types' }
+  /** As many events of the type as may are not complete. */
+  | { readonly kind: 'too_many_pending' }
   | { readonly kind: 'full' }
   /** More is waiting to be archived than may. */
   | { readonly kind: 'behind' };

@@ -14,6 +14,8 @@ export interface Policy {
   readonly backoffMsMax: number;
   /** 0 … 1: how much of the backoff chance may take away. */
   readonly backoffJitter: number;
+  /** New events are refused while so many of the type are not complete; left out: any number. */
+  readonly maxPending?: number;
 }
 
 /** What somebody declared of a type: only that, in the words of the interface. */
@@ -26,19 +28,20 @@ export interface DeclaredPolicy {
     readonly jitter?: number;
   };
   readonly leaseMs?: number;
+  readonly maxPending?: number;
 }
 
 export function effectivePolicy(serviceWide: Policy, declared: DeclaredPolicy | null): Policy {
   if (declared === null) return serviceWide;
-  const { attemptsMax, backoff = {}, leaseMs } = declared;
-  const backoffFirstMs = backoff.firstMs ?? serviceWide.backoffFirstMs;
+  const { attemptsMax, backoff = {}, leaseMs, maxPending } = declared;
   return {
     attemptsMax: attemptsMax ?? serviceWide.attemptsMax,
     leaseMs: leaseMs ?? serviceWide.leaseMs,
-    backoffFirstMs,
+    backoffFirstMs: backoff.firstMs ?? serviceWide.backoffFirstMs,
     backoffFactor: backoff.factor ?? serviceWide.backoffFactor,
     backoffMsMax: backoff.capMs ?? serviceWide.backoffMsMax,
     backoffJitter: backoff.jitter ?? serviceWide.backoffJitter,
+    ...(maxPending === undefined ? {} : { maxPending }),
   };
 }
 

@@ -119,6 +119,8 @@ export interface TypeState {
   policy: Policy;
   /** Nothing of it is leased. */
   paused: boolean;
+  /** Its events that are not complete. */
+  open: number;
   /** A ready queue a listener, by its ordinal: deliveries in the order of their events. */
   readonly ready: Heap<Delivery>[];
 }

@@ -48,6 +48,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   'too-many-types': 409,
   'precondition-required': 428,
   'precondition-failed': 412,
+  'too-many-pending': 429,
   'listener-failed': 502,
   'too-many-waiters': 503,
   'store-full': 503,

@@ -62,6 +62,11 @@ export function receiptOf(result: SubmitResult): Receipt | ClockworkError {
       });
     case 'too_many_types':
       return tooManyTypes();
+    case 'too_many_pending':
+      return new ClockworkError('too-many-pending', 'As many events of the type as may are not complete.', {
+        hint: 'Send it again later: listeners must complete some first.',
+        retryAfterMs: 1_000,
+      });
     case 'full':
       return new ClockworkError('store-full', 'The store holds as many bytes as it may.', {
         retryAfterMs: 5_000,

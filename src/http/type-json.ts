@@ -14,18 +14,19 @@ export function typeTag({ version }: TypeView): string {
 
 function policyMembers(policy: Policy) {
   const { attemptsMax, leaseMs, backoffFirstMs, backoffFactor, backoffMsMax, backoffJitter } = policy;
+  const { maxPending = null } = policy;
   const backoff = {
     firstMs: backoffFirstMs,
     factor: backoffFactor,
     capMs: backoffMsMax,
     jitter: backoffJitter,
   };
-  return { attemptsMax, backoff, leaseMs };
+  return { attemptsMax, backoff, leaseMs, maxPending };
 }
 
 /** In one order of fields, so that the same policy has the same text. Throws when its parts contradict each other. */
 export function declaredPolicyOf(body: DeclaredPolicyBody, serviceWide: Policy): DeclaredPolicy {
-  const { attemptsMax, leaseMs } = body;
+  const { attemptsMax, leaseMs, maxPending } = body;
   const { firstMs, factor, capMs, jitter } = body.backoff ?? {};
   for (const [name, value] of Object.entries({ factor, jitter })) checkDecimals(name, value);
   const backoff = withoutGaps({ firstMs, factor, capMs, jitter });
@@ -33,6 +34,7 @@ export function declaredPolicyOf(body: DeclaredPolicyBody, serviceWide: Policy):
     attemptsMax,
     backoff: Object.keys(backoff).length === 0 ? undefined : backoff,
     leaseMs,
+    maxPending,
   });
   const { backoffFirstMs, backoffMsMax } = effectivePolicy(serviceWide, declared);
   if (backoffMsMax < backoffFirstMs) {

@@ -11,6 +11,7 @@ export class QueueMetrics {
       'duplicate',
       'conflict',
       'too_many_types',
+      'too_many_pending',
       'full',
       'behind',
       'not_archived',

@@ -29,6 +29,7 @@ export type SubmitResult =
     }
   | { readonly kind: 'conflict'; readonly id: string }
   | { readonly kind: 'too_many_types' }
+  | { readonly kind: 'too_many_pending' }
   | { readonly kind: 'full' }
   /** Too much waits to be archived. */
   | { readonly kind: 'behind' }

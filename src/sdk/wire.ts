@@ -19,7 +19,7 @@ export interface Problem {
   /** What is wrong, for people. */
   readonly detail: string;
   /** What is wrong, for programs. Stable. */
-  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'type-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
+  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'type-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'too-many-pending' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
   /** What to do about it. */
   readonly hint?: string;
   /** The path that was asked for. */
@@ -319,6 +319,8 @@ export interface DeclaredPolicy {
   };
   /** Length of a lease whose caller names none. A call for several types gets the shortest of theirs. */
   readonly leaseMs?: number;
+  /** New events are refused with 429 while so many of the type are not complete. */
+  readonly maxPending?: number;
 }
 
 /** What holds for a type: what is declared, and the rest as it is service-wide. */
@@ -337,6 +339,7 @@ export interface Policy {
   };
   /** Length of a lease whose caller names none. A call for several types gets the shortest of theirs. */
   readonly leaseMs: number;
+  readonly maxPending: number | null;
 }
 
 /** A type, and what holds for it. */

@@ -20,6 +20,7 @@ t.test('a type that is used can be read, one that never was cannot', async (t) =
       attemptsMax: 5,
       backoff: { firstMs: 500, factor: 2, capMs: 60_000, jitter: 0.2 },
       leaseMs: 30_000,
+      maxPending: null,
     },
   });
 });
@@ -139,4 +140,20 @@ t.test('types are listed in pages', async (t) => {
   const second = await send({ method: 'GET', url: `/v1/types?limit=2&cursor=${cursor}` });
   t.match(second.json(), { types: [{ type: 'c' }], cursor: null });
   t.match((await send({ method: 'GET', url: '/v1/types?cursor=x' })).json(), { code: 'invalid-request' });
+});
+
+t.test('a type with as many open events as may be refuses more, and says when to come again', async (t) => {
+  const { send } = await openApp(t);
+  await send({ method: 'PUT', url: '/v1/types/mail', payload: { maxPending: 1 } });
+  const post = () => send({ method: 'POST', url: '/v1/types/mail/events', payload: 'x' });
+  t.equal((await post()).statusCode, 202);
+  const refused = await post();
+  t.match([refused.statusCode, refused.json()], [429, { code: 'too-many-pending' }]);
+  t.equal(refused.headers['retry-after'], '1');
+  const bulk = await send({
+    method: 'POST',
+    url: '/v1/events',
+    payload: [{ type: 'mail' }, { type: 'other' }],
+  });
+  t.match(bulk.json(), { accepted: 1, refused: 1, results: [{ error: { code: 'too-many-pending' } }, {}] });
 });

@@ -11,7 +11,6 @@ import type {
   RetryWish,
   SetTypeCommand,
 } from '../../src/event/command.js';
-import type { DeclaredPolicy, Policy } from '../../src/event/policy.js';
 import type { Position } from '../../src/event/record.js';
 import type { Limits } from '../../src/event/state.js';
 import { NOT_ARCHIVED } from '../../src/event/unarchived.js';
@@ -19,6 +18,7 @@ import { summaryOf } from '../../src/event/view.js';
 import type { Store } from '../../src/store/store.js';
 import type { StoreHarness } from '../contract/store.js';
 import { CoreModel } from '../support/core-model.js';
+import { DECLARED, POLICIES } from './random-policies.js';
 
 const SECOND = 1_000;
 const HOUR = 3_600_000;
@@ -27,25 +27,6 @@ export const STARTS_AT = Date.UTC(2026, 0, 15, 23, 59, 50);
 const TYPES = ['mail', 'bill {0}', 'naïve/🕰️\r\n', 'rare'];
 
 export const LIMITS: Limits = { leaseMsMax: 60 * SECOND, typesMax: 3, bytesMax: Number.MAX_SAFE_INTEGER };
-
-export const POLICIES: readonly Policy[] = [
-  policy({ attemptsMax: 2, backoffFirstMs: 0 }),
-  policy({ attemptsMax: 3, backoffFirstMs: 1_000, backoffJitter: 0.4 }),
-  policy({ attemptsMax: 5, backoffFirstMs: 700, backoffFactor: 3, backoffMsMax: 5_000 }),
-];
-
-/** What is declared of types. */
-const DECLARED: readonly DeclaredPolicy[] = [
-  {},
-  { attemptsMax: 1, leaseMs: 5 * SECOND },
-  { attemptsMax: 4, backoff: { firstMs: 300, factor: 1.25, capMs: 2_000 } },
-  { leaseMs: 50 * SECOND, backoff: { jitter: 0.75 } },
-];
-
-function policy(more: Partial<Policy>): Policy {
-  const base = { attemptsMax: 3, leaseMs: 30 * SECOND, backoffFirstMs: 1_000, backoffFactor: 1.5 };
-  return { ...base, backoffMsMax: 60 * SECOND, backoffJitter: 0, ...more };
-}
 
 /** A place in a list that has grown by then, from its end; nothing when the list is empty. */
 const place = fc.nat({ max: 12 });

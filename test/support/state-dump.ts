@@ -27,12 +27,13 @@ export function dumpState(state: PartitionState, now = 0): StateDump {
     bytes: state.bytes,
     leasedCount: state.leasedCount,
     archived: state.archived,
-    types: state.typesByOrdinal.map(({ name, ordinal, version, declared, paused }) => ({
+    types: state.typesByOrdinal.map(({ name, ordinal, version, declared, paused, open }) => ({
       name,
       ordinal,
       version,
       declared,
       paused,
+      open,
     })),
     events: [...state.history].map((event) => dumpEvent(state, event)),
     keys: [...state.idempotency]

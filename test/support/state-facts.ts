@@ -9,11 +9,12 @@ export function factsOf(state: PartitionState, now: number): unknown {
     viewOf(event),
     attemptsOf(event).map(({ expiresAt: _, ...attempt }) => attempt),
   ]);
-  const types = state.typesByOrdinal.map(({ name, version, declared, paused }) => [
+  const types = state.typesByOrdinal.map(({ name, version, declared, paused, open }) => [
     name,
     version,
     declared,
     paused,
+    open,
   ]);
   return { events, types, indexed: state.indexed, keys };
 }

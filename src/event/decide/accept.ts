@@ -28,6 +28,8 @@ export function decideAccept(
   if (bytes > state.limits.bytesMax) return refuse({ kind: 'full' });
 
   const recorder = new Recorder(state, now);
+  const { open = 0, policy = state.policy } = state.types.get(type) ?? {};
+  if (open >= (policy.maxPending ?? Number.POSITIVE_INFINITY)) return refuse({ kind: 'too_many_pending' });
   if (!recorder.declare(type)) return refuse({ kind: 'too_many_types' });
   const archives = command.durability === 'archive';
   const archive = archives ? recorder.nextPosition() : null;

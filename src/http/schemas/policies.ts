@@ -40,6 +40,12 @@ const leaseMs = Type.Integer({
     'Length of a lease whose caller names none. A call for several types gets the shortest of theirs.',
 });
 
+const maxPending = Type.Integer({
+  minimum: 1,
+  maximum: 1_000_000_000,
+  description: 'New events are refused with 429 while so many of the type are not complete.',
+});
+
 const declaredExample = { attemptsMax: 8, backoff: { firstMs: 1_000, capMs: 300_000 }, leaseMs: 60_000 };
 
 /** What is declared of a type: only that, everything may be left out. */
@@ -58,6 +64,7 @@ export const DeclaredPolicyBody = Type.Object(
       ),
     ),
     leaseMs: Type.Optional(leaseMs),
+    maxPending: Type.Optional(maxPending),
   },
   { ...strict, examples: [declaredExample] },
 );
@@ -75,10 +82,16 @@ const policyExample = {
   attemptsMax: 8,
   backoff: { firstMs: 1_000, factor: 2, capMs: 300_000, jitter: 0.2 },
   leaseMs: 60_000,
+  maxPending: null,
 };
 
 export const EffectivePolicy = Type.Object(
-  { attemptsMax, backoff: Type.Object(backoff, strict), leaseMs },
+  {
+    attemptsMax,
+    backoff: Type.Object(backoff, strict),
+    leaseMs,
+    maxPending: Type.Union([maxPending, Type.Null()]),
+  },
   {
     ...strict,
     $id: 'Policy',

@@ -68,6 +68,7 @@ const submitProblems = problems(
   'unsupported-media-type',
   'idempotency-conflict',
   'too-many-types',
+  'too-many-pending',
   'store-full',
   'log-behind',
   'not-archived',

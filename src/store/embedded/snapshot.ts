@@ -237,7 +237,7 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
     case 'type': {
       const { name, ordinal, version, policy: declared = null, paused = false } = part;
       const policy = effectivePolicy(state.policy, declared);
-      const type = { name, ordinal, version, declared, policy, paused, ready: [readyHeap()] };
+      const type = { name, ordinal, version, declared, policy, paused, open: 0, ready: [readyHeap()] };
       state.types.set(name, type);
       state.typesByOrdinal[ordinal] = type;
       return;
@@ -294,6 +294,7 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
   state.events.set(event.id, event);
   state.history.push(event);
   if (event.status === 'complete') state.settled.push(event);
+  else type.open += 1;
 }
 
 function decodeDelivery(event: EventState, part: DeliveryPart, pieces: Pieces): Delivery {

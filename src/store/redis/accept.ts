@@ -76,6 +76,8 @@ function resultOf(answer: unknown): AcceptResult {
       return { kind: 'too_many_types' };
     case BEHIND:
       return { kind: 'behind' };
+    case 6:
+      return { kind: 'too_many_pending' };
     default:
       throw new Error(`accept.lua answered ${code}`);
   }

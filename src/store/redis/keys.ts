@@ -20,6 +20,8 @@ export const KEY_NAMES = [
   'typeNames',
   /** Hash: ordinal → what was declared of a type, see lua/include/type-set.lua. */
   'policies',
+  /** Hash: ordinal → how many events of the type are not complete. */
+  'open',
   /** List: ids in the order of acceptance; the last one is that of the partition's sequence. */
   'ids',
   /** Sorted set: ids that are older than those of the list, by sequence: what has outlived its time. */

@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import type { SetTypeCommand, SetTypeResult } from '../../../src/event/command.js';
 import type { DeclaredPolicy } from '../../../src/event/policy.js';
 import type { StoreHarness } from '../store.js';
-import { MINUTE, NOON, POLICY, type Scene, SECOND, scene } from './scene.js';
+import { keyOf, MINUTE, NOON, POLICY, type Scene, SECOND, scene } from './scene.js';
 
 export async function typesContract(t: Test, harness: StoreHarness): Promise<void> {
   await t.test('a type that exists by use is version 0, and nothing is declared of it', async (t) => {
@@ -117,6 +117,31 @@ export async function typesContract(t: Test, harness: StoreHarness): Promise<voi
     t.equal((await s.lease(long, { ...both, types: [long, short, plain] })).expiresAt, NOON + 5_000);
     await s.accept(long);
     t.equal((await s.lease(long, { leaseMs: 2_000 })).expiresAt, NOON + 2_000);
+  });
+
+  await t.test('events are refused while as many as may be are not complete', async (t) => {
+    const s = await scene(t, harness);
+    const [limited, other] = s.typesTogether(2) as [string, string];
+    await s.acceptMany(limited, 2);
+    await declare(s, limited, { maxPending: 3 });
+    const key = keyOf('key');
+    const commands = [key, null, null].map((idempotency) => s.command(limited, { idempotency }));
+    const kinds = (await s.store.accept([...commands, s.command(other)])).map(({ kind }) => kind);
+    t.same(kinds, ['accepted', 'too_many_pending', 'too_many_pending', 'accepted']);
+    t.match(await s.tryAccept(limited, { idempotency: key }), { kind: 'duplicate' });
+    t.match((await s.store.accept([commands[0]!]))[0], { kind: 'accepted' }, 'the same command again');
+    await s.reopen();
+    const [, lease] = await s.leaseAll(limited, { max: 2 });
+    t.same(await s.tryAccept(limited), { kind: 'too_many_pending' }, 'what is leased is not complete');
+    await s.fail(lease!, { retry: { kind: 'policy' } });
+    t.same(await s.tryAccept(limited), { kind: 'too_many_pending' }, 'nor what waits for a retry');
+    await s.complete(await s.lease(limited));
+    t.match(await s.tryAccept(limited, { delayMs: MINUTE }), { kind: 'accepted' });
+    t.same(await s.tryAccept(limited), { kind: 'too_many_pending' }, 'nor what is delayed');
+    t.match(await s.store.cancel(lease!.event.id), { kind: 'cancelled' });
+    t.match(await s.tryAccept(limited), { kind: 'accepted' });
+    await declare(s, limited, {}, 1);
+    t.match(await s.tryAccept(limited), { kind: 'accepted' });
   });
 
   await t.test('nothing of a paused type is leased; what waits stays, and goes on', async (t) => {

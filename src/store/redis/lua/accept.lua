@@ -9,12 +9,13 @@
 --          key), envelope
 -- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, both with view and n
 --          behind them of what must be archived before the answer is given; {2, id} conflict, {3} full, {4} too many types,
---          {5} the archive is too far behind. It stops short of an item whose ordinal was guessed wrong.
---@keys meta events envelopes types typeNames policies ids delayed held outbox scopes0 scopes1 scopes2
+--          {5} the archive is too far behind, {6} too many of the type are not complete. It stops short of an item whose ordinal was guessed wrong.
+--@keys meta events envelopes types typeNames policies ids delayed held outbox scopes0 scopes1 scopes2 open
 --@include gate
 --@include head
 --@include record
 --@include wake
+--@include policy
 --@include is-unarchived
 --@include type-set
 --@include accepted
@@ -81,6 +82,7 @@ end
 -- Decides one item. Gives its answer, or nil when the ordinal is not the type's.
 local typeCount = redis.call('LLEN', TYPE_NAMES)
 local newTypes = {}
+local openNow = {}
 local accepted = {}
 
 local function decide(item)
@@ -117,6 +119,14 @@ local function decide(item)
       typeCount = typeCount + 1
       item.declares = true
     end
+  end
+  local maxPending = policyOf(item.ordinal).maxPending
+  if maxPending then
+    local open = openNow[item.ordinal] or tonumber(redis.call('HGET', OPEN, item.ordinal) or 0)
+    if open >= maxPending then
+      return { 6 }
+    end
+    openNow[item.ordinal] = open + 1
   end
   createdAt[item.id] = now
   if item.archive then

@@ -9,7 +9,7 @@
 -- RETURNS  whom it wakes, then for each item: {0, status, outcome, reason, retryAt, ids of what it emitted or 0} completed,
 --          with view and n behind it of what must be archived before the answer is given; {1} lease lost, {2} conflict,
 --          {3} unknown, {4} too many types, {5} the ordinal of a type was guessed wrong
---@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2
+--@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2 open
 --@include gate
 --@include head
 --@include record

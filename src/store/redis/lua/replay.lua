@@ -7,7 +7,7 @@
 --          JSON array, each [view, n, the record as include/record.lua writes it, which of the bodies or 0, and which
 --          keys it needs, 0 for none: `fresh` for A; `fresh`, `again` and the call for G; `again` for H and R]; then the bodies
 -- RETURNS  1, or 0 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames policies ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2
+--@keys meta events envelopes results types typeNames policies ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open
 --@include run
 --@include recovering
 --@include last

@@ -2,10 +2,10 @@
 -- all that are added at one time of the clock, then they are applied.
 --
 -- Needs now (the records' time), view and n (the position of the one that is added), sequence, wake, META, EVENTS,
--- ENVELOPES, IDS, DELAYED, HELD and SCOPES0 to 2.
+-- ENVELOPES, IDS, OPEN, DELAYED, HELD and SCOPES0 to 2.
 local DAY_MS = 86400000
 local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
-local added, addedStates, addedEnvelopes, addedScopes, addedFresh = {}, {}, {}, {}, {}
+local added, addedStates, addedEnvelopes, addedScopes, addedFresh, addedOpen = {}, {}, {}, {}, {}, {}
 
 -- Of an event with `archive` durability, or in a cascade, see state.lua. `tree` is false outside of cascades.
 local function longState(ordinal, dueAt, archive, tree)
@@ -32,6 +32,7 @@ end
 local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree)
   sequence = sequence + 1
   added[#added + 1] = id
+  addedOpen[ordinal] = (addedOpen[ordinal] or 0) + 1
   addedStates[#addedStates + 1] = id
   addedStates[#addedStates + 1] = (archive or tree) and longState(ordinal, dueAt, archive, tree)
     or { 0, ordinal, sequence, view, n, now }
@@ -80,6 +81,9 @@ local function applyAccepted()
   for queue, queued in pairs(addedFresh) do
     redis.call('RPUSH', queue, unpack(queued))
   end
+  for ordinal, count in pairs(addedOpen) do
+    redis.call('HINCRBY', OPEN, ordinal, count)
+  end
   redis.call('HSET', META, 'sequence', sequence)
-  added, addedStates, addedEnvelopes, addedFresh = {}, {}, {}, {}
+  added, addedStates, addedEnvelopes, addedFresh, addedOpen = {}, {}, {}, {}, {}
 end

@@ -2,7 +2,7 @@
 -- once they have recorded what they decided; a recovery comes with records of the log. States are saved by the caller.
 --
 -- Needs now (the record's time), view and n (its position), wake, state, META, RESULTS, LEASED_UNTIL,
--- DELAYED and SETTLED.
+-- DELAYED, SETTLED and OPEN.
 --@include unarchived
 
 -- How a delivery is named in the sets of a partition.
@@ -74,6 +74,7 @@ local function completeEvent(id, state, outcome, reason)
   state[ENDED_VIEW] = view
   state[ENDED_N] = n
   redis.call('RPUSH', SETTLED, id)
+  redis.call('HINCRBY', OPEN, state[TYPE], -1)
 end
 
 local function keepResult(id, listener, attempt, fingerprint, result)

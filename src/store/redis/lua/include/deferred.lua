@@ -2,9 +2,9 @@
 -- far quicker. A lease that is gathered and ends before that is never written.
 -- writeDeferred(): writes it.
 --
--- Needs RESULTS, SETTLED and LEASED_UNTIL.
+-- Needs RESULTS, SETTLED, OPEN and LEASED_UNTIL.
 local server = redis
-local resultsGathered, settledGathered, leasesGathered = {}, {}, {}
+local resultsGathered, settledGathered, leasesGathered, openGathered = {}, {}, {}, {}
 
 -- Lua takes some 8,000 arguments to a call.
 local ARGUMENTS_MAX = 4000
@@ -32,6 +32,9 @@ function redis.call(command, key, ...)
   elseif key == SETTLED and command == 'RPUSH' then
     settledGathered[#settledGathered + 1] = first
     return 1
+  elseif key == OPEN and command == 'HINCRBY' then
+    openGathered[first] = (openGathered[first] or 0) + second
+    return 1
   end
   return server.call(command, key, ...)
 end
@@ -45,5 +48,8 @@ local function writeDeferred()
   callInSlices('ZADD', LEASED_UNTIL, leases)
   callInSlices('HSET', RESULTS, resultsGathered)
   callInSlices('RPUSH', SETTLED, settledGathered)
-  resultsGathered, settledGathered, leasesGathered = {}, {}, {}
+  for ordinal, count in pairs(openGathered) do
+    server.call('HINCRBY', OPEN, ordinal, count)
+  end
+  resultsGathered, settledGathered, leasesGathered, openGathered = {}, {}, {}, {}
 end

@@ -18,6 +18,7 @@ local function applyTypeSet(name, ordinal, version, text, paused)
     paused = paused == 1,
     attemptsMax = policy.attemptsMax,
     leaseMs = policy.leaseMs,
+    maxPending = policy.maxPending,
     backoffFirstMs = backoff.firstMs,
     backoffFactor = backoff.factor,
     backoffMsMax = backoff.capMs,
