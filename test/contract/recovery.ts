@@ -6,15 +6,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { KeptRecord, LogRecord, Position, StoreRecord } from '../../src/event/record.js';
 import { type Recoverable, type Store, StoreError } from '../../src/store/store.js';
-import {
-  Both,
-  LIMITS,
-  POLICIES,
-  STARTS_AT,
-  type Step,
-  step,
-  type WorkOptions,
-} from '../store/random-work.js';
+import { POLICIES } from '../store/random-policies.js';
+import { Both, LIMITS, STARTS_AT, type Step, step, type WorkOptions } from '../store/random-work.js';
 import { CoreModel } from '../support/core-model.js';
 import { keptOf } from '../support/kept-records.js';
 import type { OpenedStore, StoreHarness, StoreOptions } from './store.js';
