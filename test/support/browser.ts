@@ -45,6 +45,13 @@ export class Browser {
     const folder = await mkdtemp(join(tmpdir(), 'clockwork-browser-'));
     // As root it has no sandbox; the pages are the project's own.
     const args = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--no-proxy-server'];
+    // It asks nobody for anything but the pages that it is told to open.
+    args.push(
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--disable-quic',
+    );
     const child = spawn(
       program,
       [...args, '--remote-debugging-port=0', `--user-data-dir=${folder}`, 'about:blank'],
