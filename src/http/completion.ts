@@ -109,7 +109,10 @@ export function completionError(
   const members = { attemptId };
   switch (result.kind) {
     case 'lease_lost':
-      return leaseLost(attemptId, 'The result is kept with the attempt, for people to see.');
+      return leaseLost(
+        attemptId,
+        'If the token was once its own, the first result that comes late is kept with the attempt, for people to see.',
+      );
     case 'conflict':
       return new ClockworkError(
         'completion-conflict',
