@@ -16,12 +16,26 @@ import { extend } from './online/extend.js';
 import { handBack } from './online/hand-back.js';
 import { lease } from './online/lease.js';
 import { list } from './online/list.js';
+import { types } from './online/policies.js';
 import { status } from './online/status.js';
 import { submit } from './online/submit.js';
 import { wait } from './online/wait.js';
 
 /** Commands that ask a running service. */
-const ONLINE = [submit, status, wait, response, request, list, cancel, lease, extend, complete, handBack];
+const ONLINE = [
+  submit,
+  status,
+  wait,
+  response,
+  request,
+  list,
+  cancel,
+  lease,
+  extend,
+  complete,
+  handBack,
+  types,
+];
 
 export function buildProgram(context: CliContext): Command {
   const program = new Command('clockwork')

@@ -121,6 +121,7 @@ t.test('on a running service', async (t) => {
     });
     writeFileSync(join(folder, 'picture.png'), Buffer.from([0x89, 0x50, 0xff, 0]));
     writeFileSync(join(folder, 'answer.json'), '{"text":"Hello"}');
+    writeFileSync(join(folder, 'policy.json'), '{"leaseMs":45000}');
     for (const place of ['.local/share/bash-completion/completions', '.zfunc', '.config/fish/completions'])
       spawnSync('mkdir', ['-p', join(folder, place)]);
     const prepared: Record<string, () => Promise<Record<string, string>>> = {
@@ -259,6 +260,64 @@ t.test('on a running service', async (t) => {
         args.join(' '),
       );
     }
+  });
+
+  await t.test('what a completion brings about', async (t) => {
+    const held = await leased();
+    const big = '{"n":123456789012345678901234567890}';
+    const emit = ['--emit', `{"type":"emitted","body":${big}}`, '--emit', '{"type":"emitted"}'];
+    const done = await run(['complete', ...emit], { env: { ...env, ...held } });
+    const [, id = ''] = /^emitted +([0-9a-f-]{36}) emitted\nemitted +\S+ emitted\n$/m.exec(done.out) ?? [];
+    t.equal((await here('request', id)).out, big);
+    t.match((await here('status', id)).out, `parent      ${held.id}\nroot        ${held.id}\n`);
+    t.match((await here('status', held.id, '--attempts')).out, `emitted     ${id}\n`);
+    t.match(await here('complete', '--emit', '{'), { code: EXIT.usage, err: /JSON/ });
+  });
+
+  await t.test('types are shown, changed field by field or as a whole, and paused', async (t) => {
+    const shown = async (...args: string[]) => {
+      const { code, out, err } = await here('types', ...args);
+      t.equal(`${code} ${err}`, '0 ', args.join(' '));
+      return out;
+    };
+    t.match(await here('types', 'show', 'mine'), { code: EXIT.refused, err: /\(type-not-found\)/ });
+    t.match(
+      await shown('set', 'mine', 'attemptsMax=3', 'backoff.firstMs=500', 'backoff.jitter=0'),
+      /^type +mine\nversion +1\npaused +no\nattemptsMax +3 \(declared\)\nbackoff\.firstMs +500 \(declared\)\n/,
+    );
+    await shown('set', 'mine', 'backoff.firstMs=', 'backoff.jitter=', 'leaseMs=9000');
+    const read = async () => JSON.parse(await shown('show', 'mine', '--json'));
+    t.match(await read(), { version: 2 });
+    t.same((await read()).declared, { attemptsMax: 3, leaseMs: 9_000 });
+
+    t.match(await here('types', 'set', 'mine', 'leaseMs=1000', '--if-version', '1'), {
+      code: EXIT.refused,
+      err: /version 2 \(precondition-failed\)/,
+    });
+    t.match(await here('types', 'set', 'mine', 'attemptsMax=many'), {
+      code: EXIT.refused,
+      err: /attemptsMax/,
+    });
+    t.match(await here('types', 'set', 'mine'), { code: EXIT.usage, err: /nothing to declare/ });
+    t.match(await here('types', 'set', 'mine', 'a=1', '--file', '-'), {
+      code: EXIT.usage,
+      err: /two things/,
+    });
+    t.match(await here('types', 'set', 'mine', 'leaseMs'), { code: EXIT.usage, err: /field=value/ });
+
+    const whole = join(folder, 'whole.json');
+    writeFileSync(whole, '{"backoff":{"capMs":1000000}}');
+    await shown('set', 'mine', '--file', whole);
+    t.same((await read()).declared, { backoff: { capMs: 1_000_000 } }, 'whatever was declared before');
+
+    t.match(await shown('pause', 'mine'), /^paused +yes$/m);
+    t.match(await shown('list'), /^ {3}3 {2}paused {2}mine {2}\{"backoff":\{"capMs":1000000\}\}$/m);
+    t.match(await shown('resume', 'mine'), /^paused +no$/m);
+    t.match(await here('types', 'delete', 'mine', '--if-version', '2'), { code: EXIT.refused });
+    await shown('delete', 'mine');
+    t.match(await read(), { version: 4, declared: null });
+    const all = (await shown('list', '--json')).trim().split('\n');
+    t.ok(all.some((line) => JSON.parse(line).type === 'mine'));
   });
 
   await t.test('cancelled, or asked for', async (t) => {

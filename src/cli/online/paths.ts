@@ -8,3 +8,7 @@ export function eventPath(id: string, rest = ''): string {
 export function attemptPath(attemptId: string, rest = ''): string {
   return `/v1/attempts/${encodeURIComponent(attemptId)}${rest}`;
 }
+
+export function typePath(type: string, rest = ''): string {
+  return `/v1/types/${encodeURIComponent(type)}${rest}`;
+}

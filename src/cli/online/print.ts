@@ -6,13 +6,13 @@ import type { CliContext } from '../context.js';
 export type Line = readonly [name: string, value: string | number | null];
 
 const NAME_CHARS = 12;
+const GAP = 2;
 const decoder = new TextDecoder();
 
 export function lines(all: readonly Line[]): string {
+  const chars = Math.max(NAME_CHARS, ...all.map(([name]) => name.length + GAP));
   return all
-    .flatMap(([name, value]) =>
-      value === null ? [] : [`${name.padEnd(NAME_CHARS)}${plain(String(value))}\n`],
-    )
+    .flatMap(([name, value]) => (value === null ? [] : [`${name.padEnd(chars)}${plain(String(value))}\n`]))
     .join('');
 }
 
@@ -43,6 +43,8 @@ export function eventLines(event: Event | EventSummary): Line[] {
     ['attempts', attempts],
     ['cancel', event.cancelRequested && event.status !== 'complete' ? 'requested' : null],
     ['position', position],
+    ['parent', event.parent],
+    ['root', event.root === event.id ? null : event.root],
     ...('response' in event ? answerLines(event) : []),
   ];
 }

@@ -38,7 +38,7 @@ Examples:
 }
 
 function attemptLines(attempt: Attempt): Line[] {
-  const { result, late } = attempt;
+  const { result, late, emitted } = attempt;
   return [
     ['attempt', attempt.attemptId],
     ['count', attempt.attempt],
@@ -49,6 +49,7 @@ function attemptLines(attempt: Attempt): Line[] {
     ['ended', attempt.endedAt],
     ['end', attempt.end],
     ['outcome', result && 'outcome' in result ? result.outcome : null],
+    ...emitted.map((id): Line => ['emitted', id]),
     ['late', late?.at ?? null],
   ];
 }
