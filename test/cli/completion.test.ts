@@ -1,4 +1,4 @@
-/** What shells complete: asked of bash and fish themselves; zsh is asked on a terminal of its own. */
+/** What shells complete: asked of bash, fish and zsh themselves, where they are. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -104,7 +104,23 @@ t.test('fish completes the same', { skip: has('fish') ? false : 'fish is not her
 t.test('zsh completes the same', { skip: has('zsh') ? false : 'zsh is not here' }, async (t) => {
   const path = await script('zsh');
   t.equal(spawnSync('zsh', ['-n', path]).status, 0, 'its syntax');
+  for (const [typed, found] of CASES) {
+    const words = ['clockwork', ...typed];
+    t.same(await inZsh(path, words), found ?? ['<file>'], words.join(' '));
+  }
+  t.same(await inZsh(path, ['clockwork', 'list', '--outcome=s']), ['success']);
 });
+
+/** With its own functions for what comes of a completion, since those of zsh work on a terminal only. */
+async function inZsh(path: string, words: readonly string[]): Promise<string[]> {
+  const code = `compdef() {}; _files() { print -- '<file>'; }; compset() { PREFIX=\${PREFIX#*=}; }
+    _describe() { print -rl -- "\${(@)\${(@P)2}%%:*}"; }
+    source "$1"; shift; words=("$@"); CURRENT=$#; PREFIX=\${@[-1]}; _clockwork; print -r -- "prefix $PREFIX"`;
+  const { out } = await shell.program('zsh', ['-f', '-c', code, 'zsh', path, ...words]);
+  const lines = out.trimEnd().split('\n');
+  const prefix = lines.pop()?.slice('prefix '.length) ?? '';
+  return lines.filter((word) => word !== '' && (word === '<file>' || word.startsWith(prefix))).sort();
+}
 
 async function inBash(path: string, words: readonly string[]): Promise<string[]> {
   const code =

@@ -65,6 +65,23 @@ function examples(): Map<string, string[]> {
 const NOT_SHOWN = /[\p{Cf}\u009b]|(?!\n)\p{Cc}/u;
 const OFFLINE = ['log cat', 'log tail', 'verify', 'checkpoint', 'restore'];
 
+t.test('the examples of the other commands are commands too', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'clockwork-shell-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const shell = new Shell(folder, {});
+  for (const [command, lines] of examples()) {
+    if (!OFFLINE.includes(command)) continue;
+    t.ok(lines.length > 0, `${command} has examples`);
+    for (const line of lines) {
+      // What the shell makes of the line, without what it is piped into.
+      const { out } = await shell.run(`clockwork() { printf '%s\\0' "$@" >&3; }; exec 3>&1; ${line} > pipe`);
+      const program = buildProgram({ err: () => undefined, version: '' } as unknown as CliContext);
+      for (const each of commandsOf(program)) each.action(() => undefined);
+      await t.resolves(program.parseAsync(out.split('\0').slice(0, -1), { from: 'user' }), line);
+    }
+  }
+});
+
 t.test('on a running service', async (t) => {
   const service = await Service.start({ env: { ARCHIVE_INTERVAL_MS: '50' } });
   const folder = mkdtempSync(join(tmpdir(), 'clockwork-shell-'));

@@ -34,7 +34,7 @@ Examples:
   clockwork verify
   clockwork verify --log s3://my-bucket/clockwork
   clockwork verify --store
-  clockwork verify --json | jq .partitions[].digest`,
+  clockwork verify --json | jq '.partitions[].digest'`,
     )
     .action((options: Options) =>
       withLog(context, options.log, (blobs, identity) =>
