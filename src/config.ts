@@ -338,6 +338,7 @@ export const SETTINGS = {
   leaseMsMin: fixed(SECOND_MS, 'ms', 'Shortest lease.'),
   leaseMsMax: fixed(12 * HOUR_MS, 'ms', 'Longest lease, also when extended.'),
   delayMsMax: fixed(90 * DAY_MS, 'ms', 'Longest delay of an event, also of a retry.'),
+  deadlineMsMax: fixed(90 * DAY_MS, 'ms', 'Longest time until the deadline of an event.'),
   waitMsMax: fixed(25 * SECOND_MS, 'ms', 'Longest wait of a call.'),
   pageMax: fixed(500, 'count', 'Events of one page of a list.'),
   scanMax: fixed(10_000, 'count', 'Events looked at for one page of a list.'),

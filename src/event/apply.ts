@@ -12,6 +12,7 @@ import {
   type Completed,
   comparePositions,
   type Dead,
+  type DeadlinePassed,
   type DeliveryRef,
   type Granted,
   type HandedBack,
@@ -91,7 +92,9 @@ function applyLogged(state: PartitionState, record: LogRecord): void {
       return;
     }
     case 'cancelled':
-      return applyCancelled(state, record);
+      return endUnworked(state, record, 'cancelled');
+    case 'deadlinePassed':
+      return endUnworked(state, record, 'deadline');
     case 'late':
       return applyLate(state, record);
     case 'pruned':
@@ -159,6 +162,7 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
     startedAt: null,
     completedAt: null,
     cancelRequested: false,
+    deadlineAt: record.deadlineAt ?? null,
     ended: null,
     last: null,
     version: 1,
@@ -179,6 +183,7 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
     place: 'none',
   };
   event.deliveries.push(delivery);
+  if (event.deadlineAt !== null) state.deadlines.push({ at: event.deadlineAt, event });
   type.open += 1;
   state.events.set(record.id, event);
   state.history.push(event);
@@ -299,11 +304,16 @@ function applyDead(state: PartitionState, record: Dead): void {
   delivery.event.result = record.payload;
 }
 
-function applyCancelled(state: PartitionState, record: Cancelled): void {
+/** Nobody holds it any more. */
+function endUnworked(
+  state: PartitionState,
+  record: Cancelled | DeadlinePassed,
+  reason: 'cancelled' | 'deadline',
+): void {
   const event = eventOf(state, record.id);
   for (const delivery of event.deliveries) delivery.state = 'ended';
   event.version += 1;
-  completeEvent(state, event, record, 'fail', 'cancelled');
+  completeEvent(state, event, record, 'fail', reason);
 }
 
 function applyLate(state: PartitionState, record: Late): void {

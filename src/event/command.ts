@@ -17,6 +17,8 @@ export interface AcceptCommand {
   readonly envelope: Uint8Array;
   /** 0: may be leased at once. */
   readonly delayMs: number;
+  /** The event ends so long after its acceptance if it is not complete by then; left out: what the type says. */
+  readonly deadlineMs?: number;
   readonly idempotency: IdempotencyClaim | null;
   /** `store` unless said. */
   readonly durability?: Durability;
@@ -131,6 +133,8 @@ export interface Lease {
   readonly attempt: number;
   readonly token: string;
   readonly expiresAt: number;
+  /** When the event ends if it is not complete by then, and the lease with it; null: it has no deadline. */
+  readonly deadlineAt: number | null;
   /** Of the event's acceptance. */
   readonly position: Position;
   readonly event: LeasedEvent;
@@ -229,6 +233,8 @@ export type CancelResult =
 export interface ExpireResult {
   /** Leases found expired and ended. */
   readonly expired: number;
+  /** Events ended whose deadline has passed; leases are looked at when there are none. */
+  readonly deadlines: number;
   /** There may be more: ask again at once. */
   readonly more: boolean;
 }

@@ -25,7 +25,7 @@ export interface Mask {
 }
 
 const ENDS_ATTEMPT: ReadonlySet<LogOp> = new Set<LogOp>(['handedBack', 'retried', 'completed', 'dead']);
-const ENDS_EVENT: ReadonlySet<LogOp> = new Set<LogOp>(['completed', 'dead', 'cancelled']);
+const ENDS_EVENT: ReadonlySet<LogOp> = new Set<LogOp>(['completed', 'dead', 'cancelled', 'deadlinePassed']);
 
 /** Null: nothing is to be hidden. */
 export function maskOf(notes: readonly Unarchived[] | null, archived: Position | null): Mask | null {

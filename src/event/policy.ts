@@ -16,6 +16,8 @@ export interface Policy {
   readonly backoffJitter: number;
   /** New events are refused while so many of the type are not complete; left out: any number. */
   readonly maxPending?: number;
+  /** How long after its acceptance an event that names none has its deadline; left out: it has none. */
+  readonly deadlineMs?: number;
 }
 
 /** What somebody declared of a type: only that, in the words of the interface. */
@@ -29,11 +31,12 @@ export interface DeclaredPolicy {
   };
   readonly leaseMs?: number;
   readonly maxPending?: number;
+  readonly deadlineMs?: number;
 }
 
 export function effectivePolicy(serviceWide: Policy, declared: DeclaredPolicy | null): Policy {
   if (declared === null) return serviceWide;
-  const { attemptsMax, backoff = {}, leaseMs, maxPending } = declared;
+  const { attemptsMax, backoff = {}, leaseMs, maxPending, deadlineMs } = declared;
   return {
     attemptsMax: attemptsMax ?? serviceWide.attemptsMax,
     leaseMs: leaseMs ?? serviceWide.leaseMs,
@@ -42,6 +45,7 @@ export function effectivePolicy(serviceWide: Policy, declared: DeclaredPolicy | 
     backoffMsMax: backoff.capMs ?? serviceWide.backoffMsMax,
     backoffJitter: backoff.jitter ?? serviceWide.backoffJitter,
     ...(maxPending === undefined ? {} : { maxPending }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
   };
 }
 

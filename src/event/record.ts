@@ -65,6 +65,8 @@ export interface Accepted extends OfEvent {
   readonly op: 'accepted';
   /** When the delivery may first be leased, ms since the epoch; equal to `at` without a delay. */
   readonly dueAt: number;
+  /** When the event ends if it is not complete by then, ms since the epoch; left out without a deadline. */
+  readonly deadlineAt?: number;
   /** Left out with `store` durability. */
   readonly durability?: 'archive';
   readonly idempotency: (IdempotencyClaim & { readonly expiresAt: number }) | null;
@@ -130,6 +132,11 @@ export interface Cancelled extends OfEvent {
   readonly op: 'cancelled';
 }
 
+/** The event was not complete in time, and ends; a lease that was out has ended with the record before. */
+export interface DeadlinePassed extends OfEvent {
+  readonly op: 'deadlinePassed';
+}
+
 /** A completion that came after its lease was lost: changes nothing, kept for people to see. */
 export interface Late extends OfEvent, DeliveryRef {
   readonly op: 'late';
@@ -155,6 +162,7 @@ export type LogRecord =
   | Dead
   | CancelRequested
   | Cancelled
+  | DeadlinePassed
   | Late
   | Pruned;
 

@@ -1,7 +1,13 @@
 /**
  * When a delivery is leased next and when its lease ends: the upkeep of the heaps that answer both.
  */
-import type { Delivery, PartitionState, TypeState } from './state.js';
+import {
+  type Delivery,
+  deadlineHasPassed,
+  type EventState,
+  type PartitionState,
+  type TypeState,
+} from './state.js';
 import { isBeyond } from './unarchived.js';
 
 /** Puts a waiting delivery where a lease, or the end of its wait, will find it. */
@@ -72,6 +78,16 @@ export function promoteDue(state: PartitionState, now: number, limit: number): D
   return moved;
 }
 
+/** The event whose deadline has passed longest and that is not complete, left in its place; null: there is none. */
+export function peekDeadline({ deadlines, events }: PartitionState, now: number): EventState | null {
+  for (let entry = deadlines.peek(); entry && entry.at <= now; entry = deadlines.peek()) {
+    const { event } = entry;
+    if (deadlineHasPassed(event, now) && events.get(event.id) === event) return event;
+    deadlines.pop();
+  }
+  return null;
+}
+
 /**
  * The oldest delivery of the queue that may be leased, left in its place. What stands in a ready queue was due once and
  * stays so: to ask the clock again would strand it when the clock steps back.
@@ -113,6 +129,7 @@ export function tidy(state: PartitionState): void {
   state.held.retain((delivery) => isWaiting(delivery, 'held'));
   state.delayed.retain(({ at, delivery }) => isWaiting(delivery, 'delayed') && delivery.dueAt === at);
   state.leased.retain(leaseEntryHolds);
+  state.deadlines.retain(({ event }) => event.status !== 'complete');
   state.settled.sort((event) => state.events.get(event.id) === event);
   for (const type of state.types.values()) {
     for (const heap of type.ready) {

@@ -93,6 +93,8 @@ export interface EventState {
   startedAt: number | null;
   completedAt: number | null;
   cancelRequested: boolean;
+  /** When it ends if it is not complete by then; null: never. */
+  readonly deadlineAt: number | null;
   /** Of the record that completed it; null until then. */
   ended: Position | null;
   /** Of the last record of an event that is complete; null until then. */
@@ -153,6 +155,11 @@ export interface Entry {
   readonly delivery: Delivery;
 }
 
+export interface Deadline {
+  readonly at: number;
+  readonly event: EventState;
+}
+
 export interface PartitionState {
   readonly policy: Policy;
   readonly limits: Limits;
@@ -186,6 +193,7 @@ export interface PartitionState {
   /** Deliveries of events whose acceptance was not archived, oldest first: until it is, nobody may lease them. */
   readonly held: Heap<Delivery>;
   readonly delayed: Heap<Entry>;
+  readonly deadlines: Heap<Deadline>;
   readonly leased: Heap<Entry>;
   leasedCount: number;
 }
@@ -224,6 +232,8 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
     archived: null,
     held: readyHeap(),
     delayed: entryHeap(),
+    // The older event first, as with all that happens at one time.
+    deadlines: new Heap((a, b) => a.at < b.at || (a.at === b.at && a.event.sequence < b.event.sequence)),
     leased: entryHeap(),
     leasedCount: 0,
   };
@@ -252,4 +262,9 @@ export function findAttempt(delivery: Delivery, grant: number): Attempt | null {
 /** The lease is over by the clock, though nobody may have noticed: its time is up, or the clock stepped back. */
 export function leaseExpired(delivery: Delivery, now: number, limits: Limits): boolean {
   return delivery.expiresAt <= now || delivery.expiresAt - now > limits.leaseMsMax;
+}
+
+/** It has to end: what happens to it from then on is judged as if it had, whether or not anybody has noticed. */
+export function deadlineHasPassed({ deadlineAt, status }: EventState, now: number): boolean {
+  return deadlineAt !== null && deadlineAt <= now && status !== 'complete';
 }

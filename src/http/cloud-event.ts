@@ -64,6 +64,7 @@ export function submissionOfCloudEvent(bulk: BulkRequest, item: Item, index: num
     contentType: body.contentType,
     bodyEncoding: body.bodyEncoding,
     delayMs: bulk.wishes.delayMs,
+    deadlineMs: bulk.wishes.deadlineMs,
     durability: bulk.wishes.durability,
     version: bulk.wishes.version,
     correlationId: bulk.wishes.correlationId,

@@ -113,7 +113,7 @@ export function leaseText(lease: Lease): string {
   const { id, type, createdAt, envelope } = lease.event;
   return (
     `{"attemptId":"${lease.attemptId}","attempt":${lease.attempt},"token":"${lease.token}",` +
-    `"expiresAt":"${timeText(lease.expiresAt)}","position":"${formatPosition(lease.position)}",` +
+    `"expiresAt":"${timeText(lease.expiresAt)}","deadline":${timeJson(lease.deadlineAt)},"position":"${formatPosition(lease.position)}",` +
     `"event":{"id":"${id}","type":${JSON.stringify(type)},"createdAt":"${timeText(createdAt)}",` +
     `${envelopeMembers(envelope)}}}`
   );

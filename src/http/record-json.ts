@@ -23,11 +23,12 @@ function membersOf(record: LogRecord): string {
   const id = `,"id":${JSON.stringify(record.id)}`;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, durability, idempotency, parent, root, payload } = record;
+      const { dueAt, deadlineAt, durability, idempotency, parent, root, payload } = record;
+      const deadline = deadlineAt === undefined ? '' : `,"deadline":"${timeText(deadlineAt)}"`;
       const archives = durability === undefined ? '' : `,"durability":"${durability}"`;
       const until = idempotency === null ? 'null' : `"${timeText(idempotency.expiresAt)}"`;
       const tree = parent === undefined ? '' : `,"parent":"${parent}","root":"${root}"`;
-      return `${id},"dueAt":"${timeText(dueAt)}"${archives}${tree},"idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
+      return `${id},"dueAt":"${timeText(dueAt)}"${deadline}${archives}${tree},"idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
     }
     case 'granted': {
       const { attempt, worker, expiresAt } = record;
@@ -55,6 +56,7 @@ function membersOf(record: LogRecord): string {
       return `${id},"index":${record.index}`;
     case 'cancelRequested':
     case 'cancelled':
+    case 'deadlinePassed':
       return id;
   }
 }

@@ -12,7 +12,7 @@ import { checkTypeName } from './names.js';
 import { headerIn, readPostedBody, readPostedHeaders } from './posted.js';
 import { bodyOf, checker } from './read-json.js';
 import { EventItem } from './schemas/input.js';
-import { idempotencyKeyOf, readSubmitHeaders, type SubmitHeaders } from './submit-headers.js';
+import { checkDeadline, idempotencyKeyOf, readSubmitHeaders, type SubmitHeaders } from './submit-headers.js';
 
 type CloudEventAttributes = NonNullable<EnvelopeHead['cloudEvent']>;
 
@@ -49,6 +49,7 @@ export function submissionOf(
     },
     body,
     delayMs: wishes.delayMs,
+    deadlineMs: wishes.deadlineMs,
     durability: wishes.durability,
     idempotencyKey: idempotencyKeyOf(request.headers, config.keyBytesMax),
     eventHeaders: wishes.eventHeaders,
@@ -100,6 +101,7 @@ export function submissionOfItem(bulk: BulkRequest, item: Item, index: number): 
     contentType: body.contentType,
     bodyEncoding: body.bodyEncoding,
     delayMs: event.delayMs ?? bulk.wishes.delayMs,
+    deadlineMs: event.deadlineMs ?? bulk.wishes.deadlineMs,
     durability: event.durability ?? bulk.wishes.durability,
     version: event.version ?? bulk.wishes.version,
     correlationId: event.correlationId ?? bulk.wishes.correlationId,
@@ -115,6 +117,7 @@ export interface Parts {
   /** Null: to be found out from the bytes. */
   readonly bodyEncoding: BodyEncoding | null;
   readonly delayMs: number;
+  readonly deadlineMs: number | null;
   readonly durability: Durability;
   readonly version: string | null;
   readonly correlationId: string | null;
@@ -123,7 +126,8 @@ export interface Parts {
 
 export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts): Submission {
   const { config, secretHeaders } = bulk.context;
-  const { type, bytes, contentType, version, correlationId, cloudEvent, delayMs, durability } = parts;
+  const { type, bytes, contentType, version, correlationId, cloudEvent, delayMs, deadlineMs, durability } =
+    parts;
   checkTypeName(type, config.nameBytesMax);
   if (bytes.byteLength > config.bodyBytesMax) {
     throw new ClockworkError('body-too-large', `The body has more than ${config.bodyBytesMax} bytes.`);
@@ -131,8 +135,10 @@ export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts
   const encoding = headerIn(parts.headers, 'content-encoding') ?? undefined;
   const bodyEncoding = parts.bodyEncoding ?? classifyBody(bytes, contentType, encoding, config.jsonDepthMax);
   const { headers } = parts;
-  // Left out with `store`, as it was before there was another: a key tells the same requests apart for days.
+  // Left out where nothing is asked for, as it was before it could be: a key tells the same requests apart for days.
   const archives = durability === 'archive' ? { durability } : {};
+  const ends = deadlineMs === null ? {} : { deadlineMs };
+  checkDeadline(deadlineMs, delayMs, 'invalid-request');
   return {
     type,
     head: {
@@ -152,8 +158,11 @@ export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts
     },
     body: bytes,
     delayMs,
+    deadlineMs,
     durability,
     idempotencyKey: bulk.idempotencyKey === null ? null : `${bulk.idempotencyKey}#${index}`,
-    eventHeaders: [JSON.stringify({ delayMs, ...archives, version, correlationId, cloudEvent, headers })],
+    eventHeaders: [
+      JSON.stringify({ delayMs, ...ends, ...archives, version, correlationId, cloudEvent, headers }),
+    ],
   };
 }

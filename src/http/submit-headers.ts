@@ -7,6 +7,8 @@ import type { HeaderList } from './head.js';
 
 export interface SubmitHeaders {
   readonly delayMs: number;
+  /** Null: what the type says. */
+  readonly deadlineMs: number | null;
   readonly durability: Durability;
   readonly version: string | null;
   readonly correlationId: string | null;
@@ -15,7 +17,13 @@ export interface SubmitHeaders {
   readonly eventHeaders: readonly string[];
 }
 
-const EVENT_HEADERS = ['event-delay-ms', 'event-durability', 'event-version', 'event-correlation-id'];
+const EVENT_HEADERS = [
+  'event-delay-ms',
+  'event-deadline-ms',
+  'event-durability',
+  'event-version',
+  'event-correlation-id',
+];
 const NO_EVENT_HEADERS: readonly string[] = Object.freeze([]);
 
 export function readSubmitHeaders(
@@ -26,10 +34,20 @@ export function readSubmitHeaders(
   const eventHeaders = eventHeadersIn(list);
   const traceparent = traceparentOf(headers);
   if (eventHeaders.length === 0) {
-    return { delayMs: 0, durability: 'store', version: null, correlationId: null, traceparent, eventHeaders };
+    return {
+      delayMs: 0,
+      deadlineMs: null,
+      durability: 'store',
+      version: null,
+      correlationId: null,
+      traceparent,
+      eventHeaders,
+    };
   }
+  const delayMs = delayOf(headers['event-delay-ms'], config.delayMsMax);
   return {
-    delayMs: delayOf(headers['event-delay-ms'], config.delayMsMax),
+    delayMs,
+    deadlineMs: deadlineOf(headers['event-deadline-ms'], delayMs, config.deadlineMsMax),
     durability: durabilityOf(headers['event-durability']),
     version: keyIn('Event-Version', headers['event-version'], config.keyBytesMax),
     correlationId: keyIn('Event-Correlation-Id', headers['event-correlation-id'], config.keyBytesMax),
@@ -61,6 +79,34 @@ function delayOf(given: string | string[] | undefined, delayMsMax: number): numb
   const delayMs = /^\d{1,12}$/.test(String(given)) ? Number(given) : Number.NaN;
   if (delayMs <= delayMsMax) return delayMs;
   throw new ClockworkError('invalid-header', `Event-Delay-Ms must be a whole number, 0 to ${delayMsMax}.`);
+}
+
+function deadlineOf(
+  given: string | string[] | undefined,
+  delayMs: number,
+  deadlineMsMax: number,
+): number | null {
+  if (given === undefined) return null;
+  const deadlineMs = /^\d{1,12}$/.test(String(given)) ? Number(given) : Number.NaN;
+  if (!(deadlineMs >= 1 && deadlineMs <= deadlineMsMax))
+    throw new ClockworkError(
+      'invalid-header',
+      `Event-Deadline-Ms must be a whole number, 1 to ${deadlineMsMax}.`,
+    );
+  checkDeadline(deadlineMs, delayMs, 'invalid-header');
+  return deadlineMs;
+}
+
+/** An event must not end before anybody may work on it. */
+export function checkDeadline(
+  deadlineMs: number | null,
+  delayMs: number,
+  code: 'invalid-header' | 'invalid-request',
+): void {
+  if (deadlineMs === null || deadlineMs > delayMs) return;
+  throw new ClockworkError(code, 'The deadline must come after the delay.', {
+    hint: 'Both count from when the event is taken.',
+  });
 }
 
 function durabilityOf(given: string | string[] | undefined): Durability {

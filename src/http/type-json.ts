@@ -14,19 +14,19 @@ export function typeTag({ version }: TypeView): string {
 
 function policyMembers(policy: Policy) {
   const { attemptsMax, leaseMs, backoffFirstMs, backoffFactor, backoffMsMax, backoffJitter } = policy;
-  const { maxPending = null } = policy;
+  const { maxPending = null, deadlineMs = null } = policy;
   const backoff = {
     firstMs: backoffFirstMs,
     factor: backoffFactor,
     capMs: backoffMsMax,
     jitter: backoffJitter,
   };
-  return { attemptsMax, backoff, leaseMs, maxPending };
+  return { attemptsMax, backoff, leaseMs, maxPending, deadlineMs };
 }
 
 /** In one order of fields, so that the same policy has the same text. Throws when its parts contradict each other. */
 export function declaredPolicyOf(body: DeclaredPolicyBody, serviceWide: Policy): DeclaredPolicy {
-  const { attemptsMax, leaseMs, maxPending } = body;
+  const { attemptsMax, leaseMs, maxPending, deadlineMs } = body;
   const { firstMs, factor, capMs, jitter } = body.backoff ?? {};
   for (const [name, value] of Object.entries({ factor, jitter })) checkDecimals(name, value);
   const backoff = withoutGaps({ firstMs, factor, capMs, jitter });
@@ -35,6 +35,7 @@ export function declaredPolicyOf(body: DeclaredPolicyBody, serviceWide: Policy):
     backoff: Object.keys(backoff).length === 0 ? undefined : backoff,
     leaseMs,
     maxPending,
+    deadlineMs,
   });
   const { backoffFirstMs, backoffMsMax } = effectivePolicy(serviceWide, declared);
   if (backoffMsMax < backoffFirstMs) {

@@ -28,6 +28,7 @@ const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
   dead: 'result',
   cancelRequested: null,
   cancelled: null,
+  deadlinePassed: null,
   late: 'result',
   pruned: null,
   keyKept: null,

@@ -54,13 +54,16 @@ export class Reaper {
 
   async #expireAll(partition: number): Promise<void> {
     let total = 0;
+    let overdue = 0;
     for (;;) {
-      const { expired, more } = await this.store.expire(partition, this.options.batch);
+      const { expired, deadlines, more } = await this.store.expire(partition, this.options.batch);
       total += expired;
+      overdue += deadlines;
       this.onExpired(expired);
       if (!more || this.#stopping) break;
     }
     if (total > 0) this.logger.info({ partition, expired: total }, 'leases expired');
+    if (overdue > 0) this.logger.info({ partition, deadlines: overdue }, 'deadlines passed');
   }
 
   async #promoteAll(partition: number): Promise<void> {

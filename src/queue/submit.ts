@@ -12,6 +12,8 @@ export interface Submission {
   readonly body: Uint8Array;
   /** 0: may be leased at once. */
   readonly delayMs: number;
+  /** Null: what the type says. */
+  readonly deadlineMs: number | null;
   readonly durability: Durability;
   readonly idempotencyKey: string | null;
   /** The `Event-*` headers, `name: value`; with the idempotency key they tell one request from another. */
@@ -84,12 +86,13 @@ function answerOf(
 }
 
 function acceptCommand(store: Store, submission: Submission, caller: string, nowMs: number): AcceptCommand {
-  const { type, head, body, delayMs, durability } = submission;
+  const { type, head, body, delayMs, deadlineMs, durability } = submission;
   return {
     id: makeEventId(nowMs, partitionOfType(type, store.partitions)),
     type,
     envelope: packEnvelope(head, body),
     delayMs,
+    ...(deadlineMs === null ? {} : { deadlineMs }),
     idempotency: idempotencyOf(submission, caller),
     durability,
   };

@@ -13,6 +13,7 @@ export type SubmitItem<P extends Payloads<P>> = {
     readonly contentType?: string;
     readonly headers?: Readonly<Record<string, string | readonly string[]>>;
     readonly delayMs?: number;
+    readonly deadlineMs?: number;
     readonly durability?: 'store' | 'archive';
     readonly version?: string;
     readonly correlationId?: string;

@@ -26,6 +26,7 @@ export interface SubmitOptions {
   readonly contentType?: string;
   /** It may be leased after this time. */
   readonly delayMs?: number;
+  readonly deadlineMs?: number;
   /** What the receipt waits for: `store` (the default) or that the event is in the log. */
   readonly durability?: 'store' | 'archive';
   /** Of the payload. */
@@ -252,6 +253,7 @@ function submitHeaders(options: SubmitOptions, contentType: string | null): Reco
     'idempotency-key': options.idempotencyKey ?? randomKey(),
     'content-type': contentType,
     'event-delay-ms': options.delayMs?.toString(),
+    'event-deadline-ms': options.deadlineMs?.toString(),
     'event-durability': options.durability,
     'event-version': options.version,
     'event-correlation-id': options.correlationId,

@@ -160,6 +160,8 @@ export interface Lease {
   /** Proves that the lease is yours: the `Lease-Token` of those calls. */
   readonly token: string;
   readonly expiresAt: string;
+  /** When the event ends if it is not complete by then, and every lease of it; null: it has none. */
+  readonly deadline: string | null;
   /** Place of the event in the log. */
   readonly position: string;
   readonly event: LeasedEvent;
@@ -235,7 +237,7 @@ export interface LogRecord {
   readonly position: string;
   readonly at: string;
   /** What happened. */
-  readonly op: 'typeSet' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'dead' | 'cancelRequested' | 'cancelled' | 'late' | 'pruned';
+  readonly op: 'typeSet' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'dead' | 'cancelRequested' | 'cancelled' | 'deadlinePassed' | 'late' | 'pruned';
   /** Type of the event. */
   readonly type: string;
   /** UUIDv7 of the event. */
@@ -249,6 +251,7 @@ export interface LogRecord {
   /** Nothing of the type is leased. */
   readonly paused?: boolean;
   readonly dueAt?: string;
+  readonly deadline?: string;
   readonly durability?: 'archive';
   /** Until when its idempotency key is remembered. */
   readonly idempotentUntil?: string | null;
@@ -321,6 +324,8 @@ export interface DeclaredPolicy {
   readonly leaseMs?: number;
   /** New events are refused with 429 while so many of the type are not complete. */
   readonly maxPending?: number;
+  /** How long after it was taken an event that names none has its deadline, see `Event-Deadline-Ms`. */
+  readonly deadlineMs?: number;
 }
 
 /** What holds for a type: what is declared, and the rest as it is service-wide. */
@@ -340,6 +345,7 @@ export interface Policy {
   /** Length of a lease whose caller names none. A call for several types gets the shortest of theirs. */
   readonly leaseMs: number;
   readonly maxPending: number | null;
+  readonly deadlineMs: number | null;
 }
 
 /** A type, and what holds for it. */

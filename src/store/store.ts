@@ -219,7 +219,7 @@ export interface Store extends Outbox {
   handBack(command: HandBackCommand): Promise<HandBackResult>;
   abandon(command: AbandonCommand): Promise<AbandonResult>;
   cancel(id: string): Promise<CancelResult>;
-  /** Ends at most `limit` expired leases of a partition, the longest expired first. */
+  /** Ends at most `limit` expired leases of a partition, the longest expired first, or events whose deadline has passed. */
   expire(partition: number, limit: number): Promise<ExpireResult>;
   /** Wakes waiting calls for deliveries whose delay, backoff, or wait to be archived is over. Resolves to how many there were. */
   promote(partition: number, limit: number): Promise<number>;

@@ -54,6 +54,7 @@ const item = {
   resend: null,
   size: 0,
   durability: 'store',
+  deadlineMs: undefined,
 } as const;
 const PRUNED: History = {
   policy: POLICIES[0]!,

@@ -7,6 +7,7 @@ import { acceptContract } from './store/accept.js';
 import { archiveContract } from './store/archive.js';
 import { cancelContract } from './store/cancel.js';
 import { completeContract } from './store/complete.js';
+import { deadlineContract } from './store/deadline.js';
 import { depthsContract } from './store/depths.js';
 import { emitContract } from './store/emit.js';
 import { expireContract } from './store/expire.js';
@@ -49,6 +50,7 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('hand back', (t) => handBackContract(t, harness));
   await t.test('cancel', (t) => cancelContract(t, harness));
   await t.test('expire', (t) => expireContract(t, harness));
+  await t.test('deadline', (t) => deadlineContract(t, harness));
   await t.test('prune', (t) => pruneContract(t, harness));
   await t.test('read', (t) => readContract(t, harness));
   await t.test('outbox', (t) => outboxContract(t, harness));

@@ -287,6 +287,14 @@ for (const [name, max, over] of [
   });
 }
 
+limit('deadlineMsMax', 7_776_000_000, async (t, max) => {
+  const app = await openApp(t);
+  const ending = (ms: number) => told(app, 'POST', EVENTS, 'x', { 'event-deadline-ms': String(ms) });
+  t.same(await ending(max), accepted);
+  t.same(await ending(max + 1), refused(400, 'invalid-header'));
+  t.same(await ending(0), refused(400, 'invalid-header'));
+});
+
 limit('delayMsMax', 7_776_000_000, async (t, max) => {
   const app = await openApp(t);
   const delayed = (ms: number) => told(app, 'POST', EVENTS, 'x', { 'event-delay-ms': String(ms) });

@@ -21,6 +21,7 @@ t.test('a type that is used can be read, one that never was cannot', async (t) =
       backoff: { firstMs: 500, factor: 2, capMs: 60_000, jitter: 0.2 },
       leaseMs: 30_000,
       maxPending: null,
+      deadlineMs: null,
     },
   });
 });
@@ -156,4 +157,26 @@ t.test('a type with as many open events as may be refuses more, and says when to
     payload: [{ type: 'mail' }, { type: 'other' }],
   });
   t.match(bulk.json(), { accepted: 1, refused: 1, results: [{ error: { code: 'too-many-pending' } }, {}] });
+});
+
+t.test('a deadline is shown in the lease, and ends the event', async (t) => {
+  const { send, store } = await openApp(t);
+  store.now = Date.UTC(2026, 0, 15);
+  const submit = (headers: Record<string, string>) =>
+    send({ method: 'POST', url: '/v1/types/mail/events', payload: 'x', headers });
+  const refused = await submit({ 'event-deadline-ms': '1000', 'event-delay-ms': '1000' });
+  t.match([refused.statusCode, refused.json()], [400, { code: 'invalid-header' }]);
+  const { id } = (await submit({ 'event-deadline-ms': '60000' })).json<{ id: string }>();
+  const leased = await send({ method: 'POST', url: '/v1/leases', payload: { types: ['mail'] } });
+  t.match(leased.json(), { leases: [{ deadline: '2026-01-15T00:01:00.000Z' }] });
+  store.now += 60_000;
+  await store.expire(0, 10);
+  const event = await send({ method: 'GET', url: `/v1/events/${id}` });
+  t.match(event.json(), { status: 'complete', outcome: 'fail', reason: 'deadline' });
+  const item = { type: 'mail', deadlineMs: 5, delayMs: 10 };
+  const bulk = await send({ method: 'POST', url: '/v1/events', payload: [item, { ...item, delayMs: 1 }] });
+  t.match(bulk.json(), { results: [{ error: { code: 'invalid-request' } }, { event: {} }] });
+  t.match((await send({ method: 'POST', url: '/v1/leases', payload: { types: ['mail'] } })).json(), {
+    leases: [],
+  });
 });

@@ -30,7 +30,18 @@ async function submit(queue: Queue): Promise<void> {
   } as const;
   const body = new Uint8Array();
   await queue.submit(
-    [{ type: 'mail', head, body, delayMs: 0, durability: 'store', idempotencyKey: null, eventHeaders: [] }],
+    [
+      {
+        type: 'mail',
+        head,
+        body,
+        delayMs: 0,
+        deadlineMs: null,
+        durability: 'store',
+        idempotencyKey: null,
+        eventHeaders: [],
+      },
+    ],
     'ada',
   );
 }

@@ -16,6 +16,7 @@ export const DECLARED: readonly DeclaredPolicy[] = [
   { attemptsMax: 4, backoff: { firstMs: 300, factor: 1.25, capMs: 2_000 } },
   { leaseMs: 50 * SECOND, backoff: { jitter: 0.75 } },
   { maxPending: 2 },
+  { deadlineMs: 3 * SECOND },
   { maxPending: 5, attemptsMax: 2 },
 ];
 

@@ -40,6 +40,7 @@ const acceptItem = fc.record({
   resend: fc.option(place, { freq: 6 }),
   size: fc.constantFrom(0, 10, 100),
   durability: fc.constantFrom('store' as const, 'archive' as const),
+  deadlineMs: fc.constantFrom(undefined, undefined, undefined, SECOND, 10 * SECOND),
 });
 
 const retry: fc.Arbitrary<RetryWish> = fc.constantFrom(
@@ -294,18 +295,21 @@ export class Both {
   async #accept(items: Extract<Step, { do: 'accept' }>['items']): Promise<void> {
     // Nobody sends a request again when its event has been pruned: that is days later.
     const ids = this.#ids.filter((id) => this.core.state.events.has(id));
-    const commands = items.map(({ type, delayMs, scope, fingerprint, resend, size, durability }) => {
-      const id = (resend === null ? undefined : fromEnd(ids, resend)) ?? this.#newId();
-      ids.push(id);
-      return {
-        id,
-        type: TYPES[type]!,
-        envelope: Buffer.alloc(20 + size, this.#made),
-        delayMs,
-        durability,
-        idempotency: scope === null ? null : { scope: `scope ${scope}`, fingerprint },
-      };
-    });
+    const commands = items.map(
+      ({ type, delayMs, scope, fingerprint, resend, size, durability, deadlineMs }) => {
+        const id = (resend === null ? undefined : fromEnd(ids, resend)) ?? this.#newId();
+        ids.push(id);
+        return {
+          id,
+          type: TYPES[type]!,
+          envelope: Buffer.alloc(20 + size, this.#made),
+          delayMs,
+          durability,
+          ...(deadlineMs === undefined ? {} : { deadlineMs }),
+          idempotency: scope === null ? null : { scope: `scope ${scope}`, fingerprint },
+        };
+      },
+    );
     const results = await this.store.accept(commands);
     this.#same(results, this.core.accept(commands), commands);
     for (const [index, result] of results.entries()) {

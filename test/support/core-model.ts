@@ -13,6 +13,7 @@ import type {
 import { decideAccept } from '../../src/event/decide/accept.js';
 import { decideCancel } from '../../src/event/decide/cancel.js';
 import { decideComplete } from '../../src/event/decide/complete.js';
+import { decideDeadlines } from '../../src/event/decide/deadline.js';
 import type { Decision } from '../../src/event/decide/decision.js';
 import { decideExpire } from '../../src/event/decide/expire.js';
 import { decideExtend } from '../../src/event/decide/extend.js';
@@ -44,6 +45,7 @@ export class CoreModel {
   }
 
   lease(command: LeaseCommand) {
+    this.#run(decideDeadlines(this.state, Number.POSITIVE_INFINITY, this.now));
     promoteDue(this.state, this.now, Number.POSITIVE_INFINITY);
     return this.#run(decideLease(this.state, command, this.now));
   }

@@ -31,6 +31,7 @@ import type {
 import { decideAccept } from '../../src/event/decide/accept.js';
 import { decideCancel } from '../../src/event/decide/cancel.js';
 import { decideComplete } from '../../src/event/decide/complete.js';
+import { decideDeadlines } from '../../src/event/decide/deadline.js';
 import type { Decision } from '../../src/event/decide/decision.js';
 import { decideExpire } from '../../src/event/decide/expire.js';
 import { decideExtend } from '../../src/event/decide/extend.js';
@@ -87,6 +88,7 @@ export class CoreStore implements Store {
 
   async lease(command: LeaseCommand): Promise<LeaseResult> {
     return this.#run((now) => {
+      for (const record of decideDeadlines(this.#state, 1_000, now).records) apply(this.#state, record);
       promoteDue(this.#state, now, 1_000);
       return decideLease(this.#state, command, now);
     });

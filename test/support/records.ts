@@ -123,6 +123,7 @@ const unplaced: fc.Arbitrary<Omit<LogRecord, 'pos'>> = fc.oneof(
     id: text,
     type: text,
     dueAt: count,
+    deadlineAt: count,
     durability: fc.constant('archive' as const),
     idempotency: fc.option(claim),
     payload,
@@ -180,6 +181,7 @@ const unplaced: fc.Arbitrary<Omit<LogRecord, 'pos'>> = fc.oneof(
   plain({ op: fc.constant('dead' as const), at: count, ...delivery, why, ...maybeResult }),
   plain({ op: fc.constant('cancelRequested' as const), at: count, ...ofEvent }),
   plain({ op: fc.constant('cancelled' as const), at: count, ...ofEvent }),
+  plain({ op: fc.constant('deadlinePassed' as const), at: count, ...ofEvent }),
   plain({ op: fc.constant('pruned' as const), at: count, ...ofEvent, index: count }),
   plain({ op: fc.constant('late' as const), at: count, ...delivery, fingerprint: text, payload }),
 );

@@ -4,6 +4,7 @@ import { findIdempotent, idempotencyExpiresAt } from '../idempotency.js';
 import type { Position } from '../record.js';
 import type { EventState, PartitionState } from '../state.js';
 import { isBeyond } from '../unarchived.js';
+import { deadlineOf } from './deadline.js';
 import { type Decision, Recorder, refuse } from './decision.js';
 
 export function decideAccept(
@@ -38,6 +39,7 @@ export function decideAccept(
     id,
     type,
     dueAt: now + command.delayMs,
+    ...deadlineOf(command.deadlineMs ?? policy.deadlineMs, now),
     ...(archives ? ARCHIVES : NOTHING),
     idempotency: idempotency && { ...idempotency, expiresAt: idempotencyExpiresAt(now) },
     payload: command.envelope,

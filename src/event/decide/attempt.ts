@@ -1,7 +1,15 @@
 /** What the operations on an attempt share: finding it, judging its lease, and ending it. */
 import { formatAttemptId, parseAttemptId } from '../attempt-id.js';
 import { backoffMs } from '../policy.js';
-import { type Attempt, type Delivery, findAttempt, leaseExpired, type PartitionState } from '../state.js';
+import {
+  type Attempt,
+  type Delivery,
+  deadlineHasPassed,
+  findAttempt,
+  leaseExpired,
+  type PartitionState,
+} from '../state.js';
+import { recordDeadline } from './deadline.js';
 import type { Recorder } from './decision.js';
 
 export interface Found {
@@ -31,12 +39,22 @@ export function holdsLease(
   token: string,
   now: number,
 ): boolean {
-  return attempt.end === null && attempt.token === token && !leaseExpired(delivery, now, state.limits);
+  return attempt.end === null && attempt.token === token && !isOver(state, delivery, now);
 }
 
 /** A lease nobody noticed has ended. */
 export function isOverdue(state: PartitionState, { delivery, attempt }: Found, now: number): boolean {
-  return attempt.end === null && leaseExpired(delivery, now, state.limits);
+  return attempt.end === null && isOver(state, delivery, now);
+}
+
+function isOver({ limits }: PartitionState, delivery: Delivery, now: number): boolean {
+  return leaseExpired(delivery, now, limits) || deadlineHasPassed(delivery.event, now);
+}
+
+/** Ends a lease that is overdue: with its event, when that is overdue too. */
+export function recordOverdue(recorder: Recorder, delivery: Delivery, now: number): void {
+  if (deadlineHasPassed(delivery.event, now)) recordDeadline(recorder, delivery.event, now);
+  else recordExpiry(recorder, delivery, now);
 }
 
 /** Ends an expired lease: it counts as an attempt, so the delivery is retried after its backoff or dead. */

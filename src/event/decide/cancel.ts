@@ -1,7 +1,8 @@
 /** Cancel: an event that nobody works on ends at once; a listener that holds it is asked. */
 import type { CancelResult } from '../command.js';
-import { type EventState, leaseExpired, type PartitionState } from '../state.js';
+import { deadlineHasPassed, type EventState, leaseExpired, type PartitionState } from '../state.js';
 import { recordExpiry } from './attempt.js';
+import { recordDeadline } from './deadline.js';
 import { type Decision, promisedBy, Recorder, refuse } from './decision.js';
 
 export function decideCancel(state: PartitionState, id: string, now: number): Decision<CancelResult> {
@@ -11,6 +12,11 @@ export function decideCancel(state: PartitionState, id: string, now: number): De
   const recorder = new Recorder(state, now);
   if (event.status === 'complete')
     return answer(state, recorder, event, event.reason === 'cancelled' ? 'cancelled' : 'complete');
+
+  if (deadlineHasPassed(event, now)) {
+    recordDeadline(recorder, event, now);
+    return answer(state, recorder, event, 'complete');
+  }
 
   const leased = event.deliveries.filter((delivery) => delivery.state === 'leased');
   const overdue = leased.filter((delivery) => leaseExpired(delivery, now, state.limits));

@@ -10,7 +10,7 @@ import {
   type Retried,
 } from '../record.js';
 import type { Attempt, Delivery, PartitionState } from '../state.js';
-import { attemptIdOf, type Found, findByAttemptId, holdsLease, isOverdue, recordExpiry } from './attempt.js';
+import { attemptIdOf, type Found, findByAttemptId, holdsLease, isOverdue, recordOverdue } from './attempt.js';
 import { type Decision, promisedBy, Recorder, refuse } from './decision.js';
 import { recordEmitted, unarchivedEmission } from './emit.js';
 
@@ -30,7 +30,7 @@ export function decideComplete(
   const ending = endingOf(found.delivery, command, now);
   recorder.add(ending);
   const { event } = found.delivery;
-  if (ending.emitted && !recordEmitted(recorder, event, command.emit ?? [], now))
+  if (ending.emitted && !recordEmitted(state, recorder, event, command.emit ?? [], now))
     return refuse({ kind: 'too_many_types' });
   const archive = promisedBy(state, event, recorder.records) ?? promisedOf(recorder.records);
   return { records: recorder.records, result: answer(found.delivery, ending, archive) };
@@ -125,7 +125,7 @@ function late(
 ): Decision<CompleteResult> {
   const recorder = new Recorder(state, now);
   const { delivery, attempt } = found;
-  if (isOverdue(state, found, now)) recordExpiry(recorder, delivery, now);
+  if (isOverdue(state, found, now)) recordOverdue(recorder, delivery, now);
   if (attempt.token === command.token && attempt.late === null) {
     recorder.add({
       op: 'late',

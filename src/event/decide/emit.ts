@@ -3,10 +3,12 @@ import type { EmitCommand } from '../command.js';
 import type { Position } from '../record.js';
 import type { EventState, PartitionState } from '../state.js';
 import { isBeyond } from '../unarchived.js';
+import { deadlineOf } from './deadline.js';
 import type { Recorder } from './decision.js';
 
 /** False when one of them would make a type too many: then nothing of the decision may be done. */
 export function recordEmitted(
+  { types }: PartitionState,
   recorder: Recorder,
   parent: EventState,
   emit: readonly EmitCommand[],
@@ -19,6 +21,7 @@ export function recordEmitted(
       id,
       type,
       dueAt: now + delayMs,
+      ...deadlineOf(types.get(type)?.policy.deadlineMs, now),
       // What a promise of `archive` has brought about is promised too.
       ...(durability === 'archive' || parent.unarchived !== null ? ARCHIVES : NOTHING),
       idempotency: null,

@@ -1,21 +1,26 @@
-/** Expire: leases whose time is up end, whether or not their holders know. */
+/** Expire: leases whose time is up end, whether or not their holders know; and events whose deadline has passed. */
 import type { ExpireResult } from '../command.js';
 import { forgetIdempotent } from '../idempotency.js';
 import type { Volatile } from '../record.js';
 import { leaseEntryHolds } from '../schedule.js';
 import { type Delivery, leaseExpired, type PartitionState } from '../state.js';
 import { recordExpiry } from './attempt.js';
+import { decideDeadlines } from './deadline.js';
 import { type Decision, Recorder } from './decision.js';
 
 /** Takes the entries of what it ends out of the index, so its records must be applied. */
 export function decideExpire(state: PartitionState, limit: number, now: number): Decision<ExpireResult> {
+  const deadlines = decideDeadlines(state, limit, now);
+  // Leases are looked at once there are none of those: they end with their events.
+  if (deadlines.result > 0)
+    return { records: deadlines.records, result: { expired: 0, deadlines: deadlines.result, more: true } };
   const orphaned =
     state.leasedUntil - now > state.limits.leaseMsMax ? resortAfterStepBack(state, now) : NONE_ORPHANED;
   const expired = takeExpired(state, limit, now);
   const recorder = new Recorder(state, now);
   for (const delivery of expired) recordExpiry(recorder, delivery, now);
   const records = [...newEnds(orphaned, expired, now), ...recorder.records];
-  return { records, result: { expired: expired.size, more: expired.size === limit } };
+  return { records, result: { expired: expired.size, deadlines: 0, more: expired.size === limit } };
 }
 
 const NONE_ORPHANED: ReadonlySet<Delivery> = new Set();

@@ -2,7 +2,7 @@
 import { formatAttemptId } from '../attempt-id.js';
 import type { Lease, LeaseCommand, LeaseResult } from '../command.js';
 import type { Volatile } from '../record.js';
-import { peekReady, takeReady } from '../schedule.js';
+import { peekDeadline, peekReady, takeReady } from '../schedule.js';
 import {
   type Delivery,
   findAttempt,
@@ -17,8 +17,9 @@ import { type Decision, Recorder, refuse } from './decision.js';
 export const DEFAULT_LISTENER = 'default';
 
 /**
- * Takes what it grants out of the ready queues, so its records must be applied. `promoteDue` comes first, else a
- * delivery whose wait has just ended would be passed over.
+ * Takes what it grants out of the ready queues, so its records must be applied. `decideDeadlines` comes first, else there
+ * is nothing while an event has passed its deadline, then `promoteDue`, else a delivery whose wait has just ended would be
+ * passed over.
  */
 export function decideLease(
   state: PartitionState,
@@ -36,7 +37,7 @@ export function decideLease(
   const expiresAt = now + (command.leaseMs ?? leaseMsOf(state, command.types));
   const recorder = new Recorder(state, now);
   const leases: Lease[] = [];
-  for (const delivery of takeOldest(state, command)) {
+  for (const delivery of takeOldest(state, command, now)) {
     const token = command.tokens[leases.length]!;
     const grant = delivery.grants + 1;
     const attempt = delivery.attempt + 1;
@@ -85,11 +86,13 @@ function liveLeases(state: PartitionState, call: LeaseCall, now: number): Lease[
   return leases;
 }
 
-function takeOldest(state: PartitionState, command: LeaseCommand): Delivery[] {
+function takeOldest(state: PartitionState, command: LeaseCommand, now: number): Delivery[] {
   const types = command.types
     .map((name) => state.types.get(name))
     .filter((type): type is TypeState => type !== undefined && !type.paused);
   const taken: Delivery[] = [];
+  // So many have passed at once that the store has not ended all of them yet.
+  if (peekDeadline(state, now) !== null) return taken;
   let bytes = 0;
   while (taken.length < command.max) {
     const oldest = oldestOf(types);
@@ -123,6 +126,7 @@ function leaseOf(
     attempt,
     token,
     expiresAt,
+    deadlineAt: event.deadlineAt,
     position: event.position,
     event: { id: event.id, type: event.type.name, createdAt: event.createdAt, envelope: event.envelope },
   };

@@ -35,6 +35,13 @@ export const EventItem = Type.Object(
     delayMs: Type.Optional(
       Type.Integer({ minimum: 0, maximum: DELAY_MS_MAX, description: 'May be leased after this time.' }),
     ),
+    deadlineMs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: SETTINGS.deadlineMsMax.fallback,
+        description: 'The event ends after this time if it is not complete, see `Event-Deadline-Ms`.',
+      }),
+    ),
     durability: Type.Optional(
       Type.Enum(['store', 'archive'], { description: 'What the receipt waits for, see `Event-Durability`.' }),
     ),

@@ -242,6 +242,7 @@ const leaseExample = {
   attempt: 1,
   token: 'q83vEjRWeJCrze8SNFZ4kA',
   expiresAt: EXAMPLE_TIME,
+  deadline: null,
   position: '1-7',
   event: leasedEventExample,
 };
@@ -255,6 +256,10 @@ const Lease = named(
     attempt: Type.Integer({ minimum: 1, description: 'Counts the attempts, for people.' }),
     token: Type.String({ description: 'Proves that the lease is yours: the `Lease-Token` of those calls.' }),
     expiresAt: Time,
+    deadline: nullable(
+      Time,
+      'When the event ends if it is not complete by then, and every lease of it; null: it has none.',
+    ),
     position: Position,
     event: ref('LeasedEvent'),
   },
@@ -347,6 +352,7 @@ const LogRecord = named(
     policy: Type.Optional(nullable(Type.Unknown(), 'What is declared of the type; null when nothing is.')),
     paused: Type.Optional(Type.Boolean({ description: 'Nothing of the type is leased.' })),
     dueAt: Type.Optional(Time),
+    deadline: Type.Optional(Time),
     durability: Type.Optional(Type.Literal('archive')),
     idempotentUntil: Type.Optional(nullable(Time, 'Until when its idempotency key is remembered.')),
     parent: Type.Optional(Id),

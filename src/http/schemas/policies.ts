@@ -46,6 +46,13 @@ const maxPending = Type.Integer({
   description: 'New events are refused with 429 while so many of the type are not complete.',
 });
 
+const deadlineMs = Type.Integer({
+  minimum: 1,
+  maximum: SETTINGS.deadlineMsMax.fallback,
+  description:
+    'How long after it was taken an event that names none has its deadline, see `Event-Deadline-Ms`.',
+});
+
 const declaredExample = { attemptsMax: 8, backoff: { firstMs: 1_000, capMs: 300_000 }, leaseMs: 60_000 };
 
 /** What is declared of a type: only that, everything may be left out. */
@@ -65,6 +72,7 @@ export const DeclaredPolicyBody = Type.Object(
     ),
     leaseMs: Type.Optional(leaseMs),
     maxPending: Type.Optional(maxPending),
+    deadlineMs: Type.Optional(deadlineMs),
   },
   { ...strict, examples: [declaredExample] },
 );
@@ -83,6 +91,7 @@ const policyExample = {
   backoff: { firstMs: 1_000, factor: 2, capMs: 300_000, jitter: 0.2 },
   leaseMs: 60_000,
   maxPending: null,
+  deadlineMs: null,
 };
 
 export const EffectivePolicy = Type.Object(
@@ -91,6 +100,7 @@ export const EffectivePolicy = Type.Object(
     backoff: Type.Object(backoff, strict),
     leaseMs,
     maxPending: Type.Union([maxPending, Type.Null()]),
+    deadlineMs: Type.Union([deadlineMs, Type.Null()]),
   },
   {
     ...strict,

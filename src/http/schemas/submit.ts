@@ -21,6 +21,14 @@ const SubmitHeaders = Type.Object({
     }),
   ),
   prefer: Prefer,
+  'event-deadline-ms': Type.Optional(
+    Type.String({
+      pattern: '^\\d{1,12}$',
+      description:
+        'If it is not complete after this time, at most 90 days, the event ends: fail, with `deadline`. Without it what ' +
+        'the type says.',
+    }),
+  ),
   'event-delay-ms': Type.Optional(
     Type.String({ pattern: '^\\d{1,12}$', description: 'May be leased after this time, at most 90 days.' }),
   ),

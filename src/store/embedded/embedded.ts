@@ -37,6 +37,7 @@ import type {
 import { decideAccept } from '../../event/decide/accept.js';
 import { decideCancel } from '../../event/decide/cancel.js';
 import { decideComplete } from '../../event/decide/complete.js';
+import { decideDeadlines } from '../../event/decide/deadline.js';
 import type { Decision } from '../../event/decide/decision.js';
 import { decideExpire, forgetPast } from '../../event/decide/expire.js';
 import { decideExtend } from '../../event/decide/extend.js';
@@ -82,6 +83,8 @@ const JOURNAL_FILE_BYTES = 16 << 20;
 const COMPACT_BYTES_MIN = 64 << 20;
 /** Deliveries whose wait is over that one lease moves to their queues at most, so that a great many cannot stop the loop. */
 const PROMOTED_BY_LEASE_MAX = 10_000;
+/** Likewise events whose deadline has passed. */
+const ENDED_BY_LEASE_MAX = 1_000;
 
 export class EmbeddedStore implements Store, Recoverable {
   readonly partitions = 1;
@@ -140,6 +143,7 @@ export class EmbeddedStore implements Store, Recoverable {
 
   lease(command: LeaseCommand): Promise<LeaseResult> {
     return this.#transition('lease', (now) => {
+      this.#carryOut(decideDeadlines(this.#state, ENDED_BY_LEASE_MAX, now));
       this.#wakes.notePromoted(promoteDue(this.#state, now, PROMOTED_BY_LEASE_MAX));
       return this.#carryOut(decideLease(this.#state, command, now));
     });

@@ -60,12 +60,17 @@ type DeliveryPart = Omit<Delivery, 'event' | 'attempts'> & { readonly attempts: 
 
 /** Its payload: the envelope, then of each attempt of each delivery the result and the late result. */
 interface EventPart
-  extends Omit<EventState, 'type' | 'envelope' | 'result' | 'unarchived' | 'tree' | 'deliveries'> {
+  extends Omit<
+    EventState,
+    'type' | 'envelope' | 'result' | 'unarchived' | 'tree' | 'deadlineAt' | 'deliveries'
+  > {
   readonly part: 'event';
   /** Left out with `store` durability. */
   readonly unarchived?: Unarchived[];
   /** Left out outside of cascades. */
   readonly tree?: Tree;
+  /** Left out without one. */
+  readonly deadlineAt?: number;
   readonly type: number;
   readonly envelopeBytes: number;
   /** Whose result is the event's: delivery and attempt by place. */
@@ -141,8 +146,12 @@ function* partsOf(state: PartitionState, origin: Origin): IterableIterator<Encod
 }
 
 function encodeEvent(event: EventState): EncodedPart {
-  const { type, envelope, result, deliveries, unarchived, tree, ...rest } = event;
-  const notes = { ...(unarchived && { unarchived }), ...(tree && { tree }) };
+  const { type, envelope, result, deliveries, unarchived, tree, deadlineAt, ...rest } = event;
+  const notes = {
+    ...(unarchived && { unarchived }),
+    ...(tree && { tree }),
+    ...(deadlineAt !== null && { deadlineAt }),
+  };
   const payload = [envelope];
   let resultOf: readonly [number, number] | null = null;
   const parts = deliveries.map((delivery, d): DeliveryPart => {
@@ -282,6 +291,7 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
     result: null,
     unarchived: part.unarchived ?? null,
     tree: part.tree ?? null,
+    deadlineAt: part.deadlineAt ?? null,
     deliveries: [],
   };
   for (const each of part.deliveries) {
@@ -295,6 +305,8 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
   state.history.push(event);
   if (event.status === 'complete') state.settled.push(event);
   else type.open += 1;
+  if (event.deadlineAt !== null && event.status !== 'complete')
+    state.deadlines.push({ at: event.deadlineAt, event });
 }
 
 function decodeDelivery(event: EventState, part: DeliveryPart, pieces: Pieces): Delivery {

@@ -43,11 +43,11 @@ function argumentsOf(partition: Partition, commands: readonly AcceptCommand[], o
   const queues = new QueueKeys();
   const types = new TypeGuesses(partition);
   const args: Argument[] = [options.typesMax, refusalOf(options)];
-  for (const { id, type, envelope, delayMs, idempotency, durability } of commands) {
+  for (const { id, type, envelope, delayMs, idempotency, durability, deadlineMs } of commands) {
     const { ordinal, isGuess } = types.ordinalOf(type);
     const queue = queues.placeOf(partition.keys.fresh(ordinal, 0));
     args.push(id, type, ordinal, aboutOf(isGuess, durability), queue, delayMs);
-    args.push(idempotency?.scope ?? '', idempotency?.fingerprint ?? '', asBuffer(envelope));
+    args.push(idempotency?.scope ?? '', idempotency?.fingerprint ?? '', asBuffer(envelope), deadlineMs ?? '');
   }
   return { args, queues, guessed: types.guessed };
 }

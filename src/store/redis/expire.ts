@@ -1,5 +1,5 @@
 /**
- * Expire and promote: what time alone brings about, and that records were archived. Which deliveries it concerns is looked at first, so that the queues
+ * Expire and promote: what time alone brings about, deadlines too, and that records were archived. Which deliveries it concerns is looked at first, so that the queues
  * they go to can be named to the script that moves them; that script looks again.
  */
 import type { ExpireResult } from '../../event/command.js';
@@ -11,15 +11,39 @@ const BATCH_MAX = 500;
 
 export async function expire(partition: Partition, limit: number, leaseMsMax: number): Promise<ExpireResult> {
   const wanted = Math.min(limit, BATCH_MAX);
-  const members = (await partition.run('expire-peek', [leaseMsMax, wanted])) as Buffer[];
-  if (members.length === 0) return { expired: 0, more: false };
+  const { overdue, members } = await peek(partition, wanted, leaseMsMax);
+  if (overdue.length > 0)
+    return { expired: 0, deadlines: await endByDeadline(partition, overdue), more: true };
+  if (members.length === 0) return { expired: 0, deadlines: 0, more: false };
   const queues = new QueueKeys();
   const args: Argument[] = [];
   for (const { id, typeOrdinal, listener } of members.map(deliveryOf)) {
     args.push(id, listener, queues.placeOf(partition.keys.again(typeOrdinal, listener)));
   }
   const [expired] = await partition.change('expire', args, queues.list);
-  return { expired: expired as number, more: members.length === wanted };
+  return { expired: expired as number, deadlines: 0, more: members.length === wanted };
+}
+
+/** Ends all events whose deadline has passed. */
+export async function endOverdue(partition: Partition): Promise<void> {
+  for (let found = BATCH_MAX; found === BATCH_MAX; ) {
+    const { overdue } = await peek(partition, BATCH_MAX, Number.MAX_SAFE_INTEGER);
+    found = overdue.length;
+    if (found > 0) await endByDeadline(partition, overdue);
+  }
+}
+
+async function peek(partition: Partition, limit: number, leaseMsMax: number) {
+  const [count, ...found] = (await partition.run('expire-peek', [leaseMsMax, limit])) as [
+    number,
+    ...Buffer[],
+  ];
+  return count > 0 ? { overdue: found, members: [] } : { overdue: [], members: found };
+}
+
+async function endByDeadline(partition: Partition, ids: readonly Buffer[]): Promise<number> {
+  const [ended] = await partition.change('deadline', [...ids]);
+  return ended as number;
 }
 
 export async function promote(partition: Partition, limit: number): Promise<number> {

@@ -32,6 +32,8 @@ export const KEY_NAMES = [
   'leasedUntil',
   /** Sorted set: `id.ordinal.listener` → when it may be leased. */
   'delayed',
+  /** Sorted set: id → when the event ends if it is not complete by then. */
+  'deadlines',
   /** Sorted set: `id.ordinal.listener` → sequence, of those whose events wait to be archived. */
   'held',
   /** Stream: records not yet archived, under their positions. */

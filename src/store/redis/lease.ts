@@ -3,12 +3,12 @@ import { formatAttemptId, parseAttemptId } from '../../event/attempt-id.js';
 import type { AbandonCommand, AbandonResult, Lease, LeaseCommand, LeaseResult } from '../../event/command.js';
 import { StoreError } from '../store.js';
 import type { Argument } from './connection.js';
-import { promoteAll } from './expire.js';
+import { endOverdue, promoteAll } from './expire.js';
 import { type Partition, QueueKeys } from './partition.js';
 
 /** What a script can give back in one reply; the service's own limit is no higher. */
 const LEASES_MAX = 500;
-const FIELDS = 11;
+const FIELDS = 12;
 /** A script that asks for something to be done first asks once or twice. So many times mean that something is wrong. */
 const ROUNDS_MAX = 1_000;
 
@@ -38,6 +38,9 @@ export async function lease(
       case 'promote':
         promotedTo = await promoteAll(partition);
         break;
+      case 'deadline':
+        await endOverdue(partition);
+        break;
       case 'types':
         await partition.learnTypes();
         break;
@@ -62,14 +65,28 @@ async function leased(partition: Partition, reply: unknown[]): Promise<LeaseResu
 }
 
 function leaseOf(partition: Partition, fields: unknown[]): Lease {
-  const [idBytes, type, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope] =
-    fields as [Buffer, number, number, number, number, Buffer, number, number, number, number, Buffer];
+  const [idBytes, type, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope, deadline] =
+    fields as [
+      Buffer,
+      number,
+      number,
+      number,
+      number,
+      Buffer,
+      number,
+      number,
+      number,
+      number,
+      Buffer,
+      number,
+    ];
   const id = idBytes.toString();
   return {
     attemptId: formatAttemptId(id, type, listener, grant),
     attempt,
     token: token.toString(),
     expiresAt,
+    deadlineAt: deadline || null,
     position: { view, n },
     event: { id, type: partition.nameOf(type), createdAt, envelope },
   };

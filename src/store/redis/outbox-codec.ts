@@ -27,6 +27,7 @@ export type Entry =
       archive?: 0 | 1,
       parent?: string | false,
       root?: string | false,
+      deadlineAt?: number,
     ]
   | readonly [
       'G',
@@ -85,7 +86,7 @@ export type Entry =
       grant: number,
       fingerprint: string,
     ]
-  | readonly ['Q' | 'X', at: number, id: string, ordinal: number]
+  | readonly ['Q' | 'X' | 'E', at: number, id: string, ordinal: number]
   | readonly ['P', at: number, id: string, ordinal: number, index: number];
 
 const PAUSED = { paused: true } as const;
@@ -114,12 +115,13 @@ export function readRecord(
   const of = { pos, at, id, type: typeName(ordinal) };
   switch (entry[0]) {
     case 'A': {
-      const [, , , , dueAt, scope, fingerprint, archive, parent, root] = entry;
+      const [, , , , dueAt, scope, fingerprint, archive, parent, root, deadlineAt] = entry;
       const hasClaim = typeof scope === 'string' && typeof fingerprint === 'string';
       const idempotency = hasClaim ? { scope, fingerprint, expiresAt: idempotencyExpiresAt(at) } : null;
       const durability = archive === 1 ? ({ durability: 'archive' } as const) : {};
       const tree = parent && root ? { parent, root } : {};
-      const facts = { dueAt, ...durability, idempotency, ...tree };
+      const deadline = deadlineAt === undefined ? {} : { deadlineAt };
+      const facts = { dueAt, ...deadline, ...durability, idempotency, ...tree };
       return { op: 'accepted', ...of, ...facts, payload: need(body, position) };
     }
     case 'G': {
@@ -158,6 +160,8 @@ export function readRecord(
       return { op: 'cancelRequested', ...of };
     case 'X':
       return { op: 'cancelled', ...of };
+    case 'E':
+      return { op: 'deadlinePassed', ...of };
     case 'P':
       return { op: 'pruned', ...of, index: entry[4] };
   }
@@ -187,10 +191,14 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
   const { at, id } = record;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, idempotency, durability, parent, root } = record;
+      const { dueAt, idempotency, durability, parent, root, deadlineAt } = record;
+      const { scope = false, fingerprint = false } = idempotency ?? {};
+      const archive = durability === 'archive' ? 1 : 0;
+      if (deadlineAt !== undefined) {
+        const tree = [parent ?? false, root ?? false] as const;
+        return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, ...tree, deadlineAt];
+      }
       if (durability === 'archive' || parent !== undefined) {
-        const { scope = false, fingerprint = false } = idempotency ?? {};
-        const archive = durability === 'archive' ? 1 : 0;
         if (parent === undefined || root === undefined)
           return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive];
         return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, parent, root];
@@ -225,6 +233,8 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
       return ['Q', at, id, ordinal];
     case 'cancelled':
       return ['X', at, id, ordinal];
+    case 'deadlinePassed':
+      return ['E', at, id, ordinal];
     case 'pruned':
       return ['P', at, id, ordinal, record.index];
     case 'keyKept':

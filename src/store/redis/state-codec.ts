@@ -70,6 +70,7 @@ type PackedState = readonly [
   lastN?: number | false,
   unarchived?: string | false,
   tree?: string | false,
+  deadlineAt?: number,
 ];
 
 /** The letters by which the scripts name operations. */
@@ -82,6 +83,7 @@ const OPS: Readonly<Record<string, LogOp>> = {
   D: 'dead',
   Q: 'cancelRequested',
   X: 'cancelled',
+  E: 'deadlinePassed',
   L: 'late',
 };
 

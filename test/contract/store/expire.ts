@@ -90,15 +90,15 @@ export async function expireContract(t: Test, harness: StoreHarness): Promise<vo
     const partition = s.partitionOf('mail');
     for (const leaseMs of [5, 3, 1, 2, 4]) await s.lease('mail', { leaseMs: leaseMs * SECOND });
     await s.pass(MINUTE);
-    t.same(await s.store.expire(partition, 2), { expired: 2, more: true });
+    t.same(await s.store.expire(partition, 2), { expired: 2, deadlines: 0, more: true });
     const records = await s.outbox('mail');
     t.same(
       records.filter((record) => record.op === 'retried').map((record) => record.id),
       [ids[2], ids[3]],
     );
-    t.same(await s.store.expire(partition, 2), { expired: 2, more: true });
-    t.same(await s.store.expire(partition, 2), { expired: 1, more: false });
-    t.same(await s.store.expire(partition, 2), { expired: 0, more: false });
+    t.same(await s.store.expire(partition, 2), { expired: 2, deadlines: 0, more: true });
+    t.same(await s.store.expire(partition, 2), { expired: 1, deadlines: 0, more: false });
+    t.same(await s.store.expire(partition, 2), { expired: 0, deadlines: 0, more: false });
   });
 
   await t.test('a clock that steps back does not keep the longest lease alive (L2)', async (t) => {

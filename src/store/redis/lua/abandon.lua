@@ -5,7 +5,7 @@
 -- KEYS     the constant ones below, the call, then the queues `again` of the items
 -- ARGV     1–7 head, 8 the claim; then for each item: id, ordinal, listener, grant, which of the queues, token
 -- RETURNS  whom it wakes, then how many were handed back
---@keys meta policies events results leasedUntil delayed settled outbox open
+--@keys meta policies events results leasedUntil delayed settled outbox open deadlines
 --@include gate
 --@include head
 --@include record
@@ -23,7 +23,7 @@ for first = 9, #ARGV, FIELDS do
   local id, listener, token = ARGV[first], tonumber(ARGV[first + 2]), ARGV[first + 5]
   local grant = tonumber(ARGV[first + 3])
   local state, delivery, attempt = findAttempt(id, tonumber(ARGV[first + 1]), listener, grant)
-  if attempt and holdsLease(delivery, attempt, token) then
+  if attempt and holdsLease(state, delivery, attempt, token) then
     handBack(id, state, listener, delivery, attempt, KEYS[CONSTANT_KEYS + 1 + tonumber(ARGV[first + 4])])
     count = count + 1
   end

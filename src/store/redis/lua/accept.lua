@@ -6,11 +6,11 @@
 -- ARGV     1–7 head, 8 most types, 9 what new events are refused as (0: they are not; or 3 or 5); then for each item: id,
 --          type, its ordinal, whether that is a guess (1: the type is not known to the caller; 2 more with `archive`
 --          durability), which of the queues, delay in ms, scope and fingerprint of the idempotency key (no fingerprint: no
---          key), envelope
+--          key), envelope, ms after which it ends if it is not complete by then (nothing: what the type says)
 -- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, both with view and n
 --          behind them of what must be archived before the answer is given; {2, id} conflict, {3} full, {4} too many types,
 --          {5} the archive is too far behind, {6} too many of the type are not complete. It stops short of an item whose ordinal was guessed wrong.
---@keys meta events envelopes types typeNames policies ids delayed held outbox scopes0 scopes1 scopes2 open
+--@keys meta events envelopes types typeNames policies ids delayed held outbox scopes0 scopes1 scopes2 open deadlines
 --@include gate
 --@include head
 --@include record
@@ -21,7 +21,7 @@
 --@include accepted
 local TYPES_MAX = tonumber(ARGV[8])
 local REFUSED = tonumber(ARGV[9])
-local FIELDS = 9
+local FIELDS = 10
 -- Places of a state, see include/state.lua: there is no use here for the rest of it.
 local VIEW, N, CREATED_AT, UNARCHIVED = 4, 5, 6, 19
 
@@ -40,6 +40,7 @@ for first = 10, #ARGV, FIELDS do
     scope = ARGV[first + 7] ~= '' and ARGV[first + 6],
     fingerprint = ARGV[first + 7],
     envelope = ARGV[first + 8],
+    deadlineMs = tonumber(ARGV[first + 9]),
   }
   items[#items + 1] = item
   ids[#ids + 1] = item.id
@@ -155,7 +156,13 @@ for _, item in ipairs(accepted) do
     record('T', now, item.type, ordinal)
     applyTypeSet(item.type, ordinal)
   end
-  if item.archive then
+  local deadlineMs = item.deadlineMs or policyOf(ordinal).deadlineMs
+  local deadlineAt = deadlineMs and now + deadlineMs
+  if deadlineAt then
+    local print = item.scope and item.fingerprint
+    record('A', now, item.id, ordinal, dueAt, item.scope, print, item.archive and 1 or 0, false, false, deadlineAt)
+    item.view, item.n = view, n
+  elseif item.archive then
     record('A', now, item.id, ordinal, dueAt, item.scope, item.scope and item.fingerprint, 1)
     item.view, item.n = view, n
   elseif item.scope then
@@ -164,7 +171,10 @@ for _, item in ipairs(accepted) do
     record('A', now, item.id, ordinal, dueAt)
   end
   local queue = KEYS[CONSTANT_KEYS + item.queue]
-  addAccepted(item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, item.archive, item.archive)
+  addAccepted(
+    item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, item.archive, item.archive, false,
+    deadlineAt
+  )
 end
 applyAccepted()
 

@@ -6,7 +6,7 @@
 -- ARGV     1–7 head, 8 id
 -- RETURNS  whom it wakes, then {0} cancelled, {1} requested, {2} complete, each with view and n behind it of what must be
 --          archived before the answer is given; {3} unknown
---@keys meta policies events results leasedUntil delayed held settled outbox open
+--@keys meta policies events results leasedUntil delayed held settled outbox open deadlines
 --@include gate
 --@include head
 --@include record
@@ -21,6 +21,13 @@ end
 if state[STATUS] == COMPLETE then
   -- A cancel whose answer was lost is asked again.
   local answer = promise({ state[REASON] == BY_CANCEL and 0 or 2 }, state)
+  return { wakeAll(), answer }
+end
+if deadlineHasPassed(state) then
+  endByDeadline(id, state)
+  saveState(id, state)
+  noteRecords()
+  local answer = promise({ 2 }, state)
   return { wakeAll(), answer }
 end
 local overdue, held = {}, 0

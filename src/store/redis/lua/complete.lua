@@ -9,7 +9,7 @@
 -- RETURNS  whom it wakes, then for each item: {0, status, outcome, reason, retryAt, ids of what it emitted or 0} completed,
 --          with view and n behind it of what must be archived before the answer is given; {1} lease lost, {2} conflict,
 --          {3} unknown, {4} too many types, {5} the ordinal of a type was guessed wrong
---@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2 open
+--@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2 open deadlines
 --@include gate
 --@include head
 --@include record
@@ -37,9 +37,9 @@ end
 -- The lease is lost. What its holder has to say changes nothing; the first such word is kept for people.
 local function keepLate(item, state, delivery, attempt)
   local id, listener = item.id, item.listener
-  local overdue = attempt[END] == LIVE and leaseExpired(delivery)
+  local overdue = attempt[END] == LIVE and isOver(state, delivery)
   if overdue then
-    expireLease(id, state, listener, delivery, item.queue, false)
+    endOverdue(id, state, listener, delivery, item.queue)
   end
   local own = attempt[TOKEN] == item.token and attempt[LATE_AT] == 0
   if own then
@@ -99,7 +99,7 @@ local function complete(item)
     local answer = promise(standing(attempt), state)
     return attempt[EMITTED] and promiseEmitted(answer, unarchivedEmission(attempt[EMITTED])) or answer
   end
-  if not holdsLease(delivery, attempt, item.token) then
+  if not holdsLease(state, delivery, attempt, item.token) then
     return keepLate(item, state, delivery, attempt)
   end
 

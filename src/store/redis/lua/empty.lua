@@ -5,7 +5,7 @@
 -- KEYS     the constant ones below, then queues
 -- ARGV     1 epoch, 2 the step (first, queues, last)
 -- RETURNS  how many types' queues there are, or -1 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames policies ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open
+--@keys meta events envelopes results types typeNames policies ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines
 --@include run
 --@include recovering
 if not recovering(ARGV[1]) then
@@ -19,9 +19,9 @@ for index = CONSTANT_KEYS + 1, #KEYS do
 end
 local types = redis.call('LLEN', TYPE_NAMES)
 if ARGV[2] == 'last' then
-  redis.call('UNLINK', EVENTS, ENVELOPES, RESULTS, TYPES, TYPE_NAMES, POLICIES, OPEN, IDS, LEASED_UNTIL, DELAYED, HELD)
+  redis.call('UNLINK', EVENTS, ENVELOPES, RESULTS, TYPES, TYPE_NAMES, POLICIES, OPEN, IDS, LEASED_UNTIL, DELAYED, HELD, DEADLINES)
   redis.call('UNLINK', OLD_IDS, SETTLED, OUTBOX, FORGOTTEN, SCOPES0, SCOPES1, SCOPES2)
   redis.call('HDEL', META, 'view', 'n', 'sequence', 'lastView', 'lastN', 'day0', 'day1', 'day2')
-  redis.call('HDEL', META, 'archivedView', 'archivedN', 'archivedSlot', 'indexed', 'declared')
+  redis.call('HDEL', META, 'archivedView', 'archivedN', 'archivedSlot', 'indexed', 'declared', 'deadlines')
 end
 return types

@@ -18,7 +18,7 @@ local function extend(id, ordinal, listener, grant, token, leaseMs)
   if not state then
     return { 2 }
   end
-  if not attempt or not holdsLease(delivery, attempt, token) then
+  if not attempt or not holdsLease(state, delivery, attempt, token) then
     return { 1 }
   end
   delivery[EXPIRES_AT] = now + leaseMs

@@ -4,7 +4,7 @@
 -- KEYS     the constant ones below, then the queue `again`
 -- ARGV     1–7 head, 8 id, 9 ordinal, 10 listener, 11 grant, 12 token
 -- RETURNS  whom it wakes, then 0 handed back, 1 lease lost, 2 unknown
---@keys meta policies events results leasedUntil delayed settled outbox open
+--@keys meta policies events results leasedUntil delayed settled outbox open deadlines
 --@include gate
 --@include head
 --@include record
@@ -22,7 +22,7 @@ end
 if attempt[END] == HANDED_BACK and attempt[TOKEN] == token then
   return { '', 0 }
 end
-if not holdsLease(delivery, attempt, token) then
+if not holdsLease(state, delivery, attempt, token) then
   return { '', 1 }
 end
 handBack(id, state, listener, delivery, attempt, KEYS[CONSTANT_KEYS + 1])

@@ -9,10 +9,10 @@
 --          there is a worker's name (1 or 0), 13 that name, 14 up to when the caller has promoted, or nothing, 15 how
 --          many names follow of types that the caller does not know, those names, the ordinals of the types it knows,
 --          and after them the tokens
--- RETURNS  {'promote'}: there are deliveries that are due or have been archived, promote them first; {'types'}: one of the names is a type, learn it
+-- RETURNS  {'deadline'}: there are events whose deadline has passed, end them first; {'promote'}: there are deliveries that are due or have been archived, promote them first; {'types'}: one of the names is a type, learn it
 --          first; {'again'}: only dead entries so far, ask again; or {'leased', whom it wakes, the claim, then for each lease id,
---          ordinal, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope}
---@keys meta policies events envelopes results types leasedUntil delayed held settled outbox forgotten
+--          ordinal, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope, deadline or 0}
+--@keys meta policies events envelopes results types leasedUntil delayed held settled outbox forgotten deadlines
 --@include gate
 --@include head
 --@include record
@@ -40,6 +40,10 @@ for index = 1, UNKNOWN do
     return { 'types' }
   end
 end
+local overdue = deadlines and redis.call('ZRANGE', DEADLINES, 0, 0, 'WITHSCORES')[2]
+if overdue and tonumber(overdue) <= now then
+  return { 'deadline' }
+end
 local due = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
 if due and tonumber(due) <= math.min(now, PROMOTED_TO) then
   return { 'promote' }
@@ -65,6 +69,7 @@ local function give(id, state, listener, delivery, attempt, envelope)
   reply[size + 9] = state[N]
   reply[size + 10] = state[CREATED_AT]
   reply[size + 11] = envelope
+  reply[size + 12] = state[DEADLINE_AT] or 0
 end
 
 -- The token tells a lease from one that took its place when the store was rebuilt.
@@ -77,7 +82,7 @@ for first = 3, known and #known or 0, 4 do
   local state = loadState(id)
   local delivery = state and state[DELIVERIES][listener + 1]
   local attempt = delivery and delivery[GRANTS] == grant and delivery[#delivery]
-  if attempt and holdsLease(delivery, attempt, token) then
+  if attempt and holdsLease(state, delivery, attempt, token) then
     give(id, state, listener, delivery, attempt, redis.call('HGET', ENVELOPES, id))
   end
 end

@@ -7,7 +7,7 @@
 --          JSON array, each [view, n, the record as include/record.lua writes it, which of the bodies or 0, and which
 --          keys it needs, 0 for none: `fresh` for A; `fresh`, `again` and the call for G; `again` for H and R]; then the bodies
 -- RETURNS  1, or 0 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames policies ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open
+--@keys meta events envelopes results types typeNames policies ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines
 --@include run
 --@include recovering
 --@include last
@@ -137,7 +137,7 @@ local onAttempt = {
 local function accept(id, entry, body, queue)
   local dueAt = entry[5]
   local tree = entry[9] and entry[9] .. ' ' .. entry[10]
-  addAccepted(id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false, tree)
+  addAccepted(id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false, tree, entry[11])
   addedAt[id] = #addedStates
   inFresh[id] = dueAt <= now or nil
 end
@@ -177,8 +177,8 @@ local function apply(entry, body, keys)
   local delivery = listener and state[DELIVERIES][listener + 1]
   if op == 'Q' then
     applyCancelRequested(id, state)
-  elseif op == 'X' then
-    applyCancelled(id, state)
+  elseif op == 'X' or op == 'E' then
+    endUnworked(id, state, op == 'X' and BY_CANCEL or BY_DEADLINE)
     if state[UNARCHIVED] then
       redis.call('ZREM', HELD, memberOf(id, state, 0))
     end

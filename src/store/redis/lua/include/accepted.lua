@@ -2,20 +2,23 @@
 -- all that are added at one time of the clock, then they are applied.
 --
 -- Needs now (the records' time), view and n (the position of the one that is added), sequence, wake, META, EVENTS,
--- ENVELOPES, IDS, OPEN, DELAYED, HELD and SCOPES0 to 2.
+-- ENVELOPES, IDS, OPEN, DEADLINES, DELAYED, HELD and SCOPES0 to 2.
 local DAY_MS = 86400000
 local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
 local added, addedStates, addedEnvelopes, addedScopes, addedFresh, addedOpen = {}, {}, {}, {}, {}, {}
 
--- Of an event with `archive` durability, or in a cascade, see state.lua. `tree` is false outside of cascades.
-local function longState(ordinal, dueAt, archive, tree)
+-- Of an event with `archive` durability, in a cascade or with a deadline, see state.lua. What there is not is false.
+local function longState(ordinal, dueAt, archive, tree, deadlineAt)
   local unarchived = archive and view .. '-' .. n .. 'A0'
   local delivery = { 0, archive and dueAt or 0, 0, 0 }
   local state = {
     0, ordinal, sequence, view, n, now, 1, 0, 0, 0, 0, 0, 0, { delivery }, false, false, false, false, unarchived
   }
-  if tree then
-    state[20] = tree
+  if tree or deadlineAt then
+    state[20] = tree or false
+  end
+  if deadlineAt then
+    state[21] = deadlineAt
   end
   return state
 end
@@ -29,17 +32,21 @@ end
 -- `scope` is false without an idempotency key, `queue` is the type's `fresh`. With `archive` durability, `archive` is
 -- true, and nobody may lease it before it is archived: it is `held`, unless it comes from the log. `tree` says of an
 -- emitted event where it belongs, as its state does.
-local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree)
+local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree, deadlineAt)
   sequence = sequence + 1
   added[#added + 1] = id
   addedOpen[ordinal] = (addedOpen[ordinal] or 0) + 1
   addedStates[#addedStates + 1] = id
-  addedStates[#addedStates + 1] = (archive or tree) and longState(ordinal, dueAt, archive, tree)
+  addedStates[#addedStates + 1] = (archive or tree or deadlineAt) and longState(ordinal, dueAt, archive, tree, deadlineAt)
     or { 0, ordinal, sequence, view, n, now }
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope
   if scope then
     addScope(id, scope, fingerprint)
+  end
+  if deadlineAt then
+    redis.call('ZADD', DEADLINES, deadlineAt, id)
+    redis.call('HSET', META, 'deadlines', 1)
   end
   if held then
     redis.call('ZADD', HELD, sequence, id .. '.' .. ordinal .. '.0')

@@ -2,7 +2,7 @@
 -- once they have recorded what they decided; a recovery comes with records of the log. States are saved by the caller.
 --
 -- Needs now (the record's time), view and n (its position), wake, state, META, RESULTS, LEASED_UNTIL,
--- DELAYED, SETTLED and OPEN.
+-- DELAYED, SETTLED, OPEN and DEADLINES.
 --@include unarchived
 
 -- How a delivery is named in the sets of a partition.
@@ -75,6 +75,9 @@ local function completeEvent(id, state, outcome, reason)
   state[ENDED_N] = n
   redis.call('RPUSH', SETTLED, id)
   redis.call('HINCRBY', OPEN, state[TYPE], -1)
+  if state[DEADLINE_AT] then
+    redis.call('ZREM', DEADLINES, id)
+  end
 end
 
 local function keepResult(id, listener, attempt, fingerprint, result)
@@ -129,16 +132,17 @@ local function applyCancelRequested(id, state)
   end
 end
 
-local function applyCancelled(id, state)
+-- Nobody holds it any more. `reason` is BY_CANCEL or BY_DEADLINE.
+local function endUnworked(id, state, reason)
   for listener, delivery in ipairs(state[DELIVERIES]) do
     delivery[STATE] = ENDED
     redis.call('ZREM', DELAYED, memberOf(id, state, listener - 1))
   end
   state[VERSION] = state[VERSION] + 1
-  completeEvent(id, state, FAIL, BY_CANCEL)
+  completeEvent(id, state, FAIL, reason)
   wakeEvent(id)
   if state[UNARCHIVED] then
-    noteUnarchived(state, 'X', 0)
+    noteUnarchived(state, reason == BY_CANCEL and 'X' or 'E', 0)
   end
 end
 

@@ -1,6 +1,6 @@
 -- What the operations on an attempt share: judging its lease, and deciding how it ends.
 --
--- Needs gate, head, record, wake, state, and what apply and policy need.
+-- Needs gate, head, record, wake, state, and what apply and policy need; HELD where events end by their deadline.
 --@include apply
 --@include policy
 
@@ -8,8 +8,17 @@ local function leaseExpired(delivery)
   return delivery[EXPIRES_AT] <= now or delivery[EXPIRES_AT] - now > LEASE_MS_MAX
 end
 
-local function holdsLease(delivery, attempt, token)
-  return attempt[END] == LIVE and attempt[TOKEN] == token and not leaseExpired(delivery)
+local function deadlineHasPassed(state)
+  return state[DEADLINE_AT] and state[DEADLINE_AT] <= now and state[STATUS] ~= COMPLETE
+end
+
+-- The lease of a delivery that is leased is over, and with it the event perhaps.
+local function isOver(state, delivery)
+  return leaseExpired(delivery) or deadlineHasPassed(state)
+end
+
+local function holdsLease(state, delivery, attempt, token)
+  return attempt[END] == LIVE and attempt[TOKEN] == token and not isOver(state, delivery)
 end
 
 -- Must give what backoffMs in policy.ts gives, digit for digit.
@@ -30,7 +39,7 @@ end
 -- Ends an event that nobody holds; its attempts have ended.
 local function cancelEvent(id, state)
   record('X', now, id, state[TYPE])
-  applyCancelled(id, state)
+  endUnworked(id, state, BY_CANCEL)
 end
 
 -- Ends an expired lease: it counts as an attempt, so the delivery is retried after its backoff or dead. With
@@ -53,6 +62,30 @@ local function expireLease(id, state, listener, delivery, queue, cancelling)
   applyRetried(id, state, listener, delivery, attempt, 0, dueAt, false, not cancelling and queue)
   if cancelling then
     cancelEvent(id, state)
+  end
+end
+
+-- Ends an event that was not complete in time; leases that are out end with it.
+local function endByDeadline(id, state)
+  for index, delivery in ipairs(state[DELIVERIES]) do
+    if delivery[STATE] == LEASED then
+      record('R', now, id, state[TYPE], index - 1, delivery[GRANTS], 0, now, false)
+      applyRetried(id, state, index - 1, delivery, delivery[#delivery], 0, now, false)
+    end
+    if state[UNARCHIVED] then
+      redis.call('ZREM', HELD, memberOf(id, state, index - 1))
+    end
+  end
+  record('E', now, id, state[TYPE])
+  endUnworked(id, state, BY_DEADLINE)
+end
+
+-- Ends a lease that is overdue: with its event, when that is overdue too.
+local function endOverdue(id, state, listener, delivery, queue)
+  if deadlineHasPassed(state) then
+    endByDeadline(id, state)
+  else
+    expireLease(id, state, listener, delivery, queue, false)
   end
 end
 

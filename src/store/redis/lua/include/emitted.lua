@@ -52,11 +52,17 @@ local function acceptEmitted(id, state, emit)
     -- What a promise of `archive` has brought about is promised too.
     local archive = child.archive or (state[UNARCHIVED] and true or false)
     local dueAt = now + child.delayMs
-    record('A', now, child.id, child.ordinal, dueAt, false, false, archive and 1 or 0, id, root)
+    local deadlineMs = policyOf(child.ordinal).deadlineMs
+    local deadlineAt = deadlineMs and now + deadlineMs
+    if deadlineAt then
+      record('A', now, child.id, child.ordinal, dueAt, false, false, archive and 1 or 0, id, root, deadlineAt)
+    else
+      record('A', now, child.id, child.ordinal, dueAt, false, false, archive and 1 or 0, id, root)
+    end
     promisedN = archive and n or promisedN
     addAccepted(
       child.id, child.ordinal, dueAt, false, false, child.envelope, KEYS[CONSTANT_KEYS + child.queue],
-      archive, archive, id .. ' ' .. root
+      archive, archive, id .. ' ' .. root, deadlineAt
     )
   end
   if #added > ADDED_MAX then

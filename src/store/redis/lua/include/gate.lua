@@ -4,16 +4,16 @@
 -- GATE is the word that this text was loaded under, see include/word.lua: a server that restarted does not know the
 -- text, one that was opened anew has another word.
 --
--- Needs META. Gives now, view, n (of the last record), sequence (of the last event) and declared (whether anything ever was
--- declared of a type; nothing otherwise).
+-- Needs META. Gives now, view, n (of the last record), sequence (of the last event), declared (whether anything ever was
+-- declared of a type) and deadlines (whether an event ever had a deadline); nothing otherwise.
 --@word GATE
 --@include clock
 local now = clock()
-local view, n, sequence, declared
+local view, n, sequence, declared, deadlines
 do
-  local meta = redis.call('HMGET', META, 'open', 'view', 'n', 'sequence', 'declared')
+  local meta = redis.call('HMGET', META, 'open', 'view', 'n', 'sequence', 'declared', 'deadlines')
   if meta[1] ~= GATE then
     return redis.error_reply('RECOVERING this partition is not open')
   end
-  view, n, sequence, declared = tonumber(meta[2]), tonumber(meta[3]), tonumber(meta[4]), meta[5]
+  view, n, sequence, declared, deadlines = tonumber(meta[2]), tonumber(meta[3]), tonumber(meta[4]), meta[5], meta[6]
 end

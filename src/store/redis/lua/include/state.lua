@@ -29,10 +29,12 @@ local LAST_N = 18
 local UNARCHIVED = 19
 -- In a cascade only, where those before that are not there are false: parent and root, with a blank between them.
 local TREE = 20
+-- With a deadline only, likewise: when the event ends if it is not complete by then.
+local DEADLINE_AT = 21
 
 local PENDING, IN_PROCESS, COMPLETE = 0, 1, 2
 local SUCCESS, FAIL = 1, 2
-local BY_LISTENER, BY_ATTEMPTS, BY_CANCEL = 1, 2, 4
+local BY_LISTENER, BY_ATTEMPTS, BY_DEADLINE, BY_CANCEL = 1, 2, 3, 4
 
 -- A delivery: four places, then its attempts, the newest last. Until its event is archived the second says when it is due.
 local STATE = 1

@@ -19,6 +19,7 @@ local function applyTypeSet(name, ordinal, version, text, paused)
     attemptsMax = policy.attemptsMax,
     leaseMs = policy.leaseMs,
     maxPending = policy.maxPending,
+    deadlineMs = policy.deadlineMs,
     backoffFirstMs = backoff.firstMs,
     backoffFactor = backoff.factor,
     backoffMsMax = backoff.capMs,
