@@ -1,5 +1,6 @@
-/** `npm run bench -- post | depth | loop | restore`: which measurement, and how long. */
+/** `npm run bench -- post | bulk | depth | loop | restore`: which measurement, and how long. */
 import { parseArgs } from 'node:util';
+import { benchBulk } from './bulk.js';
 import { benchDepth } from './depth.js';
 import { benchLoop } from './loop.js';
 import { benchPost } from './post.js';
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
       seconds: Number(values.seconds),
       warmSeconds: Number(values.warm),
     }),
+  bulk: () => benchBulk({ rounds: Number(values.rounds), events: Number(values.events ?? 20_000) }),
   depth: () => benchDepth({ depths: values.depths.split(',').map(Number), calls: Number(values.calls) }),
   loop: () => benchLoop({ events: Number(values.events ?? 20_000) }),
   restore: () => benchRestore({ events: Number(values.events ?? 1_000_000), checkpoint: values.checkpoint }),
