@@ -365,6 +365,12 @@ t.test('on a running service', async (t) => {
     t.match(await here('cancel', (await answered()).id), { code: EXIT.refused, err: /\(event-complete/ });
   });
 
+  await t.test('an event that was not complete by its deadline has failed', async (t) => {
+    const id = (await here('submit', 'hurried', '1', '--deadline-ms', '1000')).out.trim();
+    t.match((await here('lease', 'hurried')).out, /^deadline +2/m);
+    t.match(await here('wait', id), { code: EXIT.failed, out: /^reason +deadline$/m });
+  });
+
   await t.test('a wait ends with its time', async (t) => {
     const { id } = await client.submit('slow');
     const { code, out, err } = await here('wait', id, '--timeout-ms', '50');

@@ -68,13 +68,14 @@ async function run(context: CliContext, types: readonly string[], options: Optio
   });
 }
 
-function leaseLines({ attemptId, attempt, token, expiresAt, event }: Lease): Line[] {
+function leaseLines({ attemptId, attempt, token, expiresAt, deadline, event }: Lease): Line[] {
   const came = [`${event.method} ${event.path}`, event.contentType, `${event.bytes} bytes`];
   return [
     ['attempt', attemptId],
     ['count', attempt],
     ['token', token],
     ['expires', expiresAt],
+    ['deadline', deadline],
     ['event', event.id],
     ['type', event.type],
     ['request', came.filter((part) => part !== null).join(', ')],

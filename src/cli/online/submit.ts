@@ -10,6 +10,7 @@ import { type AnswerOptions, answerOptions, showAnswer } from './wait.js';
 interface Options extends ServiceOptions, BodyOptions, AnswerOptions {
   readonly idempotencyKey?: string;
   readonly delayMs?: number;
+  readonly deadlineMs?: number;
   readonly durability?: 'store' | 'archive';
   readonly eventVersion?: string;
   readonly correlationId?: string;
@@ -28,6 +29,7 @@ export function submit(context: CliContext): Command {
   const withBody = bodyOptions(command)
     .option('--idempotency-key <key>', 'the same key and the same request are the same event', headerValue)
     .option('--delay-ms <ms>', 'it may be leased after this time', wholeNumber(0))
+    .option('--deadline-ms <ms>', 'it fails if it is not complete by then', wholeNumber(1))
     .addOption(
       new Option('--durability <which>', 'wait until the event is in the store, or in the log').choices([
         'store',
@@ -49,6 +51,7 @@ Examples:
   echo '{"name":"Ada"}' | clockwork submit greeting --file -
   clockwork submit picture --file picture.png --content-type image/png
   clockwork submit mail 'Dear Ada' --delay-ms 60000 --idempotency-key mail-17
+  clockwork submit quote '{"fund":"A"}' --deadline-ms 5000
   clockwork submit number -- -5`,
     )
     .action((type: string, body: string | undefined, options: Options) => run(context, type, body, options));
@@ -72,7 +75,15 @@ async function run(
 }
 
 function submitOptions(options: Options): SubmitOptions {
-  const { idempotencyKey, delayMs, durability, eventVersion: version, correlationId, traceparent } = options;
-  const given = { idempotencyKey, delayMs, durability, version, correlationId, traceparent };
+  const {
+    idempotencyKey,
+    delayMs,
+    deadlineMs,
+    durability,
+    eventVersion: version,
+    correlationId,
+    traceparent,
+  } = options;
+  const given = { idempotencyKey, delayMs, deadlineMs, durability, version, correlationId, traceparent };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
