@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import type { BlobStore } from '../blob/blob.js';
-import { FileBlobStore } from '../blob/file.js';
 import type { Recoverable, Store } from '../store/store.js';
 import type { LogPlace, OpenedReading, StoreSettings } from './context.js';
 import { runCli } from './program.js';
@@ -19,7 +18,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   // The first asks, for commands that go on until they are stopped; the second, or any other command, ends at once.
   process.once(signal, () => {
     stopping.abort();
-    if (!process.argv.includes('tail')) process.exit(128 + (signal === 'SIGINT' ? 2 : 15));
+    if (process.argv[2] !== 'log' || process.argv[3] !== 'tail')
+      process.exit(128 + (signal === 'SIGINT' ? 2 : 15));
   });
 }
 // Whoever reads has read enough (`| head`).
@@ -44,7 +44,10 @@ process.exitCode = await runCli(process.argv.slice(2), {
 });
 
 async function openBlobs(place: LogPlace): Promise<BlobStore> {
-  if (place.kind === 'file') return new FileBlobStore(place.folder);
+  if (place.kind === 'file') {
+    const { FileBlobStore } = await import('../blob/file.js');
+    return new FileBlobStore(place.folder);
+  }
   // The SDK takes longer to load than most commands to run.
   const { S3BlobStore } = await import('../blob/s3.js');
   const { bucket, prefix, endpoint, forcePathStyle } = place;

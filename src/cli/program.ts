@@ -1,13 +1,5 @@
 /** The command `clockwork`: its commands, and how it ends. */
 import { Command, CommanderError } from 'commander';
-import { ForeignLogError } from '../log/reader.js';
-import { CorruptSegmentError } from '../log/segment.js';
-import { checkpoint } from './commands/checkpoint.js';
-import { completion } from './commands/completion.js';
-import { logCat } from './commands/log-cat.js';
-import { logTail } from './commands/log-tail.js';
-import { restore } from './commands/restore.js';
-import { verify } from './commands/verify.js';
 import { type CliContext, CliError, EXIT, type ExitCode } from './context.js';
 import { cancel } from './online/cancel.js';
 import { complete } from './online/complete.js';
@@ -37,23 +29,34 @@ const ONLINE = [
   types,
 ];
 
-export function buildProgram(context: CliContext): Command {
+/** All commands. */
+export async function wholeProgram(context: CliContext): Promise<Command> {
+  const program = onlineProgram(context);
+  const { addOffline } = await import('./offline.js');
+  addOffline(program, context);
+  return withManners(program, context);
+}
+
+/**
+ * The program for a call: what reads logs takes longer to load than most calls of a service take, so it is there only for those who
+ * do not ask one.
+ */
+async function programFor(args: readonly string[], context: CliContext): Promise<Command> {
+  const program = onlineProgram(context);
+  const isOnline = program.commands.some((command) => command.name() === args[0]);
+  return isOnline ? withManners(program, context) : wholeProgram(context);
+}
+
+function onlineProgram(context: CliContext): Command {
   const program = new Command('clockwork')
     .description('Submits events, works on them, and looks after the log.')
     .version(context.version);
-  const log = new Command('log')
-    .description('Reads the log.')
-    .addCommand(logCat(context))
-    .addCommand(logTail(context));
   program.commandsGroup('Ask a running service:');
   for (const command of ONLINE) program.addCommand(command(context));
-  program
-    .commandsGroup('Work on the log, with or without a service:')
-    .addCommand(log)
-    .addCommand(verify(context))
-    .addCommand(checkpoint(context))
-    .addCommand(restore(context));
-  program.commandsGroup('Others:').addCommand(completion(context, program));
+  return program;
+}
+
+function withManners(program: Command, context: CliContext): Command {
   for (const command of commandsOf(program)) {
     command
       .exitOverride()
@@ -71,12 +74,13 @@ export function commandsOf(command: Command): Command[] {
 /** Runs the command that `args` name; resolves to the exit code, everything having been said. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<ExitCode> {
   try {
-    await buildProgram(context).parseAsync(args, { from: 'user' });
+    const program = await programFor(args, context);
+    await program.parseAsync(args, { from: 'user' });
     return EXIT.ok;
   } catch (error) {
     // What commander has to say it has said: usage to `err`, help and version to `out`.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    const known = asCliError(error);
+    const known = error instanceof CliError ? error : (await import('./offline.js')).asCliError(error);
     if (known === null) throw error;
     const { message, hint, exitCode, problem } = known;
     const all = { message, hint, exitCode, ...(problem === null ? {} : { problem }) };
@@ -84,14 +88,4 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     else context.err(`clockwork: ${message}.${hint === null ? '' : ` ${hint}`}\n`);
     return exitCode;
   }
-}
-
-/** Null: a fault of our own, which should be loud. */
-function asCliError(error: unknown): CliError | null {
-  if (error instanceof CliError) return error;
-  if (error instanceof CorruptSegmentError || error instanceof ForeignLogError) {
-    const hint = 'Run `clockwork verify` to see all that is wrong. Never delete or skip a segment.';
-    return new CliError(EXIT.unsound, error.message, hint);
-  }
-  return null;
 }

@@ -94,7 +94,7 @@ async function run(blobs: BlobStore, args: string, more: Partial<CliContext> = {
 
 t.test('the document shows the help of every command and every exit code', async (t) => {
   const document = cliDocument();
-  t.equal(document, withHelp(document), 'else: node dist/test/support/cli-doc.js');
+  t.equal(document, await withHelp(document), 'else: node dist/test/support/cli-doc.js');
   for (const code of Object.values(EXIT)) t.match(document, new RegExp(`^\\| ${code} \\|`, 'm'));
 });
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { CliContext } from '../../src/cli/context.js';
-import { buildProgram, commandsOf } from '../../src/cli/program.js';
+import { commandsOf, wholeProgram } from '../../src/cli/program.js';
 import { Shell } from '../support/shell-doc.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'clockwork-completion-'));
@@ -13,7 +13,7 @@ t.teardown(() => rmSync(folder, { recursive: true }));
 const shell = new Shell(folder, { TERM: 'dumb' });
 writeFileSync(join(folder, 'a file.json'), '{}');
 
-const program = buildProgram({ err: () => undefined, version: '' } as unknown as CliContext);
+const program = await wholeProgram({ err: () => undefined, version: '' } as unknown as CliContext);
 const COMMANDS = program.commands.map((command) => command.name()).sort();
 
 const has = (name: string) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { type CliContext, EXIT } from '../../src/cli/context.js';
-import { buildProgram, commandsOf, runCli } from '../../src/cli/program.js';
+import { commandsOf, runCli, wholeProgram } from '../../src/cli/program.js';
 import { Client } from '../../src/sdk/client.js';
 import { Listener } from '../../src/sdk/listener.js';
 import { cliDocument } from '../support/cli-doc.js';
@@ -46,8 +46,8 @@ async function run(args: readonly string[], more: Partial<CliContext> = {}): Pro
 }
 
 /** Every command of the program that does something, with the examples of its help. */
-function examples(): Map<string, string[]> {
-  const program = buildProgram({ err: () => undefined, version: '' } as unknown as CliContext);
+async function examples(): Promise<Map<string, string[]>> {
+  const program = await wholeProgram({ err: () => undefined, version: '' } as unknown as CliContext);
   const leaves = commandsOf(program).filter((command) => command.commands.length === 0);
   return new Map(
     leaves.map((command) => {
@@ -79,11 +79,11 @@ t.test('the examples of the other commands are commands too', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'clockwork-shell-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const shell = new Shell(folder, {});
-  for (const [command, lines] of examples()) {
+  for (const [command, lines] of await examples()) {
     if (!OFFLINE.includes(command)) continue;
     t.ok(lines.length > 0, `${command} has examples`);
     for (const line of lines) {
-      const program = buildProgram({ err: () => undefined, version: '' } as unknown as CliContext);
+      const program = await wholeProgram({ err: () => undefined, version: '' } as unknown as CliContext);
       for (const each of commandsOf(program)) each.action(() => undefined);
       await t.resolves(program.parseAsync(await wordsOf(shell, line), { from: 'user' }), line);
     }
@@ -164,7 +164,7 @@ t.test('on a running service', async (t) => {
       },
     };
     listener.start();
-    for (const [command, lines] of examples()) {
+    for (const [command, lines] of await examples()) {
       if (OFFLINE.includes(command)) continue;
       t.ok(lines.length > 0, `${command} has examples`);
       if (command !== 'submit') await listener.stop();

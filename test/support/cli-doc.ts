@@ -1,7 +1,7 @@
 /** The help of every command, as it stands in `docs/cli.md`. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { CliContext } from '../../src/cli/context.js';
-import { buildProgram, commandsOf } from '../../src/cli/program.js';
+import { commandsOf, wholeProgram } from '../../src/cli/program.js';
 
 const PATH = 'docs/cli.md';
 const [BEGIN, END] = ['<!-- help -->', '<!-- /help -->'];
@@ -11,8 +11,8 @@ export function cliDocument(): string {
 }
 
 /** The document with the help as it should be, between two comments. */
-export function withHelp(document: string): string {
-  const program = buildProgram({ err: () => undefined, version: '' } as unknown as CliContext);
+export async function withHelp(document: string): Promise<string> {
+  const program = await wholeProgram({ err: () => undefined, version: '' } as unknown as CliContext);
   const parts = commandsOf(program).map((command) => {
     let help = '';
     command.configureOutput({ writeOut: (text) => (help += text) });
@@ -26,4 +26,4 @@ export function withHelp(document: string): string {
 }
 
 /** `node dist/test/support/cli-doc.js` writes it anew. */
-if (process.argv[1]?.endsWith('cli-doc.js')) writeFileSync(PATH, withHelp(cliDocument()));
+if (process.argv[1]?.endsWith('cli-doc.js')) writeFileSync(PATH, await withHelp(cliDocument()));
