@@ -5,6 +5,7 @@
  * The state is changed in place: a copy a record would make the queue's cost grow with its depth.
  */
 
+import { completeAs, completeEvent, endDelivery, endWaiting, settle } from './ending.js';
 import { effectivePolicy } from './policy.js';
 import {
   type Accepted,
@@ -18,11 +19,14 @@ import {
   type HandedBack,
   type KeyKept,
   type Late,
+  type ListenerSet,
   type LogRecord,
+  type OfType,
   type Pruned,
   type Retried,
   type StoreRecord,
   type TypeSet,
+  type Unsubscribed,
   type Volatile,
 } from './record.js';
 import { enqueue, hold, setLease } from './schedule.js';
@@ -31,15 +35,17 @@ import {
   ATTEMPTS_KEPT_MAX,
   type Attempt,
   type AttemptEnd,
+  DELIVERY_OVERHEAD_BYTES,
   type Delivery,
   EMITTED_BYTES,
   EVENT_OVERHEAD_BYTES,
   type EventState,
   emptyState,
   findAttempt,
+  findDelivery,
+  isResponder,
   KEY_OVERHEAD_BYTES,
   type PartitionState,
-  readyHeap,
   type TypeState,
 } from './state.js';
 import { noteUnarchived } from './unarchived.js';
@@ -54,25 +60,62 @@ export function apply(state: PartitionState, record: StoreRecord): void {
   state.last = record.pos;
   if (record.op === 'keyKept') return rememberKey(state, record, record.idempotency);
   if (record.op === 'indexed') return noteIndexed(state, record.index);
+  if (record.op === 'defaultLeased') {
+    typeOf(state, record.type).leased = true;
+    return;
+  }
   state.outbox.push(record);
+  if (!('id' in record)) return applyOfType(state, record);
+  // Before: a record that takes the responder away is noted with who that was.
+  const event = state.events.get(record.id);
+  if (event?.unarchived) note(state, event, record);
   applyLogged(state, record);
-  if (record.op !== 'typeSet') noteWhatIsUnarchived(state, record);
+  if (event === undefined) noteAccepted(state, record);
+  else if (event.status === 'complete') event.last = record.pos;
 }
 
-/** Nothing with `store` durability, nor of an event that is gone. */
-function noteWhatIsUnarchived(state: PartitionState, record: Exclude<LogRecord, TypeSet>): void {
-  const notes = state.events.get(record.id)?.unarchived;
-  if (!notes) return;
+/** Of an event with `archive` durability, that the record is not archived yet. */
+function note(state: PartitionState, event: EventState, record: OfEvent): void {
   const { pos, op } = record;
   const grant = 'grant' in record ? record.grant : 0;
-  noteUnarchived(notes, { pos, op, grant }, state.archived?.pos ?? null);
+  const listener = 'listener' in record && record.listener > 0 ? { listener: record.listener } : NOTHING;
+  const takesResponder = op === 'unsubscribed' && record.responder !== undefined;
+  const responder = takesResponder ? { responder: record.listener } : NOTHING;
+  const archived = state.archived?.pos ?? null;
+  noteUnarchived(event.unarchived!, { pos, op, grant, ...listener, ...responder }, archived);
 }
 
-/** The change that `record` makes, without its place in the outbox. */
-function applyLogged(state: PartitionState, record: LogRecord): void {
+function noteAccepted(state: PartitionState, record: OfEvent): void {
+  const event = state.events.get(record.id);
+  if (event?.unarchived) note(state, event, record);
+}
+
+type OfEvent = Extract<LogRecord, { readonly id: string }>;
+const NOTHING = {};
+
+function applyOfType(state: PartitionState, record: OfType): void {
   switch (record.op) {
     case 'typeSet':
       return applyTypeSet(state, record);
+    case 'listenerSet':
+      return applyListenerSet(state, record);
+    case 'listenerGone':
+    case 'listenerSwept': {
+      const { listeners } = typeOf(state, record.type);
+      const isGone = record.op === 'listenerGone';
+      listeners[record.ordinal] = {
+        ...listeners[record.ordinal]!,
+        state: isGone ? 'leaving' : 'gone',
+      };
+      state.leaving += isGone ? 1 : -1;
+      return;
+    }
+  }
+}
+
+/** The change that `record` makes, without its place in the outbox. */
+function applyLogged(state: PartitionState, record: OfEvent): void {
+  switch (record.op) {
     case 'accepted':
       return applyAccepted(state, record);
     case 'granted':
@@ -89,8 +132,12 @@ function applyLogged(state: PartitionState, record: LogRecord): void {
       const event = eventOf(state, record.id);
       event.cancelRequested = true;
       event.version += 1;
+      // Who works on it is asked, and nobody begins.
+      endWaiting(event);
       return;
     }
+    case 'unsubscribed':
+      return applyUnsubscribed(state, record);
     case 'cancelled':
       return endUnworked(state, record, 'cancelled');
     case 'deadlinePassed':
@@ -134,20 +181,27 @@ function applyTypeSet(state: PartitionState, record: TypeSet): void {
     Object.assign(known, rules);
     return;
   }
-  const type: TypeState = {
-    name: record.type,
-    ordinal: record.ordinal,
-    ...rules,
-    open: 0,
-    ready: [readyHeap()],
-  };
+  const { type: name, ordinal } = record;
+  const type: TypeState = { name, ordinal, ...rules, open: 0, listeners: [], leased: false, ready: [] };
   state.types.set(record.type, type);
   state.typesByOrdinal[record.ordinal] = type;
 }
 
+function applyListenerSet(state: PartitionState, record: ListenerSet): void {
+  const type = typeOf(state, record.type);
+  const { ordinal, name, responder, filter } = record;
+  if (ordinal === type.listeners.length) type.leased = false;
+  type.listeners[ordinal] = { name, responder, filter, state: 'living' };
+}
+
+function typeOf(state: PartitionState, name: string): TypeState {
+  const type = state.types.get(name);
+  if (!type) throw new Error(`record of a type that is not there: ${name}`);
+  return type;
+}
+
 function applyAccepted(state: PartitionState, record: Accepted): void {
-  const type = state.types.get(record.type);
-  if (!type) throw new Error(`accepted before its type: ${record.id}`);
+  const type = typeOf(state, record.type);
   state.sequence += 1;
   const event: EventState = {
     id: record.id,
@@ -165,15 +219,32 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
     deadlineAt: record.deadlineAt ?? null,
     ended: null,
     last: null,
+    settledAt: null,
+    settledBy: null,
     version: 1,
     result: null,
     unarchived: record.durability === 'archive' ? [] : null,
     tree: record.parent === undefined ? null : { parent: record.parent, root: record.root ?? null },
     deliveries: [],
   };
+  if (event.deadlineAt !== null) state.deadlines.push({ at: event.deadlineAt, event });
+  type.open += 1;
+  state.events.set(record.id, event);
+  state.history.push(event);
+  for (const listener of record.listeners ?? FIRST_ONLY) addDelivery(state, event, listener, record);
+  state.bytes += eventWeight(event);
+  if (record.idempotency) rememberKey(state, record, record.idempotency);
+  if (event.deliveries.length > 0) return;
+  completeEvent(event, record, 'fail', 'unmatched');
+  settle(state, event, record);
+}
+
+const FIRST_ONLY: readonly number[] = Object.freeze([0]);
+
+function addDelivery(state: PartitionState, event: EventState, listener: number, record: Accepted): void {
   const delivery: Delivery = {
     event,
-    listener: 0,
+    listener,
     state: 'waiting',
     dueAt: record.dueAt,
     expiresAt: 0,
@@ -183,14 +254,14 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
     place: 'none',
   };
   event.deliveries.push(delivery);
-  if (event.deadlineAt !== null) state.deadlines.push({ at: event.deadlineAt, event });
-  type.open += 1;
-  state.events.set(record.id, event);
-  state.history.push(event);
-  state.bytes += EVENT_OVERHEAD_BYTES + record.payload.byteLength;
-  if (record.idempotency) rememberKey(state, record, record.idempotency);
   if (event.unarchived) hold(state, delivery);
   else enqueue(state, delivery, record.at);
+}
+
+/** Without its attempts and its key. */
+function eventWeight({ envelope, deliveries }: EventState): number {
+  const more = Math.max(0, deliveries.length - 1) * DELIVERY_OVERHEAD_BYTES;
+  return EVENT_OVERHEAD_BYTES + envelope.byteLength + more;
 }
 
 function rememberKey(
@@ -229,6 +300,7 @@ function applyGranted(state: PartitionState, record: Granted): void {
     result: null,
     late: null,
     emitted: null,
+    aside: null,
   });
   state.bytes += ATTEMPT_OVERHEAD_BYTES;
   if (delivery.attempts.length > ATTEMPTS_KEPT_MAX) forgetOldest(state, delivery);
@@ -239,6 +311,7 @@ function applyGranted(state: PartitionState, record: Granted): void {
     event.startedAt = record.at;
   }
   event.version += 1;
+  if (record.listener === event.type.listeners.length) event.type.leased = true;
   rememberGrant(state, record, delivery);
 }
 
@@ -269,7 +342,7 @@ function applyHandedBack(state: PartitionState, record: HandedBack): void {
   const delivery = deliveryOf(state, record);
   endAttempt(state, delivery, record, 'handed_back');
   delivery.attempt -= 1;
-  waitUntil(state, delivery, record.at, record.at);
+  waitUntil(state, delivery, record.at, record);
 }
 
 function applyRetried(state: PartitionState, record: Retried): void {
@@ -277,7 +350,7 @@ function applyRetried(state: PartitionState, record: Retried): void {
   const attempt = endAttempt(state, delivery, record, record.why === 'expired' ? 'expired' : 'retried');
   attempt.retryAt = record.dueAt;
   keepResult(state, attempt, record);
-  waitUntil(state, delivery, record.dueAt, record.at);
+  waitUntil(state, delivery, record.dueAt, record);
 }
 
 function applyCompleted(state: PartitionState, record: Completed): void {
@@ -290,18 +363,14 @@ function applyCompleted(state: PartitionState, record: Completed): void {
     attempt.emitted = record.emitted;
     state.bytes += record.emitted.length * EMITTED_BYTES;
   }
-  delivery.state = 'ended';
-  completeEvent(state, delivery.event, record, record.outcome, record.reason);
-  delivery.event.result = record.payload;
+  endDelivery(state, delivery, record);
 }
 
 function applyDead(state: PartitionState, record: Dead): void {
   const delivery = deliveryOf(state, record);
   const attempt = endAttempt(state, delivery, record, record.why === 'expired' ? 'expired' : 'dead');
   keepResult(state, attempt, record);
-  delivery.state = 'ended';
-  completeEvent(state, delivery.event, record, 'fail', 'attempts_exhausted');
-  delivery.event.result = record.payload;
+  endDelivery(state, delivery, record);
 }
 
 /** Nobody holds it any more. */
@@ -311,16 +380,35 @@ function endUnworked(
   reason: 'cancelled' | 'deadline',
 ): void {
   const event = eventOf(state, record.id);
-  for (const delivery of event.deliveries) delivery.state = 'ended';
+  endWaiting(event);
   event.version += 1;
-  completeEvent(state, event, record, 'fail', reason);
+  completeEvent(event, record, 'fail', reason);
+  settle(state, event, record);
+}
+
+function applyUnsubscribed(state: PartitionState, record: Unsubscribed): void {
+  const delivery = deliveryOf(state, record);
+  const { event } = delivery;
+  if (delivery.state === 'leased') {
+    endAttempt(state, delivery, record, 'unsubscribed');
+  } else {
+    event.version += 1;
+  }
+  delivery.state = 'ended';
+  if (record.responder === null) completeEvent(event, record, 'fail', 'unmatched');
+  else if (record.responder !== undefined) {
+    const next = deliveryOf(state, { id: record.id, listener: record.responder });
+    event.deliveries.splice(event.deliveries.indexOf(next), 1);
+    event.deliveries.unshift(next);
+    if (next.state === 'ended') completeAs(next, record);
+  }
+  settle(state, event, record);
 }
 
 function applyLate(state: PartitionState, record: Late): void {
   const delivery = deliveryOf(state, record);
   const attempt = findAttempt(delivery, record.grant);
   delivery.event.version += 1;
-  if (delivery.event.status === 'complete') delivery.event.last = record.pos;
   if (!attempt) return;
   attempt.late = { at: record.at, fingerprint: record.fingerprint, payload: record.payload };
   state.bytes += record.payload.byteLength;
@@ -331,7 +419,7 @@ function applyPruned(state: PartitionState, record: Pruned): void {
   const event = eventOf(state, record.id);
   state.events.delete(event.id);
   state.history.forget(event);
-  state.bytes -= EVENT_OVERHEAD_BYTES + event.envelope.byteLength;
+  state.bytes -= eventWeight(event);
   for (const { attempts } of event.deliveries) {
     for (const attempt of attempts) state.bytes -= weightOf(attempt);
   }
@@ -359,6 +447,7 @@ function endAttempt(
   if (!attempt) throw new Error(`${record.op} without its grant: ${record.id}`);
   attempt.end = end;
   attempt.endedAt = record.at;
+  if (!isResponder(delivery)) attempt.aside = delivery.event.status === 'complete' ? 'complete' : 'open';
   delivery.event.version += 1;
   state.leasedCount -= 1;
   return attempt;
@@ -370,27 +459,13 @@ function keepResult(state: PartitionState, attempt: Attempt, record: Retried | C
   if (record.payload) state.bytes += record.payload.byteLength;
 }
 
-function waitUntil(state: PartitionState, delivery: Delivery, dueAt: number, now: number): void {
+function waitUntil(state: PartitionState, delivery: Delivery, dueAt: number, record: LogRecord): void {
   delivery.state = 'waiting';
   delivery.dueAt = dueAt;
-  enqueue(state, delivery, now);
-}
-
-function completeEvent(
-  state: PartitionState,
-  event: EventState,
-  { at, pos }: LogRecord,
-  outcome: EventState['outcome'],
-  reason: EventState['reason'],
-): void {
-  event.status = 'complete';
-  event.type.open -= 1;
-  event.outcome = outcome;
-  event.reason = reason;
-  event.completedAt = at;
-  event.ended = pos;
-  event.last = pos;
-  state.settled.push(event);
+  if (!delivery.event.cancelRequested) return enqueue(state, delivery, record.at);
+  // Of the responder's, the record that cancels the event comes next.
+  delivery.state = 'ended';
+  settle(state, delivery.event, record);
 }
 
 function eventOf(state: PartitionState, id: string): EventState {
@@ -399,8 +474,8 @@ function eventOf(state: PartitionState, id: string): EventState {
   return event;
 }
 
-function deliveryOf(state: PartitionState, ref: DeliveryRef): Delivery {
-  const delivery = eventOf(state, ref.id).deliveries[ref.listener];
+function deliveryOf(state: PartitionState, ref: Pick<DeliveryRef, 'id' | 'listener'>): Delivery {
+  const delivery = findDelivery(eventOf(state, ref.id), ref.listener);
   if (!delivery) throw new Error(`record of a delivery that is not there: ${ref.id} ${ref.listener}`);
   return delivery;
 }

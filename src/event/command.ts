@@ -4,6 +4,7 @@
  *
  * Times are milliseconds since the epoch by the store's clock, durations milliseconds.
  */
+import type { WantedListener } from './listeners.js';
 import type { DeclaredPolicy, Policy } from './policy.js';
 import type { IdempotencyClaim, Outcome, Position, Reason } from './record.js';
 import type { AttemptEnd, Status } from './state.js';
@@ -148,7 +149,8 @@ export type LeaseResult =
       /** Which answer to this call this is: a repeat makes the ones before it void, see AbandonCommand. */
       readonly claim: number;
     }
-  | { readonly kind: 'not_subscribed'; readonly listener: string };
+  /** `type` is the first of the types that has no listener of this name. */
+  | { readonly kind: 'not_subscribed'; readonly type: string; readonly listener: string };
 
 export interface ExtendCommand {
   readonly attemptId: string;
@@ -185,6 +187,8 @@ export type CompleteResult =
       readonly kind: 'completed';
       readonly id: string;
       readonly type: string;
+      /** Whose delivery it was. */
+      readonly listener: string;
       /** How the event stood when this completion had been accepted; a repeat hears the same. */
       readonly status: Status;
       readonly outcome: Outcome | null;
@@ -230,6 +234,30 @@ export type CancelResult =
   | ({ readonly kind: 'complete' } & Promised)
   | { readonly kind: 'unknown' };
 
+export interface SetListenerCommand {
+  readonly type: string;
+  readonly listener: WantedListener;
+}
+
+export type SetListenerResult =
+  | { readonly kind: 'set'; readonly created: boolean }
+  | { readonly kind: 'too_many_listeners' }
+  | { readonly kind: 'too_many_types' };
+
+export type DeleteListenerResult = { readonly kind: 'deleted' } | { readonly kind: 'unknown' };
+
+/** A listener that was declared. */
+export interface ListenerView extends WantedListener {
+  readonly ordinal: number;
+}
+
+export interface SweepResult {
+  /** Deliveries that were ended. */
+  readonly ended: number;
+  /** There may be more: ask again at once. */
+  readonly more: boolean;
+}
+
 export interface ExpireResult {
   /** Leases found expired and ended. */
   readonly expired: number;
@@ -252,6 +280,8 @@ export interface EventView {
   readonly cancelRequested: boolean;
   /** Attempts of the responder so far. */
   readonly attempts: number;
+  /** All of its deliveries have ended. */
+  readonly settled: boolean;
   readonly version: number;
   readonly position: Position;
   /** The event whose completion emitted it, and the first one of that cascade; null when a client has submitted it. */

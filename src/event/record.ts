@@ -5,6 +5,8 @@
  * A record that carries bytes (the envelope of an accepted event, the result of a completion) carries them as
  * `payload`, packed as `envelope.ts` and `result.ts` say, so that no copy of a body is ever parsed on the way.
  */
+
+import type { Filter } from './filter.js';
 import type { DeclaredPolicy } from './policy.js';
 
 /**
@@ -61,8 +63,35 @@ export interface IdempotencyClaim {
   readonly fingerprint: string;
 }
 
+/** A listener was declared, or is declared otherwise. */
+export interface ListenerSet extends Logged {
+  readonly op: 'listenerSet';
+  readonly type: string;
+  /** Of the listener; never reused within its type. */
+  readonly ordinal: number;
+  readonly name: string;
+  readonly responder: boolean;
+  readonly filter: Filter | null;
+}
+
+/** A listener was deleted: it gets no further events, and the deliveries that it has end one after the other. */
+export interface ListenerGone extends Logged {
+  readonly op: 'listenerGone';
+  readonly type: string;
+  readonly ordinal: number;
+}
+
+/** The last delivery of a deleted listener has ended. */
+export interface ListenerSwept extends Logged {
+  readonly op: 'listenerSwept';
+  readonly type: string;
+  readonly ordinal: number;
+}
+
 export interface Accepted extends OfEvent {
   readonly op: 'accepted';
+  /** Ordinals of the listeners that get it, the responder first; none: it ends here, unmatched. Left out: listener 0. */
+  readonly listeners?: readonly number[];
   /** When the delivery may first be leased, ms since the epoch; equal to `at` without a delay. */
   readonly dueAt: number;
   /** When the event ends if it is not complete by then, ms since the epoch; left out without a deadline. */
@@ -144,6 +173,18 @@ export interface Late extends OfEvent, DeliveryRef {
   readonly payload: Uint8Array;
 }
 
+/** A delivery ended because its listener was deleted. */
+export interface Unsubscribed extends OfEvent, DeliveryRef {
+  readonly op: 'unsubscribed';
+  /** Of the lease that it ended; 0: nobody held it. */
+  readonly grant: number;
+  /**
+   * The listener whose delivery is the responder's from now on; null: there is none left, and the event ends unmatched.
+   * Left out when the responder stays who it was.
+   */
+  readonly responder?: number | null;
+}
+
 /** An event has left the store, which has been told that the log's index has it. */
 export interface Pruned extends OfEvent {
   readonly op: 'pruned';
@@ -164,14 +205,27 @@ export type LogRecord =
   | Cancelled
   | DeadlinePassed
   | Late
+  | ListenerSet
+  | ListenerGone
+  | ListenerSwept
+  | Unsubscribed
   | Pruned;
 
 export type LogOp = LogRecord['op'];
+
+/** Of a type, and of no event. */
+export type OfType = TypeSet | ListenerSet | ListenerGone | ListenerSwept;
 
 /** What is left of a pruned event while its idempotency key is remembered; in the place of its `accepted`. */
 export interface KeyKept extends OfEvent {
   readonly op: 'keyKept';
   readonly idempotency: IdempotencyClaim & { readonly expiresAt: number };
+}
+
+/** Somebody had leased as `default` before any listener was declared; in the place of the first such `granted`. */
+export interface DefaultLeased extends Logged {
+  readonly op: 'defaultLeased';
+  readonly type: string;
 }
 
 /** How far the log's index goes, when the events that were entered in it are gone; in the place of a `pruned`. */
@@ -183,7 +237,7 @@ export interface Indexed extends Logged {
 }
 
 /** What a checkpoint is made of: records of the log, and what stands in for those that matter no more. */
-export type KeptRecord = LogRecord | KeyKept | Indexed;
+export type KeptRecord = LogRecord | KeyKept | Indexed | DefaultLeased;
 
 export type KeptOp = KeptRecord['op'];
 

@@ -1,11 +1,13 @@
 /**
  * When a delivery is leased next and when its lease ends: the upkeep of the heaps that answer both.
  */
+import type { Heap } from './heap.js';
 import {
   type Delivery,
   deadlineHasPassed,
   type EventState,
   type PartitionState,
+  readyHeap,
   type TypeState,
 } from './state.js';
 import { isBeyond } from './unarchived.js';
@@ -52,7 +54,13 @@ function isReady({ place }: Delivery): boolean {
 
 function makeReady(delivery: Delivery): void {
   delivery.place = 'ready';
-  delivery.event.type.ready[delivery.listener]!.push(delivery);
+  readyQueue(delivery.event.type, delivery.listener).push(delivery);
+}
+
+/** The queue of a listener, made when it is first used. */
+export function readyQueue(type: TypeState, listener: number): Heap<Delivery> {
+  type.ready[listener] ??= readyHeap();
+  return type.ready[listener];
 }
 
 /**
@@ -133,6 +141,7 @@ export function tidy(state: PartitionState): void {
   state.settled.sort((event) => state.events.get(event.id) === event);
   for (const type of state.types.values()) {
     for (const heap of type.ready) {
+      if (!heap) continue;
       const seen = new Set<Delivery>();
       heap.retain((delivery) => isWaiting(delivery, 'ready') && seen.size < seen.add(delivery).size);
     }

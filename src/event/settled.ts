@@ -1,10 +1,10 @@
-/** Settled events in the order in which they ended: those that may leave the store first are found first. */
+/** Settled events in the order in which they were settled: those that may leave the store first are found first. */
 import { comparePositions, type Position } from './record.js';
 
 /** Places that were passed are given up when they are this many and half of all. */
 const SLACK_MAX = 1_024;
 
-export class Settled<Event extends { readonly ended: Position | null }> {
+export class Settled<Event extends { readonly settledBy: Position | null }> {
   #events: (Event | null)[] = [];
   #first = 0;
 
@@ -31,7 +31,7 @@ export class Settled<Event extends { readonly ended: Position | null }> {
   /** After a fold that came by the events in another order. */
   sort(isKept: (event: Event) => boolean): void {
     const kept = this.#events.slice(this.#first).filter((event): event is Event => isKept(event!));
-    this.#events = kept.sort((a, b) => comparePositions(a.ended!, b.ended!));
+    this.#events = kept.sort((a, b) => comparePositions(a.settledBy!, b.settledBy!));
     this.#first = 0;
   }
 

@@ -7,6 +7,7 @@
  */
 import { Heap } from './heap.js';
 import { History } from './history.js';
+import type { Listener } from './listeners.js';
 import { Outbox } from './outbox.js';
 import type { DeclaredPolicy, Policy } from './policy.js';
 import type { Outcome, Position, Reason } from './record.js';
@@ -23,7 +24,9 @@ export type AttemptEnd =
   /** A completion failed the last attempt that there was. */
   | 'dead'
   | 'expired'
-  | 'handed_back';
+  | 'handed_back'
+  /** The listener was deleted. */
+  | 'unsubscribed';
 
 export interface LateResult {
   readonly at: number;
@@ -49,6 +52,8 @@ export interface Attempt {
   late: LateResult | null;
   /** Ids of the events that its completion emitted; null: none. */
   emitted: readonly string[] | null;
+  /** Of a delivery that was not the responder's: how the event stood when the attempt had ended. */
+  aside: 'open' | 'complete' | null;
 }
 
 export type DeliveryState = 'waiting' | 'leased' | 'ended';
@@ -99,6 +104,9 @@ export interface EventState {
   ended: Position | null;
   /** Of the last record of an event that is complete; null until then. */
   last: Position | null;
+  /** When all of its deliveries had ended, and by which record; null until then. */
+  settledAt: number | null;
+  settledBy: Position | null;
   /** Counts the logged records of the event; its ETag. */
   version: number;
   /** The result that the event ended with. */
@@ -107,7 +115,7 @@ export interface EventState {
   readonly unarchived: Unarchived[] | null;
   /** Null outside of cascades. */
   tree: Tree | null;
-  /** One a listener. The first is the responder's. */
+  /** One a listener that gets it. The first is the responder's. None: no listener matched. */
   readonly deliveries: Delivery[];
 }
 
@@ -123,7 +131,11 @@ export interface TypeState {
   paused: boolean;
   /** Its events that are not complete. */
   open: number;
-  /** A ready queue a listener, by its ordinal: deliveries in the order of their events. */
+  /** Those that were declared, also those that are gone, by ordinal. */
+  readonly listeners: Listener[];
+  /** Somebody has leased from the vacant ordinal, see `listeners.ts`. */
+  leased: boolean;
+  /** A ready queue a listener, by its ordinal, once it has been used: deliveries in the order of their events. */
   readonly ready: Heap<Delivery>[];
 }
 
@@ -131,6 +143,13 @@ export interface IdempotencyEntry {
   readonly id: string;
   readonly fingerprint: string;
   readonly createdAt: number;
+}
+
+/** The listener whose deliveries are being ended, and the sequence that is gone on before. */
+export interface SweepCursor {
+  readonly type: string;
+  readonly ordinal: number;
+  readonly before: number;
 }
 
 /** A lease call with its own key, remembered while its leases may live. */
@@ -177,10 +196,14 @@ export interface PartitionState {
   readonly events: Map<string, EventState>;
   /** The same in the order of acceptance, which is the order of `sequence`. */
   readonly history: History<EventState>;
-  /** Those that are complete, in the order in which they came to be so. */
+  /** Those whose deliveries have all ended, in the order in which they came to be so. */
   readonly settled: Settled<EventState>;
   /** The newest part of the log's index that events were pruned into, by its slot; 0: none yet. */
   indexed: number;
+  /** Listeners that were deleted and have deliveries left. */
+  leaving: number;
+  /** How far those of one of them have been ended; null: none is being looked at. Forgotten with the process. */
+  sweeping: SweepCursor | null;
   readonly types: Map<string, TypeState>;
   readonly typesByOrdinal: TypeState[];
   /** By the end of their life, which whole days of keys share, then by scope. */
@@ -204,6 +227,8 @@ export const ATTEMPTS_KEPT_MAX = 100;
 /** What an event, an attempt and an idempotency key weigh in memory beside their bytes, measured on Node 20. */
 export const EVENT_OVERHEAD_BYTES = 1_000;
 export const ATTEMPT_OVERHEAD_BYTES = 600;
+/** Of each delivery but the first. */
+export const DELIVERY_OVERHEAD_BYTES = 300;
 export const KEY_OVERHEAD_BYTES = 400;
 /** The id of an emitted event, as its parent keeps it. */
 export const EMITTED_BYTES = 80;
@@ -223,6 +248,8 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
     history: new History(),
     settled: new Settled(),
     indexed: 0,
+    leaving: 0,
+    sweeping: null,
     types: new Map(),
     typesByOrdinal: [],
     idempotency: new Map(),
@@ -249,6 +276,18 @@ function entryHeap(): Heap<Entry> {
 /** The oldest event first. */
 export function readyHeap(): Heap<Delivery> {
   return new Heap((a, b) => a.event.sequence < b.event.sequence);
+}
+
+/** The delivery of the event for the listener of that ordinal, or null when it gets none. */
+export function findDelivery({ deliveries }: EventState, listener: number): Delivery | null {
+  const [first] = deliveries;
+  if (first?.listener === listener) return first;
+  return deliveries.find((delivery) => delivery.listener === listener) ?? null;
+}
+
+/** The delivery's end is the event's. */
+export function isResponder(delivery: Delivery): boolean {
+  return delivery.event.deliveries[0] === delivery;
 }
 
 /** The attempt that `grant` names, or null when there was none or it is forgotten. */

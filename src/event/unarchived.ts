@@ -16,6 +16,10 @@ export interface Unarchived {
   readonly op: LogOp;
   /** Of the attempt that the record is about; 0: of none. */
   readonly grant: number;
+  /** Of the delivery that it is about; left out: 0. */
+  readonly listener?: number;
+  /** With `unsubscribed`, of a responder: its listener, which was the responder's until then. */
+  readonly responder?: number;
 }
 
 /** Notes a record; those that have been archived since are let go. */

@@ -1,23 +1,23 @@
 /** How state shows itself to readers. */
 import { formatAttemptId } from './attempt-id.js';
 import type { AttemptView, EventSummary, EventView } from './command.js';
-import { DEFAULT_LISTENER } from './decide/lease.js';
+import { listenerName } from './listeners.js';
 import { maskAttempts, maskOf, maskView } from './mask.js';
 import type { Attempt, Delivery, EventState, PartitionState } from './state.js';
 import { NOT_ARCHIVED, type NotArchived } from './unarchived.js';
 
 /** What may be shown: with `archive` durability as it was when its last archived record was made. */
 export function shownView({ archived }: PartitionState, event: EventState): EventView | NotArchived {
-  const mask = maskOf(event.unarchived, archived?.pos ?? null);
+  const mask = maskOf(event.unarchived, archived?.pos ?? null, event);
   return mask === null ? viewOf(event) : maskView(viewOf(event), mask);
 }
 
 export function shownRequest({ archived }: PartitionState, event: EventState): Uint8Array | NotArchived {
-  return maskOf(event.unarchived, archived?.pos ?? null)?.accepted ? NOT_ARCHIVED : event.envelope;
+  return maskOf(event.unarchived, archived?.pos ?? null, event)?.accepted ? NOT_ARCHIVED : event.envelope;
 }
 
 export function shownAttempts({ archived }: PartitionState, event: EventState): AttemptView[] | NotArchived {
-  const mask = maskOf(event.unarchived, archived?.pos ?? null);
+  const mask = maskOf(event.unarchived, archived?.pos ?? null, event);
   return mask === null ? attemptsOf(event) : maskAttempts(attemptsOf(event), mask);
 }
 
@@ -38,6 +38,7 @@ export function viewOf(event: EventState): EventView {
     completedAt: event.completedAt,
     cancelRequested: event.cancelRequested,
     attempts: event.deliveries[0]?.attempt ?? 0,
+    settled: event.settledAt !== null,
     version: event.version,
     position: event.position,
     parent: event.tree?.parent ?? null,
@@ -47,18 +48,19 @@ export function viewOf(event: EventState): EventView {
   };
 }
 
-/** As they are. */
+/** As they are, those of one listener after the other. */
 export function attemptsOf(event: EventState): AttemptView[] {
-  return event.deliveries.flatMap((delivery) =>
-    delivery.attempts.map((attempt) => attemptView(delivery, attempt)),
-  );
+  const views = ({ deliveries }: Pick<EventState, 'deliveries'>) =>
+    deliveries.flatMap((delivery) => delivery.attempts.map((attempt) => attemptView(delivery, attempt)));
+  if (event.deliveries.length === 1) return views(event);
+  return views({ deliveries: [...event.deliveries].sort((a, b) => a.listener - b.listener) });
 }
 
 function attemptView(delivery: Delivery, attempt: Attempt): AttemptView {
   const { event, listener } = delivery;
   return {
     attemptId: formatAttemptId(event.id, event.type.ordinal, listener, attempt.grant),
-    listener: DEFAULT_LISTENER,
+    listener: listenerName(event.type.listeners, listener),
     attempt: attempt.attempt,
     worker: attempt.worker,
     grantedAt: attempt.grantedAt,

@@ -66,7 +66,7 @@ function eventMembers(event: EventSummary): string {
     `"id":"${id}","type":${JSON.stringify(type)},"status":"${status}","outcome":${JSON.stringify(outcome)},` +
     `"reason":${JSON.stringify(reason)},"createdAt":${timeJson(createdAt)},"startedAt":${timeJson(startedAt)},` +
     `"completedAt":${timeJson(completedAt)},"cancelRequested":${event.cancelRequested},` +
-    `"attempts":${event.attempts},"position":"${formatPosition(event.position)}",${treeMembers(event)}`
+    `"attempts":${event.attempts},"settled":${event.settled},"position":"${formatPosition(event.position)}",${treeMembers(event)}`
   );
 }
 

@@ -3,7 +3,7 @@
  * bodies are shown as leases show them. What could be used is left out: lease tokens, the names of lease calls, and of an
  * idempotency key all but when it ends.
  */
-import { formatPosition, type LogRecord } from '../event/record.js';
+import { formatPosition, type LogRecord, type OfType } from '../event/record.js';
 import { envelopeMembers, resultText, timeText } from './event-json.js';
 
 export function recordText(record: LogRecord, partition: number): string {
@@ -15,20 +15,18 @@ export function recordText(record: LogRecord, partition: number): string {
 }
 
 function membersOf(record: LogRecord): string {
-  if (record.op === 'typeSet') {
-    const { ordinal, version, policy, paused = false } = record;
-    const declared = policy === undefined ? 'null' : JSON.stringify(policy);
-    return `,"ordinal":${ordinal},"version":${version},"policy":${declared},"paused":${paused}`;
-  }
+  if (!('id' in record)) return typeMembers(record);
   const id = `,"id":${JSON.stringify(record.id)}`;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, deadlineAt, durability, idempotency, parent, root, payload } = record;
+      const { dueAt, deadlineAt, durability, idempotency, listeners, parent, root, payload } = record;
+      const receivers = listeners === undefined ? '' : `,"listeners":${JSON.stringify(listeners)}`;
       const deadline = deadlineAt === undefined ? '' : `,"deadline":"${timeText(deadlineAt)}"`;
       const archives = durability === undefined ? '' : `,"durability":"${durability}"`;
       const until = idempotency === null ? 'null' : `"${timeText(idempotency.expiresAt)}"`;
       const tree = parent === undefined ? '' : `,"parent":"${parent}","root":"${root}"`;
-      return `${id},"dueAt":"${timeText(dueAt)}"${deadline}${archives}${tree},"idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
+      const about = `${receivers},"dueAt":"${timeText(dueAt)}"${deadline}${archives}${tree}`;
+      return `${id}${about},"idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
     }
     case 'granted': {
       const { attempt, worker, expiresAt } = record;
@@ -54,10 +52,32 @@ function membersOf(record: LogRecord): string {
       return `${id}${deliveryMembers(record)},"result":${shown(record.payload)}`;
     case 'pruned':
       return `${id},"index":${record.index}`;
+    case 'unsubscribed': {
+      const { listener, responder } = record;
+      return `${id},"listener":${listener}${responder === undefined ? '' : `,"responder":${responder}`}`;
+    }
     case 'cancelRequested':
     case 'cancelled':
     case 'deadlinePassed':
       return id;
+  }
+}
+
+function typeMembers(record: OfType): string {
+  const ordinal = `,"ordinal":${record.ordinal}`;
+  switch (record.op) {
+    case 'typeSet': {
+      const { version, policy, paused = false } = record;
+      const declared = policy === undefined ? 'null' : JSON.stringify(policy);
+      return `${ordinal},"version":${version},"policy":${declared},"paused":${paused}`;
+    }
+    case 'listenerSet': {
+      const { name, responder, filter } = record;
+      return `${ordinal},"name":${JSON.stringify(name)},"responder":${responder},"filter":${JSON.stringify(filter)}`;
+    }
+    case 'listenerGone':
+    case 'listenerSwept':
+      return ordinal;
   }
 }
 

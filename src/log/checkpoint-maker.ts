@@ -8,7 +8,13 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { BlobError, type BlobStore } from '../blob/blob.js';
-import { comparePositions, type KeptRecord, type Position } from '../event/record.js';
+import {
+  comparePositions,
+  type Granted,
+  type KeptRecord,
+  type ListenerSet,
+  type Position,
+} from '../event/record.js';
 import {
   CHECKPOINT_VERSION,
   CheckpointDamagedError,
@@ -163,10 +169,11 @@ async function look(options: MakerOptions, base: Manifest | null): Promise<Seen>
 }
 
 async function* keptOf(options: MakerOptions, base: Manifest | null, seen: Seen): AsyncGenerator<KeptRecord> {
+  const defaults = new Defaults();
   if (base !== null) {
     for await (const records of readParts(options.blobs, base)) {
       for (const record of records) {
-        const kept = keep(record, seen);
+        const kept = keep(record, seen, defaults);
         if (kept !== null) yield kept;
       }
       await options.pause?.(0, 1);
@@ -174,17 +181,61 @@ async function* keptOf(options: MakerOptions, base: Manifest | null, seen: Seen)
   }
   for await (const { records } of segmentsSince(options, base)) {
     for (const record of records) {
-      const kept = keep(record, seen);
+      const kept = keep(record, seen, defaults);
       if (kept !== null) yield kept;
     }
   }
 }
 
+/** That somebody has leased as `default` before there was any listener must outlive the event that shows it. */
+class Defaults {
+  /** By type: how many listeners were declared, and whether somebody has leased from the vacant ordinal. */
+  readonly #types = new Map<string, { count: number; leased: boolean }>();
+
+  declared({ type, ordinal }: ListenerSet): void {
+    if (ordinal === this.#of(type).count) this.#types.set(type, { count: ordinal + 1, leased: false });
+  }
+
+  leased(type: string): void {
+    this.#of(type).leased = true;
+  }
+
+  isFirstLease({ type, listener }: Granted): boolean {
+    const known = this.#of(type);
+    if (known.leased || listener !== known.count) return false;
+    known.leased = true;
+    return true;
+  }
+
+  #of(type: string) {
+    let known = this.#types.get(type);
+    if (!known) {
+      known = { count: 0, leased: false };
+      this.#types.set(type, known);
+    }
+    return known;
+  }
+}
+
 /** What of the record is still of account; null: nothing. */
-function keep(record: KeptRecord, seen: Seen): KeptRecord | null {
+function keep(record: KeptRecord, seen: Seen, defaults: Defaults): KeptRecord | null {
   switch (record.op) {
     case 'typeSet':
+    case 'listenerGone':
+    case 'listenerSwept':
       return record;
+    case 'listenerSet':
+      defaults.declared(record);
+      return record;
+    case 'defaultLeased':
+      defaults.leased(record.type);
+      return record;
+    case 'granted': {
+      const isFirst = defaults.isFirstLease(record);
+      if (!seen.pruned.has(record.id)) return record;
+      const { pos, at, type } = record;
+      return isFirst ? { op: 'defaultLeased', pos, at, type } : null;
+    }
     case 'indexed':
       return seen.indexedBy === null ? record : null;
     case 'keyKept':

@@ -31,6 +31,7 @@ export class Digest {
     if (cancelRequested) this.#add('cancelRequested', id);
     if (event.status === 'complete') {
       this.#add('complete', id, event.outcome, event.reason, event.completedAt, this.#hashed(event.result));
+      if (!event.settled) this.#add('unsettled', id);
     }
     for (const attempt of attempts) this.#addAttempt(id, attempt);
   }

@@ -168,7 +168,9 @@ interface StoredAttempt extends Omit<AttemptView, 'result' | 'late'> {
   readonly late: { readonly at: number; readonly resultBase64: string } | null;
 }
 
-interface StoredEntry extends Omit<EventSummary, 'position'> {
+interface StoredEntry extends Omit<EventSummary, 'position' | 'settled'> {
+  /** Entries of before there were several listeners do not say it. */
+  readonly settled?: boolean;
   readonly position: string;
   readonly acceptedSlot: number;
   readonly ended: string;
@@ -181,8 +183,14 @@ function decodeEntry(key: string, line: string): IndexEntry {
   const [at, end] = [parsePosition(position), parsePosition(ended)];
   if (!at || !end) throw new CorruptSegmentError(key, `the entry of ${view.id} lacks a position`);
   return {
-    // Entries from before there were cascades do not name them.
-    event: { ...view, parent: view.parent ?? null, root: view.root ?? null, position: at },
+    // Entries from before there were cascades, or several listeners, do not tell of them.
+    event: {
+      ...view,
+      settled: true,
+      parent: view.parent ?? null,
+      root: view.root ?? null,
+      position: at,
+    },
     accepted: acceptedSlot,
     ended: end,
     endedSlot,

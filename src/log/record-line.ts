@@ -20,6 +20,10 @@ import {
 /** Under what name each operation carries its packed bytes, null for those that have none. */
 const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
   typeSet: null,
+  listenerSet: null,
+  listenerGone: null,
+  listenerSwept: null,
+  unsubscribed: null,
   accepted: 'request',
   granted: null,
   handedBack: null,
@@ -33,6 +37,7 @@ const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
   pruned: null,
   keyKept: null,
   indexed: null,
+  defaultLeased: null,
 };
 
 /** Every operation that a line of the log can have. */
@@ -146,9 +151,10 @@ function isKeptOp(op: string): op is KeptOp {
 }
 
 function isOfLog(op: KeptOp): op is LogOp {
-  return op !== 'keyKept' && op !== 'indexed';
+  return op !== 'keyKept' && op !== 'indexed' && op !== 'defaultLeased';
 }
 
-function isLogRecord(record: KeptRecord): record is LogRecord {
+/** Not one of those that stand in checkpoints only. */
+export function isLogRecord(record: KeptRecord): record is LogRecord {
   return isOfLog(record.op);
 }

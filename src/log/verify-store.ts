@@ -20,6 +20,7 @@ import { Digest } from './digest.js';
 import { floorOf } from './floor.js';
 import { FOLD_LIMITS, FOLD_POLICY, TIDY_RECORDS_MIN, withHashes } from './fold.js';
 import { followsOn, type LogIdentity, LogReader } from './reader.js';
+import { isLogRecord } from './record-line.js';
 
 /** What is asked of a store: nothing that changes it. */
 export type StoreReading = Pick<
@@ -193,7 +194,7 @@ class Comparison {
   ) {}
 
   add(record: KeptRecord): void {
-    if (record.op === 'keyKept' || record.op === 'indexed') return;
+    if (!isLogRecord(record)) return;
     const slim = withHashes(record);
     if (!('id' in slim)) return apply(this.#state, slim);
     const read = this.read.get(slim.id);

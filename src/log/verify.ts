@@ -12,6 +12,7 @@ import { objectsUnder } from './discovery.js';
 import { floorOf } from './floor.js';
 import { type EventCounts, LogFold } from './fold.js';
 import { ForeignLogError, type LogIdentity, LogReader } from './reader.js';
+import { isLogRecord } from './record-line.js';
 import { CorruptSegmentError, type Segment } from './segment.js';
 import { slotFolder, slotKey, slotOfKey } from './slot.js';
 
@@ -156,8 +157,7 @@ class Walk {
       const begins = this.#fold === null && slot >= report.floor - 1;
       if (begins) [this.#fold, this.#foldedTo] = [new LogFold(), slot];
       for await (const records of readParts(blobs, manifest)) {
-        for (const record of begins ? records : [])
-          if (record.op !== 'keyKept' && record.op !== 'indexed') this.#fold?.add(record);
+        for (const record of begins ? records : []) if (isLogRecord(record)) this.#fold?.add(record);
       }
       read.push(slot);
     }

@@ -1,8 +1,8 @@
 /** Lease: a listener gets the oldest eligible deliveries, now or when there are some. */
 import { randomBytes } from 'node:crypto';
 import type { AbandonCommand, Lease, LeaseCommand } from '../event/command.js';
-import { DEFAULT_LISTENER } from '../event/decide/lease.js';
 import { sha256Hex } from '../event/envelope.js';
+import { DEFAULT_LISTENER } from '../event/listeners.js';
 import { partitionOfType, type Store } from '../store/store.js';
 import { queueTopic } from './topic.js';
 import type { Waiting } from './waiting.js';

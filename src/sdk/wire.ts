@@ -74,8 +74,10 @@ export interface Event {
   readonly completedAt: string | null;
   /** Somebody asked to cancel it while a listener held it. */
   readonly cancelRequested: boolean;
-  /** Attempts so far, those handed back not counted. */
+  /** Attempts of the responder so far, those handed back not counted. */
   readonly attempts: number;
+  /** The deliveries to all of its listeners have ended. */
+  readonly settled: boolean;
   /** Place of the event in the log. */
   readonly position: string;
   /** The event whose completion emitted it; null when a client has submitted it. */
@@ -107,8 +109,10 @@ export interface EventSummary {
   readonly completedAt: string | null;
   /** Somebody asked to cancel it while a listener held it. */
   readonly cancelRequested: boolean;
-  /** Attempts so far, those handed back not counted. */
+  /** Attempts of the responder so far, those handed back not counted. */
   readonly attempts: number;
+  /** The deliveries to all of its listeners have ended. */
+  readonly settled: boolean;
   /** Place of the event in the log. */
   readonly position: string;
   /** The event whose completion emitted it; null when a client has submitted it. */
@@ -218,7 +222,7 @@ export interface Attempt {
   readonly expiresAt: string | null;
   readonly endedAt: string | null;
   /** How it ended. */
-  readonly end: 'completed' | 'retried' | 'dead' | 'expired' | 'handed_back' | null;
+  readonly end: 'completed' | 'retried' | 'dead' | 'expired' | 'handed_back' | 'unsubscribed' | null;
   readonly result: Result | Omitted | null;
   /** A completion that came after the lease was lost: changes nothing, kept for people. */
   readonly late: {
@@ -237,7 +241,7 @@ export interface LogRecord {
   readonly position: string;
   readonly at: string;
   /** What happened. */
-  readonly op: 'typeSet' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'dead' | 'cancelRequested' | 'cancelled' | 'deadlinePassed' | 'late' | 'pruned';
+  readonly op: 'typeSet' | 'listenerSet' | 'listenerGone' | 'listenerSwept' | 'unsubscribed' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'dead' | 'cancelRequested' | 'cancelled' | 'deadlinePassed' | 'late' | 'pruned';
   /** Type of the event. */
   readonly type: string;
   /** UUIDv7 of the event. */

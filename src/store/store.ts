@@ -27,6 +27,7 @@ import type {
   CancelResult,
   CompleteCommand,
   CompleteResult,
+  DeleteListenerResult,
   EventView,
   ExpireResult,
   ExtendCommand,
@@ -35,14 +36,18 @@ import type {
   HandBackResult,
   LeaseCommand,
   LeaseResult,
+  ListenerView,
   ListQuery,
   ListResult,
   ListTypesQuery,
   ListTypesResult,
   PruneCommand,
+  SetListenerCommand,
+  SetListenerResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
+  SweepResult,
   TypeView,
 } from '../event/command.js';
 import type { KeptRecord, LogRecord, Position } from '../event/record.js';
@@ -219,13 +224,21 @@ export interface Store extends Outbox {
   handBack(command: HandBackCommand): Promise<HandBackResult>;
   abandon(command: AbandonCommand): Promise<AbandonResult>;
   cancel(id: string): Promise<CancelResult>;
+  /** Declares a listener, or declares it otherwise: events from then on are matched by its filter. Makes the type. */
+  setListener(command: SetListenerCommand): Promise<SetListenerResult>;
+  /** From now on it gets no events; its deliveries are ended by `sweep`. Its name may be declared again, as another. */
+  deleteListener(type: string, name: string): Promise<DeleteListenerResult>;
+  /** Those that are declared, in the order in which they were; null: there is no such type. */
+  listListeners(type: string): Promise<ListenerView[] | null>;
+  /** Ends deliveries of listeners that were deleted, having looked at `limit` events at most. */
+  sweep(partition: number, limit: number): Promise<SweepResult>;
   /** Ends at most `limit` expired leases of a partition, the longest expired first, or events whose deadline has passed. */
   expire(partition: number, limit: number): Promise<ExpireResult>;
   /** Wakes waiting calls for deliveries whose delay, backoff, or wait to be archived is over. Resolves to how many there were. */
   promote(partition: number, limit: number): Promise<number>;
 
   /**
-   * Events that may leave: complete for at least `retentionMs`, and all of their records archived. The longest complete
+   * Events that may leave: settled for at least `retentionMs`, and all of their records archived. The longest settled
    * first, at most `limit` and bounded in bytes; fewer, also none, does not mean that there are no more.
    */
   settled(partition: number, retentionMs: number, limit: number): Promise<SettledEvent[]>;

@@ -10,8 +10,8 @@ const MISTAKES: readonly CoreMistake[] = [
   {
     name: 'nothing is held until it is archived',
     module: 'apply',
-    from: 'if (event.unarchived)',
-    to: 'if (false)',
+    from: 'if (event.unarchived) hold',
+    to: 'if (false) hold',
   },
   {
     name: 'what is held is released before it is archived',
@@ -29,8 +29,8 @@ const MISTAKES: readonly CoreMistake[] = [
   {
     name: 'the mask forgets that the event was completed',
     module: 'mask',
-    from: 'mask.completed || startedAt === null',
-    to: 'startedAt === null',
+    from: 'mask.completed || mask.started ?',
+    to: 'mask.started ?',
   },
   {
     name: 'the mask forgets that a cancel was asked for',
@@ -41,15 +41,15 @@ const MISTAKES: readonly CoreMistake[] = [
   {
     name: 'the mask forgets leases',
     module: 'mask',
-    from: 'grant >= mask.grantsFrom',
+    from: 'grant >= (mask.grantsFrom.get(listener) ?? Number.POSITIVE_INFINITY)',
     to: 'false',
   },
-  { name: 'the mask forgets ends of attempts', module: 'mask', from: 'mask.ends.has(grant)', to: 'false' },
-  { name: 'the mask forgets late completions', module: 'mask', from: 'mask.lates.has(grant)', to: 'false' },
+  { name: 'the mask forgets ends of attempts', module: 'mask', from: 'mask.ends.has(name)', to: 'false' },
+  { name: 'the mask forgets late completions', module: 'mask', from: 'mask.lates.has(name)', to: 'false' },
   {
     name: 'the mask forgets what was handed back',
     module: 'mask',
-    from: ' + mask.handedBack',
+    from: ' + handedBack',
     to: '',
   },
   {
@@ -67,8 +67,8 @@ const MISTAKES: readonly CoreMistake[] = [
   {
     name: 'a repeated completion is answered without waiting',
     module: 'decide/complete',
-    from: '...standing(attempt), archive }',
-    to: '...standing(attempt), archive: null }',
+    from: '...standing(event, attempt), emitted, archive }',
+    to: '...standing(event, attempt), emitted, archive: null }',
   },
   {
     name: 'what an archived event brings about is not archived',

@@ -8,6 +8,7 @@ import type {
   HandBackCommand,
   LeaseCommand,
   PruneCommand,
+  SetListenerCommand,
   SetTypeCommand,
 } from '../../src/event/command.js';
 import { decideAccept } from '../../src/event/decide/accept.js';
@@ -19,8 +20,10 @@ import { decideExpire } from '../../src/event/decide/expire.js';
 import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
+import { decideDeleteListener, decideSetListener, decideSweep } from '../../src/event/decide/listener.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import { decideSetType, typeView } from '../../src/event/decide/set-type.js';
+import { listenersOf } from '../../src/event/listeners.js';
 import type { Policy } from '../../src/event/policy.js';
 import { comparePositions, type LogRecord, type Position, type StoreRecord } from '../../src/event/record.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
@@ -68,6 +71,23 @@ export class CoreModel {
 
   cancel(id: string) {
     return this.#run(decideCancel(this.state, id, this.now));
+  }
+
+  setListener(command: SetListenerCommand) {
+    return this.#run(decideSetListener(this.state, command, this.now));
+  }
+
+  deleteListener(type: string, name: string) {
+    return this.#run(decideDeleteListener(this.state, type, name, this.now));
+  }
+
+  listListeners(type: string) {
+    const known = this.state.types.get(type);
+    return known ? listenersOf(known.listeners) : null;
+  }
+
+  sweep(limit: number) {
+    return this.#run(decideSweep(this.state, limit, this.now));
   }
 
   expire(limit: number) {

@@ -10,6 +10,7 @@ import type {
   CancelResult,
   CompleteCommand,
   CompleteResult,
+  DeleteListenerResult,
   EventView,
   ExpireResult,
   ExtendCommand,
@@ -18,14 +19,18 @@ import type {
   HandBackResult,
   LeaseCommand,
   LeaseResult,
+  ListenerView,
   ListQuery,
   ListResult,
   ListTypesQuery,
   ListTypesResult,
   PruneCommand,
+  SetListenerCommand,
+  SetListenerResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
+  SweepResult,
   TypeView,
 } from '../../src/event/command.js';
 import { decideAccept } from '../../src/event/decide/accept.js';
@@ -37,8 +42,10 @@ import { decideExpire } from '../../src/event/decide/expire.js';
 import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
+import { decideDeleteListener, decideSetListener, decideSweep } from '../../src/event/decide/listener.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import { decideSetType, typeView } from '../../src/event/decide/set-type.js';
+import { listenersOf } from '../../src/event/listeners.js';
 import { split } from '../../src/event/packed.js';
 import type { Policy } from '../../src/event/policy.js';
 import type { LogRecord, Position } from '../../src/event/record.js';
@@ -112,6 +119,23 @@ export class CoreStore implements Store {
 
   async cancel(id: string): Promise<CancelResult> {
     return this.#run((now) => decideCancel(this.#state, id, now));
+  }
+
+  async setListener(command: SetListenerCommand): Promise<SetListenerResult> {
+    return this.#run((now) => decideSetListener(this.#state, command, now));
+  }
+
+  async deleteListener(type: string, name: string): Promise<DeleteListenerResult> {
+    return this.#run((now) => decideDeleteListener(this.#state, type, name, now));
+  }
+
+  async listListeners(type: string): Promise<ListenerView[] | null> {
+    const known = this.#state.types.get(type);
+    return known ? listenersOf(known.listeners) : null;
+  }
+
+  async sweep(_partition: number, limit: number): Promise<SweepResult> {
+    return this.#run((now) => decideSweep(this.#state, limit, now));
   }
 
   async expire(_partition: number, limit: number): Promise<ExpireResult> {

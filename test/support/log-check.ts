@@ -28,7 +28,7 @@ function problemsOf(records: readonly LogRecord[], ledger: Ledger, strangersMax:
   const grants = new Map<string, number>();
   const answers = new Map<string, string>();
   for (const record of records) {
-    if (record.op === 'typeSet') continue;
+    if (!('id' in record)) continue;
     const { id, op } = record;
     if (op === 'accepted') {
       if (accepted.has(id)) problems.push(`${id} is accepted twice`);

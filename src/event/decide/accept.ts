@@ -1,6 +1,7 @@
 /** Accept: one request becomes one event with its deliveries. */
 import type { AcceptCommand, AcceptResult } from '../command.js';
 import { findIdempotent, idempotencyExpiresAt } from '../idempotency.js';
+import { isFirstOnly, receiversOf } from '../listeners.js';
 import type { Position } from '../record.js';
 import type { EventState, PartitionState } from '../state.js';
 import { isBeyond } from '../unarchived.js';
@@ -32,6 +33,7 @@ export function decideAccept(
   const { open = 0, policy = state.policy } = state.types.get(type) ?? {};
   if (open >= (policy.maxPending ?? Number.POSITIVE_INFINITY)) return refuse({ kind: 'too_many_pending' });
   if (!recorder.declare(type)) return refuse({ kind: 'too_many_types' });
+  const receivers = receiversOf(state.types.get(type)?.listeners ?? [], command.envelope);
   const archives = command.durability === 'archive';
   const archive = archives ? recorder.nextPosition() : null;
   recorder.add({
@@ -40,6 +42,7 @@ export function decideAccept(
     type,
     dueAt: now + command.delayMs,
     ...deadlineOf(command.deadlineMs ?? policy.deadlineMs, now),
+    ...(isFirstOnly(receivers) ? NOTHING : { listeners: receivers }),
     ...(archives ? ARCHIVES : NOTHING),
     idempotency: idempotency && { ...idempotency, expiresAt: idempotencyExpiresAt(now) },
     payload: command.envelope,

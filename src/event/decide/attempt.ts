@@ -6,6 +6,8 @@ import {
   type Delivery,
   deadlineHasPassed,
   findAttempt,
+  findDelivery,
+  isResponder,
   leaseExpired,
   type PartitionState,
 } from '../state.js';
@@ -26,7 +28,7 @@ export function findByAttemptId(state: PartitionState, attemptId: string): Found
   if (!ref) return null;
   const event = state.events.get(ref.id);
   if (!event || event.type.ordinal !== ref.typeOrdinal) return null;
-  const delivery = event.deliveries[ref.listener];
+  const delivery = findDelivery(event, ref.listener);
   if (!delivery) return null;
   const attempt = findAttempt(delivery, ref.grant);
   return attempt ? { delivery, attempt } : 'forgotten';
@@ -57,20 +59,34 @@ export function recordOverdue(recorder: Recorder, delivery: Delivery, now: numbe
   else recordExpiry(recorder, delivery, now);
 }
 
-/** Ends an expired lease: it counts as an attempt, so the delivery is retried after its backoff or dead. */
-export function recordExpiry(recorder: Recorder, delivery: Delivery, now: number): void {
+/**
+ * Ends an expired lease: it counts as an attempt, so the delivery is retried after its backoff or dead. `cancelling`:
+ * somebody asked to cancel the event, and the next attempt is the one it will not have.
+ */
+export function recordExpiry(
+  recorder: Recorder,
+  delivery: Delivery,
+  now: number,
+  cancelling = delivery.event.cancelRequested,
+): void {
   const { event, listener, grants: grant, attempt } = delivery;
   const ref = { id: event.id, listener, grant };
   const nothing = { fingerprint: null, payload: null };
-  if (event.cancelRequested) {
+  if (cancelling) {
     recorder.add({ op: 'retried', ...ref, why: 'expired', dueAt: now, ...nothing });
-    recorder.add({ op: 'cancelled', id: event.id });
+    recordCancelled(recorder, delivery);
   } else if (attempt >= event.type.policy.attemptsMax) {
     recorder.add({ op: 'dead', ...ref, why: 'expired', ...nothing });
   } else {
     const dueAt = now + backoffMs(event.type.policy, attempt, attemptIdOf(delivery));
     recorder.add({ op: 'retried', ...ref, why: 'expired', dueAt, ...nothing });
   }
+}
+
+/** Somebody asked to cancel the event, and nobody works on its responder's delivery any more. */
+export function recordCancelled(recorder: Recorder, delivery: Delivery): void {
+  const { event } = delivery;
+  if (isResponder(delivery) && event.status !== 'complete') recorder.add({ op: 'cancelled', id: event.id });
 }
 
 export function attemptIdOf({ event, listener, grants }: Delivery): string {

@@ -1,6 +1,13 @@
 /** Cancel: an event that nobody works on ends at once; a listener that holds it is asked. */
 import type { CancelResult } from '../command.js';
-import { deadlineHasPassed, type EventState, leaseExpired, type PartitionState } from '../state.js';
+import {
+  type Delivery,
+  deadlineHasPassed,
+  type EventState,
+  isResponder,
+  leaseExpired,
+  type PartitionState,
+} from '../state.js';
 import { recordExpiry } from './attempt.js';
 import { recordDeadline } from './deadline.js';
 import { type Decision, promisedBy, Recorder, refuse } from './decision.js';
@@ -18,29 +25,34 @@ export function decideCancel(state: PartitionState, id: string, now: number): De
     return answer(state, recorder, event, 'complete');
   }
 
-  const leased = event.deliveries.filter((delivery) => delivery.state === 'leased');
-  const overdue = leased.filter((delivery) => leaseExpired(delivery, now, state.limits));
-  if (leased.length > overdue.length) {
-    if (!event.cancelRequested) recorder.add({ op: 'cancelRequested', id });
-    return answer(state, recorder, event, 'requested');
-  }
-  return cancelNow(state, recorder, event, now);
+  const held = event.deliveries.filter(
+    (delivery) => delivery.state === 'leased' && !leaseExpired(delivery, now, state.limits),
+  );
+  if (held.length > 0 && !event.cancelRequested) recorder.add({ op: 'cancelRequested', id });
+  // Its end would be the event's: that is for who holds it. Others hear of it, and the event does not wait for them.
+  if (held.some(isResponder)) return answer(state, recorder, event, 'requested');
+  return cancelNow(state, recorder, event, held, now);
 }
 
 function cancelNow(
   state: PartitionState,
   recorder: Recorder,
   event: EventState,
+  held: readonly Delivery[],
   now: number,
 ): Decision<CancelResult> {
-  for (const delivery of event.deliveries) {
-    if (delivery.state !== 'leased') continue;
-    recordExpiry(recorder, delivery, now);
-  }
-  const ends = recorder.records.some((record) => record.op === 'dead' || record.op === 'cancelled');
-  if (!ends) recorder.add({ op: 'cancelled', id: event.id });
-  const died = recorder.records.some((record) => record.op === 'dead');
-  return answer(state, recorder, event, died ? 'complete' : 'cancelled');
+  const asked = event.cancelRequested || held.length > 0;
+  const [responder, ...others] = event.deliveries.map((delivery) => {
+    const isOverdue = delivery.state === 'leased' && !held.includes(delivery);
+    return () => isOverdue && recordExpiry(recorder, delivery, now, asked);
+  });
+  responder?.();
+  const died = recorder.records.some(({ op }) => op === 'dead');
+  // It is complete as it would have been anyway, and the others go on.
+  if (died) return answer(state, recorder, event, 'complete');
+  for (const expire of others) expire();
+  if (!recorder.records.some(({ op }) => op === 'cancelled')) recorder.add({ op: 'cancelled', id: event.id });
+  return answer(state, recorder, event, 'cancelled');
 }
 
 function answer(

@@ -1,5 +1,6 @@
 /** Complete: a listener's result ends its attempt and, mostly, the event. */
 import type { CompleteCommand, CompleteResult } from '../command.js';
+import { listenerName } from '../listeners.js';
 import { backoffMs } from '../policy.js';
 import {
   type Completed,
@@ -9,7 +10,7 @@ import {
   type Position,
   type Retried,
 } from '../record.js';
-import type { Attempt, Delivery, PartitionState } from '../state.js';
+import { type Attempt, type Delivery, type EventState, isResponder, type PartitionState } from '../state.js';
 import { attemptIdOf, type Found, findByAttemptId, holdsLease, isOverdue, recordOverdue } from './attempt.js';
 import { type Decision, promisedBy, Recorder, refuse } from './decision.js';
 import { recordEmitted, unarchivedEmission } from './emit.js';
@@ -33,7 +34,9 @@ export function decideComplete(
   if (ending.emitted && !recordEmitted(state, recorder, event, command.emit ?? [], now))
     return refuse({ kind: 'too_many_types' });
   const archive = promisedBy(state, event, recorder.records) ?? promisedOf(recorder.records);
-  return { records: recorder.records, result: answer(found.delivery, ending, archive) };
+  const standing = standingAfter(found.delivery, ending);
+  const { emitted = [] } = ending;
+  return { records: recorder.records, result: answerOf(found.delivery, { ...standing, emitted, archive }) };
 }
 
 /** What was accepted among `records` with `archive` durability must be archived before the answer is given. */
@@ -72,17 +75,35 @@ function emittedBy({ emit = [] }: CompleteCommand): { readonly emitted?: readonl
   return emit.length === 0 ? {} : { emitted: emit.map(({ id }) => id) };
 }
 
-function answer({ event }: Delivery, ending: Ending, archive: Position | null): CompleteResult {
-  const { emitted = [] } = ending;
-  const base = { kind: 'completed' as const, id: event.id, type: event.type.name, emitted, archive };
+type Answer = Extract<CompleteResult, { kind: 'completed' }>;
+type Standing = Pick<Answer, 'status' | 'outcome' | 'reason' | 'retryAt'>;
+
+function answerOf(
+  { event, listener }: Delivery,
+  about: Standing & Pick<Answer, 'emitted' | 'archive'>,
+): Answer {
+  const name = listenerName(event.type.listeners, listener);
+  return { kind: 'completed', id: event.id, type: event.type.name, listener: name, ...about };
+}
+
+/** How the event stands when `ending` has been recorded. */
+function standingAfter(delivery: Delivery, ending: Ending): Standing {
+  const retryAt = ending.op === 'retried' ? ending.dueAt : null;
+  if (!isResponder(delivery)) return besides(delivery.event, delivery.event.status === 'complete', retryAt);
   switch (ending.op) {
     case 'completed':
-      return { ...base, status: 'complete', outcome: ending.outcome, reason: ending.reason, retryAt: null };
+      return { status: 'complete', outcome: ending.outcome, reason: ending.reason, retryAt };
     case 'dead':
-      return { ...base, status: 'complete', outcome: 'fail', reason: 'attempts_exhausted', retryAt: null };
+      return { status: 'complete', outcome: 'fail', reason: 'attempts_exhausted', retryAt };
     case 'retried':
-      return { ...base, status: 'in_process', outcome: null, reason: null, retryAt: ending.dueAt };
+      return { status: 'in_process', outcome: null, reason: null, retryAt };
   }
+}
+
+/** What the end of a delivery that is not the responder's left as it was. */
+function besides(event: EventState, isComplete: boolean, retryAt: number | null): Standing {
+  if (!isComplete) return { status: 'in_process', outcome: null, reason: null, retryAt };
+  return { status: 'complete', outcome: event.outcome, reason: event.reason, retryAt };
 }
 
 function repeat(
@@ -93,9 +114,8 @@ function repeat(
   if (attempt.fingerprint !== command.fingerprint) return refuse({ kind: 'conflict' });
   const { event } = delivery;
   const emitted = attempt.emitted ?? [];
-  const base = { kind: 'completed' as const, id: event.id, type: event.type.name, emitted };
   const archive = laterOf(promisedBy(state, event, []), unarchivedEmission(state, emitted));
-  return refuse({ ...base, ...standing(attempt), archive });
+  return refuse(answerOf(delivery, { ...standing(event, attempt), emitted, archive }));
 }
 
 function laterOf(a: Position | null, b: Position | null): Position | null {
@@ -104,9 +124,9 @@ function laterOf(a: Position | null, b: Position | null): Position | null {
 }
 
 /** How the event stood when the attempt had ended. */
-function standing(
-  attempt: Attempt,
-): Pick<Extract<CompleteResult, { kind: 'completed' }>, 'status' | 'outcome' | 'reason' | 'retryAt'> {
+function standing(event: EventState, attempt: Attempt): Standing {
+  const { aside, retryAt } = attempt;
+  if (aside !== null) return besides(event, aside === 'complete', retryAt);
   if (attempt.end === 'retried') {
     return { status: 'in_process', outcome: null, reason: null, retryAt: attempt.retryAt };
   }

@@ -1,5 +1,5 @@
 /** What a decision is made of: the records that must be applied, in order, and the answer to the caller. */
-import type { Accepted, LogRecord, Position, StoreRecord, TypeSet } from '../record.js';
+import type { Accepted, LogRecord, OfType, Position, StoreRecord } from '../record.js';
 import type { EventState, PartitionState } from '../state.js';
 import { newestUnarchived } from '../unarchived.js';
 
@@ -23,7 +23,7 @@ export function promisedBy(
 }
 
 /** What a decision says of a record; the type of a known event is found by its id. */
-type Unplaced<R> = R extends Accepted | TypeSet
+type Unplaced<R> = R extends Accepted | OfType
   ? Omit<R, 'pos' | 'at'>
   : R extends LogRecord
     ? Omit<R, 'pos' | 'at' | 'type'>

@@ -1,5 +1,6 @@
 /** Emit: a completion brings further events about. They are accepted together with it, or not at all. */
 import type { EmitCommand } from '../command.js';
+import { isFirstOnly, receiversOf } from '../listeners.js';
 import type { Position } from '../record.js';
 import type { EventState, PartitionState } from '../state.js';
 import { isBeyond } from '../unarchived.js';
@@ -16,10 +17,12 @@ export function recordEmitted(
 ): boolean {
   for (const { id, type, envelope, delayMs, durability } of emit) {
     if (!recorder.declare(type)) return false;
+    const receivers = receiversOf(types.get(type)?.listeners ?? [], envelope);
     recorder.add({
       op: 'accepted',
       id,
       type,
+      ...(isFirstOnly(receivers) ? NOTHING : { listeners: receivers }),
       dueAt: now + delayMs,
       ...deadlineOf(types.get(type)?.policy.deadlineMs, now),
       // What a promise of `archive` has brought about is promised too.

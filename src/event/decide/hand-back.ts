@@ -1,7 +1,7 @@
 /** Hand back: a lease is given up and the attempt is not counted. */
 import type { AbandonCommand, AbandonResult, HandBackCommand, HandBackResult } from '../command.js';
 import type { PartitionState } from '../state.js';
-import { type Found, findByAttemptId, holdsLease } from './attempt.js';
+import { type Found, findByAttemptId, holdsLease, recordCancelled } from './attempt.js';
 import { type Decision, Recorder, refuse } from './decision.js';
 import { findCall } from './lease.js';
 
@@ -46,5 +46,5 @@ export function decideAbandon(
 function recordHandBack(recorder: Recorder, { delivery, attempt }: Found): void {
   const { event, listener } = delivery;
   recorder.add({ op: 'handedBack', id: event.id, listener, grant: attempt.grant });
-  if (event.cancelRequested) recorder.add({ op: 'cancelled', id: event.id });
+  if (event.cancelRequested) recordCancelled(recorder, delivery);
 }

@@ -1,6 +1,7 @@
 /** Lease: the oldest eligible deliveries go to a caller, each fenced by a token of its own. */
 import { formatAttemptId } from '../attempt-id.js';
 import type { Lease, LeaseCommand, LeaseResult } from '../command.js';
+import { ordinalFor } from '../listeners.js';
 import type { Volatile } from '../record.js';
 import { peekDeadline, peekReady, takeReady } from '../schedule.js';
 import {
@@ -13,9 +14,6 @@ import {
 } from '../state.js';
 import { type Decision, Recorder, refuse } from './decision.js';
 
-/** The one listener that subscribes itself. */
-export const DEFAULT_LISTENER = 'default';
-
 /**
  * Takes what it grants out of the ready queues, so its records must be applied. `decideDeadlines` comes first, else there
  * is nothing while an event has passed its deadline, then `promoteDue`, else a delivery whose wait has just ended would be
@@ -26,8 +24,12 @@ export function decideLease(
   command: LeaseCommand,
   now: number,
 ): Decision<LeaseResult> {
-  if (command.listener !== DEFAULT_LISTENER) {
-    return refuse({ kind: 'not_subscribed', listener: command.listener });
+  const queues: Queue[] = [];
+  for (const name of command.types) {
+    const type = state.types.get(name);
+    const listener = ordinalFor(type?.listeners ?? [], command.listener);
+    if (listener === null) return refuse({ kind: 'not_subscribed', type: name, listener: command.listener });
+    if (type && !type.paused) queues.push({ type, listener });
   }
   const known = findCall(state, command.call, now);
   const live = known ? liveLeases(state, known, now) : [];
@@ -37,7 +39,7 @@ export function decideLease(
   const expiresAt = now + (command.leaseMs ?? leaseMsOf(state, command.types));
   const recorder = new Recorder(state, now);
   const leases: Lease[] = [];
-  for (const delivery of takeOldest(state, command, now)) {
+  for (const delivery of takeOldest(state, queues, command, now)) {
     const token = command.tokens[leases.length]!;
     const grant = delivery.grants + 1;
     const attempt = delivery.attempt + 1;
@@ -86,16 +88,23 @@ function liveLeases(state: PartitionState, call: LeaseCall, now: number): Lease[
   return leases;
 }
 
-function takeOldest(state: PartitionState, command: LeaseCommand, now: number): Delivery[] {
-  const types = command.types
-    .map((name) => state.types.get(name))
-    .filter((type): type is TypeState => type !== undefined && !type.paused);
+interface Queue {
+  readonly type: TypeState;
+  readonly listener: number;
+}
+
+function takeOldest(
+  state: PartitionState,
+  queues: readonly Queue[],
+  command: LeaseCommand,
+  now: number,
+): Delivery[] {
   const taken: Delivery[] = [];
   // So many have passed at once that the store has not ended all of them yet.
   if (peekDeadline(state, now) !== null) return taken;
   let bytes = 0;
   while (taken.length < command.max) {
-    const oldest = oldestOf(types);
+    const oldest = oldestOf(queues);
     if (!oldest) break;
     bytes += oldest.event.envelope.byteLength;
     if (taken.length > 0 && bytes > command.bytesMax) break;
@@ -105,10 +114,10 @@ function takeOldest(state: PartitionState, command: LeaseCommand, now: number): 
   return taken;
 }
 
-function oldestOf(types: readonly TypeState[]): Delivery | null {
+function oldestOf(queues: readonly Queue[]): Delivery | null {
   let oldest: Delivery | null = null;
-  for (const type of types) {
-    const delivery = peekReady(type, 0);
+  for (const { type, listener } of queues) {
+    const delivery = peekReady(type, listener);
     if (delivery && (!oldest || delivery.event.sequence < oldest.event.sequence)) oldest = delivery;
   }
   return oldest;

@@ -8,7 +8,7 @@ import type { EventState, PartitionState } from '../state.js';
 import { attemptsOf, summaryOf, viewOf } from '../view.js';
 import { type Decision, Recorder } from './decision.js';
 
-/** Those that ended at least `retentionMs` ago and are archived, the longest ended first. */
+/** Those that settled at least `retentionMs` ago and are archived, the longest settled first. */
 export function findSettled(
   state: PartitionState,
   retentionMs: number,
@@ -16,7 +16,7 @@ export function findSettled(
   now: number,
 ): SettledEvent[] {
   const found = state.settled.peek(limit, (event) => state.events.get(event.id) === event);
-  const young = found.findIndex((event) => event.completedAt! > now - retentionMs);
+  const young = found.findIndex((event) => event.settledAt! > now - retentionMs);
   const old = young < 0 ? found : found.slice(0, young);
   return old.filter((event) => isArchived(state, event)).map(settledView);
 }
@@ -27,7 +27,7 @@ export function decidePrune(state: PartitionState, command: PruneCommand, now: n
   for (const { id, version } of command.events) {
     const event = state.events.get(id);
     if (!event || event.version !== version || pruned.has(id)) continue;
-    if (event.status !== 'complete' || !isArchived(state, event)) continue;
+    if (event.settledAt === null || !isArchived(state, event)) continue;
     recorder.add({ op: 'pruned', id, index: command.index });
     pruned.add(id);
   }

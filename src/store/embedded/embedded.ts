@@ -16,6 +16,7 @@ import type {
   CancelResult,
   CompleteCommand,
   CompleteResult,
+  DeleteListenerResult,
   EventView,
   ExpireResult,
   ExtendCommand,
@@ -24,14 +25,18 @@ import type {
   HandBackResult,
   LeaseCommand,
   LeaseResult,
+  ListenerView,
   ListQuery,
   ListResult,
   ListTypesQuery,
   ListTypesResult,
   PruneCommand,
+  SetListenerCommand,
+  SetListenerResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
+  SweepResult,
   TypeView,
 } from '../../event/command.js';
 import { decideAccept } from '../../event/decide/accept.js';
@@ -43,16 +48,17 @@ import { decideExpire, forgetPast } from '../../event/decide/expire.js';
 import { decideExtend } from '../../event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../event/decide/hand-back.js';
 import { decideLease } from '../../event/decide/lease.js';
+import { decideDeleteListener, decideSetListener, decideSweep } from '../../event/decide/listener.js';
 import { decidePrune, findSettled } from '../../event/decide/prune.js';
 import { decideSetType, typeView } from '../../event/decide/set-type.js';
+import { listenersOf } from '../../event/listeners.js';
 import type { Policy } from '../../event/policy.js';
 import { comparePositions, type KeptRecord, type LogRecord, type Position } from '../../event/record.js';
 import { promoteDue, releaseArchived, tidy } from '../../event/schedule.js';
-import type { Limits, PartitionState, TypeState } from '../../event/state.js';
+import type { Limits, PartitionState } from '../../event/state.js';
 import type { NotArchived } from '../../event/unarchived.js';
 import { shownAttempts, shownRequest, shownView } from '../../event/view.js';
 import {
-  DEPTHS_TYPES_MAX,
   type Depths,
   type Recoverable,
   type Standing,
@@ -61,6 +67,7 @@ import {
   type StoreHealth,
   type Wake,
 } from '../store.js';
+import { depthsOf } from './depths.js';
 import { type Files, nodeFiles } from './files.js';
 import { listEvents, listTypes } from './list.js';
 import { type FolderLock, lockFolder } from './lock.js';
@@ -105,7 +112,7 @@ export class EmbeddedStore implements Store, Recoverable {
     private readonly now: () => number,
   ) {
     this.#state = folder.state;
-    this.#wakes = new Wakes();
+    this.#wakes = new Wakes(folder.state);
   }
 
   /** That of the log; before there is one, the id that a new log would get. */
@@ -174,6 +181,30 @@ export class EmbeddedStore implements Store, Recoverable {
       this.#wantArchived([this.#carryOut(decideCancel(this.#state, id, now))]),
     );
     return result!;
+  }
+
+  setListener(command: SetListenerCommand): Promise<SetListenerResult> {
+    return this.#transition('setListener', (now) =>
+      this.#carryOut(decideSetListener(this.#state, command, now)),
+    );
+  }
+
+  deleteListener(type: string, name: string): Promise<DeleteListenerResult> {
+    return this.#transition('deleteListener', (now) =>
+      this.#carryOut(decideDeleteListener(this.#state, type, name, now)),
+    );
+  }
+
+  async listListeners(type: string): Promise<ListenerView[] | null> {
+    this.#assertOpen('listListeners');
+    const known = this.#state.types.get(type);
+    const listeners = known ? listenersOf(known.listeners) : null;
+    await this.folder.journal.tail();
+    return listeners;
+  }
+
+  sweep(_partition: number, limit: number): Promise<SweepResult> {
+    return this.#transition('sweep', (now) => this.#carryOut(decideSweep(this.#state, limit, now)));
   }
 
   expire(_partition: number, limit: number): Promise<ExpireResult> {
@@ -390,11 +421,7 @@ export class EmbeddedStore implements Store, Recoverable {
 
   async depths(_partition: number): Promise<Depths> {
     this.#assertOpen('depths');
-    const { events, typesByOrdinal, held, leasedCount: leased, outbox } = this.#state;
-    const delayed = this.#state.delayed.size + held.size;
-    const few = typesByOrdinal.length <= DEPTHS_TYPES_MAX;
-    const ready = few ? typesByOrdinal.reduce((sum, type) => sum + readyIn(type), 0) : null;
-    return { events: events.size, ready, delayed, leased, outbox: outbox.length };
+    return depthsOf(this.#state);
   }
 
   /** What has been called before ends; what is called after is refused. Rejects when the journal has failed. */
@@ -466,8 +493,4 @@ export class EmbeddedStore implements Store, Recoverable {
     if (failure) throw failure;
     if (this.#closing) throw new StoreError('unavailable', operation, new Error('the store is closed'));
   }
-}
-
-function readyIn(type: TypeState): number {
-  return type.ready.reduce((sum, queue) => sum + queue.size, 0);
 }

@@ -3,16 +3,18 @@
  * next, the last how many frames there are; in between come types, events (each with its bytes in one piece),
  * idempotency keys, lease calls and the outbox, whose records share their bytes with the events.
  */
+
+import type { Listener } from '../../event/listeners.js';
 import { type DeclaredPolicy, effectivePolicy } from '../../event/policy.js';
 import type { LogRecord, Position } from '../../event/record.js';
-import { setLease } from '../../event/schedule.js';
+import { readyQueue, setLease } from '../../event/schedule.js';
 import {
   type Attempt,
   type Delivery,
   type EventState,
   findAttempt,
+  findDelivery,
   type PartitionState,
-  readyHeap,
   type Tree,
 } from '../../event/state.js';
 import type { Unarchived } from '../../event/unarchived.js';
@@ -47,6 +49,9 @@ interface TypePart {
   readonly policy?: DeclaredPolicy;
   /** Left out unless it is. */
   readonly paused?: true;
+  /** Left out: none were declared. */
+  readonly listeners?: readonly Listener[];
+  readonly leased?: boolean;
 }
 
 type AttemptPart = Omit<Attempt, 'result' | 'late' | 'emitted'> & {
@@ -62,8 +67,18 @@ type DeliveryPart = Omit<Delivery, 'event' | 'attempts'> & { readonly attempts: 
 interface EventPart
   extends Omit<
     EventState,
-    'type' | 'envelope' | 'result' | 'unarchived' | 'tree' | 'deadlineAt' | 'deliveries'
+    | 'type'
+    | 'envelope'
+    | 'result'
+    | 'unarchived'
+    | 'tree'
+    | 'deadlineAt'
+    | 'deliveries'
+    | 'settledAt'
+    | 'settledBy'
   > {
+  readonly settledAt?: number | null;
+  readonly settledBy?: Position | null;
   readonly part: 'event';
   /** Left out with `store` durability. */
   readonly unarchived?: Unarchived[];
@@ -131,10 +146,14 @@ function* partsOf(state: PartitionState, origin: Origin): IterableIterator<Encod
   const format = SNAPSHOT_FORMAT;
   const facts = { log, view, n, last, sequence, bytes, archived, indexed };
   yield { part: { part: 'head', format, ...origin, ...facts }, payload: null };
-  for (const { name, ordinal, version, declared, paused } of state.typesByOrdinal) {
+  for (const { name, ordinal, version, declared, paused, listeners, leased } of state.typesByOrdinal) {
     const policy = declared === null ? {} : { policy: declared };
     const pause = paused ? { paused } : {};
-    yield { part: { part: 'type', name, ordinal, version, ...policy, ...pause }, payload: null };
+    const known = listeners.length === 0 ? {} : { listeners };
+    yield {
+      part: { part: 'type', name, ordinal, version, ...policy, ...pause, ...known, leased },
+      payload: null,
+    };
   }
   for (const event of state.history) yield encodeEvent(event);
   yield* encodeKeys(state);
@@ -225,7 +244,7 @@ function bytesOfEvent(
   const event = id === undefined ? undefined : state.events.get(id);
   if (!event) return null;
   if (kind === 'envelope') return event.envelope;
-  const delivery = listener === undefined ? undefined : event.deliveries[listener];
+  const delivery = listener === undefined ? undefined : findDelivery(event, listener);
   const attempt = delivery && grant !== undefined ? findAttempt(delivery, grant) : null;
   return (kind === 'result' ? attempt?.result : attempt?.late?.payload) ?? null;
 }
@@ -244,9 +263,12 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
       state.indexed = part.indexed;
       return;
     case 'type': {
-      const { name, ordinal, version, policy: declared = null, paused = false } = part;
+      const { name, ordinal, version, policy: declared = null, paused = false, leased = false } = part;
       const policy = effectivePolicy(state.policy, declared);
-      const type = { name, ordinal, version, declared, policy, paused, open: 0, ready: [readyHeap()] };
+      const listeners = [...(part.listeners ?? [])];
+      const rules = { version, declared, policy, paused };
+      const type = { name, ordinal, ...rules, open: 0, listeners, leased, ready: [] };
+      state.leaving += listeners.filter((listener) => listener.state === 'leaving').length;
       state.types.set(name, type);
       state.typesByOrdinal[ordinal] = type;
       return;
@@ -287,6 +309,9 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
     cancelRequested: part.cancelRequested,
     ended: part.ended,
     last: part.last,
+    // Those of before there were several listeners were settled when they were complete.
+    settledAt: part.settledAt === undefined ? part.completedAt : part.settledAt,
+    settledBy: part.settledBy === undefined ? part.ended : part.settledBy,
     version: part.version,
     result: null,
     unarchived: part.unarchived ?? null,
@@ -303,10 +328,10 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
   if (resultOf) event.result = event.deliveries[resultOf[0]]!.attempts[resultOf[1]]!.result;
   state.events.set(event.id, event);
   state.history.push(event);
-  if (event.status === 'complete') state.settled.push(event);
-  else type.open += 1;
-  if (event.deadlineAt !== null && event.status !== 'complete')
-    state.deadlines.push({ at: event.deadlineAt, event });
+  if (event.settledAt !== null) state.settled.push(event);
+  if (event.status === 'complete') return;
+  type.open += 1;
+  if (event.deadlineAt !== null) state.deadlines.push({ at: event.deadlineAt, event });
 }
 
 function decodeDelivery(event: EventState, part: DeliveryPart, pieces: Pieces): Delivery {
@@ -340,6 +365,7 @@ function decodeAttempt(part: AttemptPart, pieces: Pieces): Attempt {
     result: part.resultBytes === null ? null : pieces.next(part.resultBytes),
     late: late && { at: late.at, fingerprint: late.fingerprint, payload: pieces.next(late.bytes) },
     emitted: part.emitted ?? null,
+    aside: part.aside ?? null,
   };
 }
 
@@ -365,7 +391,7 @@ function schedule(state: PartitionState, delivery: Delivery): void {
   } else if (delivery.state === 'waiting' && delivery.place === 'delayed') {
     state.delayed.push({ at: delivery.dueAt, delivery });
   } else if (delivery.state === 'waiting') {
-    delivery.event.type.ready[delivery.listener]!.push(delivery);
+    readyQueue(delivery.event.type, delivery.listener).push(delivery);
   }
 }
 
@@ -380,7 +406,8 @@ function decodeKeys(state: PartitionState, { expiresAt, keys }: KeysPart): void 
 
 function decodeCall(state: PartitionState, { call, claim, expiresAt, grants }: CallPart): void {
   const found = grants.flatMap(([id, listener, grant]) => {
-    const delivery = state.events.get(id)?.deliveries[listener];
+    const event = state.events.get(id);
+    const delivery = event && findDelivery(event, listener);
     return delivery ? [{ delivery, grant }] : [];
   });
   state.calls.set(call, { claim, expiresAt, grants: found });

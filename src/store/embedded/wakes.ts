@@ -1,17 +1,20 @@
 /** Who is to be woken, as it follows from records; told once a turn of the event loop. */
 
-import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
-import type { Accepted, HandedBack, Retried, StoreRecord } from '../../event/record.js';
-import type { Delivery, TypeState } from '../../event/state.js';
+import { listenerName } from '../../event/listeners.js';
+import type { StoreRecord } from '../../event/record.js';
+import type { Delivery, PartitionState, TypeState } from '../../event/state.js';
 import type { Wake } from '../store.js';
 
 export class Wakes {
   readonly #heard = new Set<{ wake: (wake: Wake) => void }>();
-  readonly #ready = new Map<string, number>();
+  /** By type, then by ordinal of the listener. */
+  readonly #ready = new Map<string, Map<number, number>>();
   readonly #changed = new Set<string>();
   #archived = false;
   #wanted = false;
   #timer: NodeJS.Immediate | null = null;
+
+  constructor(private readonly state: Pick<PartitionState, 'types'>) {}
 
   on(wake: (wake: Wake) => void): () => void {
     const entry = { wake };
@@ -26,7 +29,7 @@ export class Wakes {
       this.#archived = true;
     } else if ('id' in record && record.op !== 'extended' && record.op !== 'pruned') {
       this.#changed.add(record.id);
-      if (becameReady(record)) this.#addReady(record.type);
+      for (const listener of becameReady(record)) this.#addReady(record.type, listener);
     } else {
       return;
     }
@@ -42,14 +45,15 @@ export class Wakes {
 
   notePromoted(deliveries: readonly Delivery[]): void {
     if (this.#heard.size === 0 || deliveries.length === 0) return;
-    for (const { event } of deliveries) this.#addReady(event.type.name);
+    for (const { event, listener } of deliveries) this.#addReady(event.type.name, listener);
     this.#schedule();
   }
 
   /** What waits may be leased again: whoever gets some of it wakes the next. */
   noteResumed(type: TypeState | undefined): void {
     if (this.#heard.size === 0 || !type) return;
-    this.#addReady(type.name);
+    for (const listener of [...type.listeners.keys(), type.listeners.length])
+      this.#addReady(type.name, listener);
     this.#schedule();
   }
 
@@ -59,8 +63,13 @@ export class Wakes {
     this.#heard.clear();
   }
 
-  #addReady(type: string): void {
-    this.#ready.set(type, (this.#ready.get(type) ?? 0) + 1);
+  #addReady(type: string, listener: number): void {
+    let counts = this.#ready.get(type);
+    if (!counts) {
+      counts = new Map();
+      this.#ready.set(type, counts);
+    }
+    counts.set(listener, (counts.get(listener) ?? 0) + 1);
   }
 
   #schedule(): void {
@@ -70,7 +79,12 @@ export class Wakes {
 
   #tell(): void {
     this.#timer = null;
-    const ready = Array.from(this.#ready, ([type, count]) => ({ type, listener: DEFAULT_LISTENER, count }));
+    const ready = [...this.#ready].flatMap(([type, counts]) => {
+      const listeners = this.state.types.get(type)?.listeners ?? [];
+      return Array.from(counts, ([ordinal, count]) => {
+        return { type, listener: listenerName(listeners, ordinal), count };
+      });
+    });
     const archived = this.#archived ? [0] : [];
     const wanted = this.#wanted ? [0] : [];
     const wake: Wake = { ready, changed: [...this.#changed], archived, wanted };
@@ -82,9 +96,14 @@ export class Wakes {
   }
 }
 
-function becameReady(record: StoreRecord): record is Accepted | Retried | HandedBack {
-  if (record.op === 'handedBack') return true;
+const FIRST_ONLY: readonly number[] = Object.freeze([0]);
+const NONE: readonly number[] = Object.freeze([]);
+
+/** Of which listeners. */
+function becameReady(record: StoreRecord): readonly number[] {
+  if (record.op === 'handedBack') return [record.listener];
+  if (record.op === 'retried') return record.dueAt <= record.at ? [record.listener] : NONE;
   // Once it is archived it is promoted.
-  if (record.op === 'accepted' && record.durability === 'archive') return false;
-  return (record.op === 'accepted' || record.op === 'retried') && record.dueAt <= record.at;
+  if (record.op !== 'accepted' || record.durability === 'archive' || record.dueAt > record.at) return NONE;
+  return record.listeners ?? FIRST_ONLY;
 }

@@ -1,5 +1,6 @@
 /** Accept: a batch of commands as one script call, see lua/accept.lua. */
 import type { AcceptCommand, AcceptResult } from '../../event/command.js';
+import { isFirstOnly, receiversOf } from '../../event/listeners.js';
 import { asBuffer } from '../../event/packed.js';
 import { StoreError } from '../store.js';
 import { type Argument, OutOfMemory } from './connection.js';
@@ -24,9 +25,14 @@ export async function acceptBatch(
   const results: AcceptResult[] = [];
   for (let tries = 0; tries < WRONG_GUESSES_MAX; tries += 1) {
     const rest = commands.slice(results.length);
+    const version = partition.listenersVersion;
     const { args, queues, guessed } = argumentsOf(partition, rest, options);
     try {
       const answers = await partition.change('accept', args, queues.list);
+      if (String(answers[0]) === 'stale') {
+        if (partition.listenersVersion === version) await partition.learnListeners();
+        continue;
+      }
       results.push(...answers.map(resultOf));
     } catch (error) {
       if (!(error instanceof OutOfMemory)) throw error;
@@ -42,14 +48,28 @@ export async function acceptBatch(
 function argumentsOf(partition: Partition, commands: readonly AcceptCommand[], options: AcceptOptions) {
   const queues = new QueueKeys();
   const types = new TypeGuesses(partition);
-  const args: Argument[] = [options.typesMax, refusalOf(options)];
+  const args: Argument[] = [options.typesMax, refusalOf(options), partition.listenersVersion];
   for (const { id, type, envelope, delayMs, idempotency, durability, deadlineMs } of commands) {
     const { ordinal, isGuess } = types.ordinalOf(type);
     const queue = queues.placeOf(partition.keys.fresh(ordinal, 0));
     args.push(id, type, ordinal, aboutOf(isGuess, durability), queue, delayMs);
     args.push(idempotency?.scope ?? '', idempotency?.fingerprint ?? '', asBuffer(envelope), deadlineMs ?? '');
+    args.push(receiversText(partition, queues, ordinal, envelope));
   }
   return { args, queues, guessed: types.guessed };
+}
+
+/** Who gets the event, as include/accepted.lua reads it. */
+export function receiversText(
+  partition: Partition,
+  queues: QueueKeys,
+  typeOrdinal: number,
+  envelope: Uint8Array,
+): string {
+  const receivers = receiversOf(partition.listenersOf(typeOrdinal), envelope);
+  if (isFirstOnly(receivers)) return '';
+  const place = (listener: number) => queues.placeOf(partition.keys.fresh(typeOrdinal, listener));
+  return receivers.map((listener) => `${listener}:${place(listener)}`).join(' ') || 'none';
 }
 
 const FULL = 3;

@@ -11,6 +11,7 @@ import type {
 import { partitionOfId } from '../../event/id.js';
 import { asBuffer } from '../../event/packed.js';
 import { StoreError } from '../store.js';
+import { receiversText } from './accept.js';
 import type { Argument } from './connection.js';
 import { type Partition, QueueKeys } from './partition.js';
 import { outcomeCode, outcomeOf, positionOf, reasonOf, statusOf } from './state-codec.js';
@@ -82,7 +83,10 @@ async function completeNamed(
       partition,
       left.map((index) => items[index]!),
     );
-    const some = (await partition.change('complete', [typesMax, ...args], queues.list)) as CompleteReply[];
+    const head = [typesMax, partition.listenersVersion];
+    const reply = await partition.change('complete', [...head, ...args], queues.list);
+    const [version, ...some] = reply as [number, ...CompleteReply[]];
+    await partition.reachListeners(version);
     for (const [at, index] of left.entries()) answers[index] = some[at]!;
     if (guessed) await partition.learnTypes();
     left = left.filter((index) => answers[index]![0] === GUESSED_WRONG);
@@ -104,7 +108,17 @@ function argumentsOf(partition: Partition, items: readonly OnAttempt<CompleteCom
     for (const { id, type, delayMs, durability, envelope } of emit) {
       const { ordinal, isGuess } = types.ordinalOf(type);
       const fresh = queues.placeOf(partition.keys.fresh(ordinal, 0));
-      args.push(id, type, ordinal, aboutOf(isGuess, durability), fresh, delayMs, asBuffer(envelope));
+      const receivers = receiversText(partition, queues, ordinal, envelope);
+      args.push(
+        id,
+        type,
+        ordinal,
+        aboutOf(isGuess, durability),
+        fresh,
+        delayMs,
+        asBuffer(envelope),
+        receivers,
+      );
     }
   }
   return { args, queues, guessed: types.guessed };
@@ -120,6 +134,7 @@ function completeResult(partition: Partition, attempt: AttemptRef, answer: Compl
     kind: 'completed',
     id: attempt.id,
     type: partition.nameOf(attempt.typeOrdinal),
+    listener: partition.listenerName(attempt.typeOrdinal, attempt.listener),
     status: statusOf(status),
     outcome: outcomeOf(outcome),
     reason: reasonOf(reason),

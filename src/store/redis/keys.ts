@@ -22,6 +22,8 @@ export const KEY_NAMES = [
   'policies',
   /** Hash: ordinal → how many events of the type are not complete. */
   'open',
+  /** Hash: ordinal of a type → its listeners, see lua/include/listeners.lua. */
+  'subscribers',
   /** List: ids in the order of acceptance; the last one is that of the partition's sequence. */
   'ids',
   /** Sorted set: ids that are older than those of the list, by sequence: what has outlived its time. */

@@ -1,6 +1,7 @@
 /** Lease and abandon: what a lease call takes and what goes back when its answer could not be delivered. */
 import { formatAttemptId, parseAttemptId } from '../../event/attempt-id.js';
 import type { AbandonCommand, AbandonResult, Lease, LeaseCommand, LeaseResult } from '../../event/command.js';
+import { ordinalFor } from '../../event/listeners.js';
 import { StoreError } from '../store.js';
 import type { Argument } from './connection.js';
 import { endOverdue, promoteAll } from './expire.js';
@@ -18,23 +19,38 @@ export async function lease(
   defaultLeaseMs: number,
 ): Promise<LeaseResult> {
   let promotedTo: number | null = null;
+  let hasLearnt = false;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const version = partition.listenersVersion;
+    const missing = missingIn(partition, command);
+    if (missing !== null) {
+      if (hasLearnt) return { kind: 'not_subscribed', type: missing, listener: command.listener };
+      hasLearnt = true;
+      await partition.learnTypes();
+      await partition.learnListeners();
+      continue;
+    }
     const known = command.types.flatMap((type) => partition.ordinalOf(type) ?? []);
     const unknown = command.types.filter((type) => partition.ordinalOf(type) === null);
+    const queues = known.map((type) => {
+      return { type, listener: ordinalFor(partition.listenersOf(type), command.listener)! };
+    });
+    const unmarked = queues.filter(({ type, listener }) => isUnmarked(partition, type, listener));
     const max = Math.min(command.max, LEASES_MAX);
     const args: Argument[] = [...partition.head, command.call, max, command.bytesMax];
     args.push(command.leaseMs ?? `~${defaultLeaseMs}`);
     args.push(command.worker === null ? 0 : 1, command.worker ?? '', promotedTo ?? '');
-    args.push(unknown.length, ...unknown, ...known, ...command.tokens.slice(0, max));
+    args.push(version, unmarked.map(({ type }) => type).join(), unknown.length, ...unknown);
+    args.push(...known, ...queues.map(({ listener }) => listener), ...command.tokens.slice(0, max));
     const { keys } = partition;
     const more = [
       keys.call(command.call),
-      ...known.flatMap((type) => [keys.fresh(type, 0), keys.again(type, 0)]),
+      ...queues.flatMap(({ type, listener }) => [keys.fresh(type, listener), keys.again(type, listener)]),
     ];
     const [answer, ...rest] = (await partition.run('lease', args, more)) as [Buffer, ...unknown[]];
     switch (answer.toString()) {
       case 'leased':
-        return leased(partition, rest);
+        return leased(partition, rest, unmarked.length > 0);
       case 'promote':
         promotedTo = await promoteAll(partition);
         break;
@@ -43,6 +59,9 @@ export async function lease(
         break;
       case 'types':
         await partition.learnTypes();
+        break;
+      case 'stale':
+        if (partition.listenersVersion === version) await partition.learnListeners();
         break;
       case 'again':
         break;
@@ -53,13 +72,31 @@ export async function lease(
   throw new StoreError('unavailable', 'lease', 'the queues do not come to rest');
 }
 
-async function leased(partition: Partition, reply: unknown[]): Promise<LeaseResult> {
+/** The first of the types that is not known to have such a listener. */
+function missingIn(partition: Partition, { types, listener }: LeaseCommand): string | null {
+  const isMissing = (type: string) => {
+    const ordinal = partition.ordinalOf(type);
+    return ordinalFor(ordinal === null ? [] : partition.listenersOf(ordinal), listener) === null;
+  };
+  return types.find(isMissing) ?? null;
+}
+
+/** The first lease from the vacant ordinal is marked by the script, see listeners.ts of the core. */
+function isUnmarked(partition: Partition, type: number, listener: number): boolean {
+  return listener === partition.listenersOf(type).length && !partition.isLeased(type);
+}
+
+async function leased(partition: Partition, reply: unknown[], marks: boolean): Promise<LeaseResult> {
   const [message, claim, ...fields] = reply as [Buffer, number, ...unknown[]];
   partition.heard(message);
   const replies: unknown[][] = [];
   for (let at = 0; at < fields.length; at += FIELDS) replies.push(fields.slice(at, at + FIELDS));
   // While the script was under way the names that were known here may have been forgotten, see `closeGate`.
   await partition.learnNames(replies.map(([, type]) => type as number));
+  if (marks) {
+    for (const [, type, listener] of replies)
+      if (listener === partition.listenersOf(type as number).length) partition.noteLeased(type as number);
+  }
   const leases = replies.map((each) => leaseOf(partition, each));
   return { kind: 'leased', leases, claim };
 }

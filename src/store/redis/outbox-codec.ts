@@ -1,7 +1,17 @@
 /** Reads and writes records as lua/include/record.lua does: JSON arrays that begin with a letter for the operation. */
+import type { Filter } from '../../event/filter.js';
 import { idempotencyExpiresAt } from '../../event/idempotency.js';
 import { type DeclaredPolicy, policyText } from '../../event/policy.js';
-import { type KeptRecord, type LogRecord, type Outcome, parsePosition } from '../../event/record.js';
+import {
+  type DefaultLeased,
+  type KeptRecord,
+  type ListenerGone,
+  type ListenerSet,
+  type ListenerSwept,
+  type LogRecord,
+  type Outcome,
+  parsePosition,
+} from '../../event/record.js';
 import { outcomeCode, outcomeOf, reasonCode, reasonOf } from './state-codec.js';
 
 export type Entry =
@@ -27,7 +37,29 @@ export type Entry =
       archive?: 0 | 1,
       parent?: string | false,
       root?: string | false,
-      deadlineAt?: number,
+      deadlineAt?: number | false,
+      receivers?: readonly number[],
+    ]
+  | readonly [
+      'S',
+      at: number,
+      id: '',
+      ordinal: number,
+      listener: number,
+      name: string,
+      responder: 0 | 1,
+      filter: string | false,
+    ]
+  | readonly ['U' | 'W', at: number, id: '', ordinal: number, listener: number]
+  | readonly [
+      'N',
+      at: number,
+      id: string,
+      ordinal: number,
+      listener: number,
+      grant: number,
+      /** False: there is none left. */
+      responder?: number | false,
     ]
   | readonly [
       'G',
@@ -112,16 +144,27 @@ export function readRecord(
     return { op: 'typeSet', pos, at, type, ordinal, version, ...declared, ...(paused === 1 ? PAUSED : {}) };
   }
   const [, , id, ordinal] = entry;
-  const of = { pos, at, id, type: typeName(ordinal) };
+  const type = typeName(ordinal);
+  if (entry[0] === 'S') {
+    const [, , , , listener, name, responder, text] = entry;
+    const filter = text === false ? null : (JSON.parse(text) as Filter);
+    return { op: 'listenerSet', pos, at, type, ordinal: listener, name, responder: responder === 1, filter };
+  }
+  if (entry[0] === 'U') return { op: 'listenerGone', pos, at, type, ordinal: entry[4] };
+  if (entry[0] === 'W') return { op: 'listenerSwept', pos, at, type, ordinal: entry[4] };
+  const of = { pos, at, id, type };
   switch (entry[0]) {
     case 'A': {
-      const [, , , , dueAt, scope, fingerprint, archive, parent, root, deadlineAt] = entry;
+      const [, , , , dueAt, scope, fingerprint, archive, parent, root, deadlineAt, receivers] = entry;
       const hasClaim = typeof scope === 'string' && typeof fingerprint === 'string';
       const idempotency = hasClaim ? { scope, fingerprint, expiresAt: idempotencyExpiresAt(at) } : null;
       const durability = archive === 1 ? ({ durability: 'archive' } as const) : {};
       const tree = parent && root ? { parent, root } : {};
-      const deadline = deadlineAt === undefined ? {} : { deadlineAt };
-      const facts = { dueAt, ...deadline, ...durability, idempotency, ...tree };
+      const deadline = deadlineAt ? { deadlineAt } : {};
+      // Lua writes an empty list as an object.
+      const listeners =
+        receivers === undefined ? {} : { listeners: Array.isArray(receivers) ? receivers : [] };
+      const facts = { ...listeners, dueAt, ...deadline, ...durability, idempotency, ...tree };
       return { op: 'accepted', ...of, ...facts, payload: need(body, position) };
     }
     case 'G': {
@@ -156,6 +199,11 @@ export function readRecord(
       const [, , , , listener, grant, fingerprint] = entry;
       return { op: 'late', ...of, listener, grant, fingerprint, payload: need(body, position) };
     }
+    case 'N': {
+      const [, , , , listener, grant, next] = entry;
+      const responder = next === undefined ? {} : { responder: next === false ? null : next };
+      return { op: 'unsubscribed', ...of, listener, grant, ...responder };
+    }
     case 'Q':
       return { op: 'cancelRequested', ...of };
     case 'X':
@@ -171,7 +219,8 @@ export function readRecord(
 export type KeptEntry =
   | Entry
   | readonly ['K', at: number, id: string, ordinal: number, scope: string, fingerprint: string]
-  | readonly ['I', at: number, index: number];
+  | readonly ['I', at: number, index: number]
+  | readonly ['F', at: number, id: '', ordinal: number];
 
 /** For lua/replay.lua. `ordinal` is that of the record's type. */
 export function writeRecord(record: KeptRecord, ordinal: number): { entry: KeptEntry; body: Buffer | null } {
@@ -188,14 +237,19 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
     return ['T', record.at, type, ordinal, version, declared, paused ? 1 : 0];
   }
   if (record.op === 'indexed') return ['I', record.at, record.index];
+  if (!('id' in record)) return entryOfType(record, ordinal);
   const { at, id } = record;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, idempotency, durability, parent, root, deadlineAt } = record;
+      const { dueAt, idempotency, durability, parent, root, deadlineAt, listeners } = record;
       const { scope = false, fingerprint = false } = idempotency ?? {};
       const archive = durability === 'archive' ? 1 : 0;
+      const tree = [parent ?? false, root ?? false] as const;
+      if (listeners !== undefined) {
+        const deadline = deadlineAt ?? false;
+        return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, ...tree, deadline, listeners];
+      }
       if (deadlineAt !== undefined) {
-        const tree = [parent ?? false, root ?? false] as const;
         return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, ...tree, deadlineAt];
       }
       if (durability === 'archive' || parent !== undefined) {
@@ -227,6 +281,11 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
       const { listener, grant, why, fingerprint } = record;
       return ['D', at, id, ordinal, listener, grant, WHY.indexOf(why), fingerprint ?? false];
     }
+    case 'unsubscribed': {
+      const { listener, grant, responder } = record;
+      if (responder === undefined) return ['N', at, id, ordinal, listener, grant];
+      return ['N', at, id, ordinal, listener, grant, responder ?? false];
+    }
     case 'late':
       return ['L', at, id, ordinal, record.listener, record.grant, record.fingerprint];
     case 'cancelRequested':
@@ -239,6 +298,26 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
       return ['P', at, id, ordinal, record.index];
     case 'keyKept':
       return ['K', at, id, ordinal, record.idempotency.scope, record.idempotency.fingerprint];
+  }
+}
+
+function entryOfType(
+  record: ListenerSet | ListenerGone | ListenerSwept | DefaultLeased,
+  ordinal: number,
+): KeptEntry {
+  const { at } = record;
+  switch (record.op) {
+    case 'listenerSet': {
+      const { name, filter } = record;
+      const text = filter === null ? false : JSON.stringify(filter);
+      return ['S', at, '', ordinal, record.ordinal, name, record.responder ? 1 : 0, text];
+    }
+    case 'listenerGone':
+      return ['U', at, '', ordinal, record.ordinal];
+    case 'listenerSwept':
+      return ['W', at, '', ordinal, record.ordinal];
+    case 'defaultLeased':
+      return ['F', at, '', ordinal];
   }
 }
 

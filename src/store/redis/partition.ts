@@ -1,4 +1,6 @@
 /** One partition as the adapter sees it: its keys, its scripts, and the ordinals of its types. */
+import type { Filter } from '../../event/filter.js';
+import { type Listener, type Listeners, listenerName } from '../../event/listeners.js';
 import { type Claim, StoreError } from '../store.js';
 import type { Argument, Connection } from './connection.js';
 import { Gate, type Restarted } from './gate.js';
@@ -19,6 +21,8 @@ export class Partition {
   #names: string[] = [];
   #ordinals = new Map<string, number>();
   #learning: Promise<void> | null = null;
+  #listeners = NO_LISTENERS;
+  #leased = new Set<number>();
   readonly #gate: Gate;
 
   constructor(
@@ -107,6 +111,53 @@ export class Partition {
   #forgetTypes(): void {
     this.#names = [];
     this.#ordinals = new Map();
+    this.#listeners = NO_LISTENERS;
+    this.#leased = new Set();
+  }
+
+  /** As last learnt; scripts are told, and say so when there is another. */
+  get listenersVersion(): number {
+    return this.#listeners.version;
+  }
+
+  listenersOf(typeOrdinal: number): Listeners {
+    return this.#listeners.byType.get(typeOrdinal) ?? NONE;
+  }
+
+  /** Whether it is known that somebody has leased from the vacant ordinal of the type. */
+  isLeased(typeOrdinal: number): boolean {
+    return this.#leased.has(typeOrdinal);
+  }
+
+  noteLeased(typeOrdinal: number): void {
+    this.#leased.add(typeOrdinal);
+  }
+
+  listenerName(typeOrdinal: number, listener: number): string {
+    return listenerName(this.listenersOf(typeOrdinal), listener);
+  }
+
+  /** Learns the listeners unless they are those of `version`, as a script has said. */
+  async reachListeners(version: number): Promise<void> {
+    if (version !== this.#listeners.version) await this.learnListeners();
+  }
+
+  /** Learns the listeners as they are; with `all` also who has leased from vacant ordinals, which makes no version. */
+  async learnListeners(all?: 'all'): Promise<void> {
+    const known = this.#names;
+    const have = all ? '' : this.#listeners.version;
+    const [version, ...fields] = (await this.run('listeners', [have])) as [number, ...Buffer[]];
+    // Others may have learnt more meanwhile, or a recovery has begun.
+    if (known !== this.#names || version < this.#listeners.version || version === have) return;
+    const byType = new Map<number, Listeners>();
+    const leased = new Set<number>();
+    for (let at = 0; at < fields.length; at += 2) {
+      const [ordinal, isLeased] = fields[at]!.toString().split('.');
+      if (isLeased) leased.add(Number(ordinal));
+      else byType.set(Number(ordinal), readListeners(fields[at + 1]!));
+    }
+    this.#listeners = { version, byType };
+    this.#leased = leased;
   }
 
   /** Makes sure that all of `ordinals`, which the store has named, have a name here too. */
@@ -133,6 +184,24 @@ export class Partition {
     if (name !== undefined) return name;
     throw new StoreError('recovering', 'types', new Error(`partition ${this.number} has no type ${ordinal}`));
   }
+}
+
+interface KnownListeners {
+  readonly version: number;
+  readonly byType: ReadonlyMap<number, Listeners>;
+}
+
+const NO_LISTENERS: KnownListeners = { version: 0, byType: new Map() };
+const NONE: Listeners = [];
+const STATES = ['living', 'leaving', 'gone'] as const;
+
+/** As lua/include/listeners.lua keeps them. */
+function readListeners(packed: Buffer): Listeners {
+  const listeners = JSON.parse(packed.toString()) as [string, 0 | 1, string | false, 0 | 1 | 2][];
+  return listeners.map(([name, responder, filter, state]): Listener => {
+    const parsed = filter === false ? null : (JSON.parse(filter) as Filter);
+    return { name, responder: responder === 1, filter: parsed, state: STATES[state] };
+  });
 }
 
 /** Names each queue once and gives its place, counted from 1, as scripts are told it. */

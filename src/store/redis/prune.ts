@@ -17,11 +17,14 @@ export async function settled(
   const found: ReturnType<typeof readSettled>[] = [];
   for (let passed = 0, looked = 1; found.length < limit && looked > 0; passed += looked) {
     const args = [retentionMs, Math.min(limit - found.length, BATCH_EVENTS), BATCH_BYTES, passed];
-    const [count, answers] = (await partition.run('settled', args)) as [
+    const [count, answers, version] = (await partition.run('settled', args)) as [
       number,
       [Buffer, Buffer, ...(Buffer | null)[]][],
+      number,
     ];
-    for (const [id, packed, ...bodies] of answers) found.push(readSettled(id.toString(), packed, bodies));
+    await partition.reachListeners(version);
+    for (const [id, packed, ...bodies] of answers)
+      found.push(readSettled(partition, id.toString(), packed, bodies));
     looked = count;
   }
   await partition.learnNames(found.map(({ facts }) => facts.typeOrdinal));

@@ -74,8 +74,9 @@ export async function readAttempts(
 ): Promise<AttemptView[] | NotArchived | null> {
   const answer = (await partition.run('read-attempts', [id])) as (Buffer | null)[] | null;
   if (!answer) return null;
-  const [packed, view, n, ...bodies] = answer;
-  const attempts = readAttemptsOf(id, packed!, bodies);
+  const [packed, view, n, version, ...bodies] = answer;
+  await partition.reachListeners(Number(version));
+  const attempts = readAttemptsOf(partition, id, packed!, bodies);
   const mask = readMask(packed!, positionOf([view, n]));
   return mask === null ? attempts : maskAttempts(attempts, mask);
 }

@@ -55,14 +55,21 @@ export class Recovery {
   async empty(epoch: number): Promise<boolean> {
     this.#types = null;
     const { keys } = this.partition;
-    const types = Number(await this.#run('empty', [epoch, 'first']));
+    const [types, ...pairs] = await this.#empty(epoch, 'first');
+    const listeners = new Map<number, number>();
+    for (let at = 0; at < pairs.length; at += 2) listeners.set(pairs[at]!, pairs[at + 1]!);
     for (let from = 0; from < types; from += QUEUES_OF_TYPES) {
       const queues: string[] = [];
       for (let ordinal = from; ordinal < Math.min(types, from + QUEUES_OF_TYPES); ordinal += 1)
-        queues.push(keys.fresh(ordinal, 0), keys.again(ordinal, 0));
-      if (Number(await this.#run('empty', [epoch, 'queues'], queues)) < 0) return false;
+        for (let listener = 0; listener <= (listeners.get(ordinal) ?? 0); listener += 1)
+          queues.push(keys.fresh(ordinal, listener), keys.again(ordinal, listener));
+      if ((await this.#empty(epoch, 'queues', queues))[0] < 0) return false;
     }
-    return types >= 0 && Number(await this.#run('empty', [epoch, 'last'])) >= 0;
+    return types >= 0 && (await this.#empty(epoch, 'last'))[0] >= 0;
+  }
+
+  async #empty(epoch: number, step: string, queues: readonly string[] = []): Promise<[number, ...number[]]> {
+    return (await this.#run('empty', [epoch, step], queues)) as [number, ...number[]];
   }
 
   async replay(
@@ -97,10 +104,10 @@ export class Recovery {
         throw new Error(`record ${formatPosition(record.pos)} is of a type that the log has not named`);
       const { entry, body } = writeRecord(record, ordinal);
       if (body !== null) bodies.push(body);
-      const [first = 0, second = 0, third = 0] = this.#keysOf(record, ordinal, types.now).map((key) =>
-        queues.placeOf(key),
-      );
+      const places = this.#keysOf(record, ordinal, types.now).map((key) => queues.placeOf(key));
       const { view, n } = record.pos;
+      const isList = record.op === 'accepted' && record.listeners !== undefined;
+      const [first, second, third] = isList ? [places, 0, 0] : [...places, 0, 0, 0];
       return [view, n, entry, body === null ? 0 : bodies.length, first, second, third];
     });
     return { args: [JSON.stringify(written), ...bodies], keys: queues.list };
@@ -116,7 +123,7 @@ export class Recovery {
     const { keys } = this.partition;
     switch (record.op) {
       case 'accepted':
-        return [keys.fresh(ordinal, 0)];
+        return (record.listeners ?? [0]).map((listener) => keys.fresh(ordinal, listener));
       case 'granted': {
         const queues = [keys.fresh(ordinal, record.listener), keys.again(ordinal, record.listener)];
         // A call is forgotten when its leases are over.

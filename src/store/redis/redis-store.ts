@@ -12,6 +12,7 @@ import type {
   CancelResult,
   CompleteCommand,
   CompleteResult,
+  DeleteListenerResult,
   EventView,
   ExpireResult,
   ExtendCommand,
@@ -20,17 +21,20 @@ import type {
   HandBackResult,
   LeaseCommand,
   LeaseResult,
+  ListenerView,
   ListQuery,
   ListResult,
   ListTypesQuery,
   ListTypesResult,
   PruneCommand,
+  SetListenerCommand,
+  SetListenerResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
+  SweepResult,
   TypeView,
 } from '../../event/command.js';
-import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
 import { partitionOfId } from '../../event/id.js';
 import type { KeptRecord, LogRecord, Position } from '../../event/record.js';
 import type { NotArchived } from '../../event/unarchived.js';
@@ -54,6 +58,7 @@ import { expire, promote } from './expire.js';
 import { FullGauge } from './full-gauge.js';
 import { abandon, lease } from './lease.js';
 import { list } from './list.js';
+import { deleteListener, listListeners, type Sweeping, setListener, sweep } from './listeners.js';
 import { archivedTo, holdArchiving, hurryArchiving, markArchived, readOutbox } from './outbox.js';
 import { OutboxGauge } from './outbox-gauge.js';
 import type { Partition } from './partition.js';
@@ -85,6 +90,8 @@ interface Lane {
 
 export class RedisStore implements Store, Recoverable {
   readonly #lanes: readonly Lane[];
+  /** By partition: how far the deliveries of a listener that was deleted have been ended. */
+  readonly #sweeping = new Map<number, Sweeping>();
 
   /** Resolves when Redis is up and fits: it is waited for. Rejects when it does not fit, with what to change. */
   static async open(options: RedisStoreOptions): Promise<RedisStore> {
@@ -136,9 +143,7 @@ export class RedisStore implements Store, Recoverable {
   }
 
   async lease(command: LeaseCommand): Promise<LeaseResult> {
-    const { listener, types } = command;
-    if (listener !== DEFAULT_LISTENER) return { kind: 'not_subscribed', listener };
-    const { partition } = this.#laneOfType(types[0]!);
+    const { partition } = this.#laneOfType(command.types[0]!);
     const { leaseMs } = this.options.policy;
     return partition.whileOpen('lease', () => lease(partition, command, leaseMs));
   }
@@ -179,6 +184,31 @@ export class RedisStore implements Store, Recoverable {
     const [code, ...position] = answer as [0 | 1 | 2 | 3, ...number[]];
     const kind = CANCEL_RESULTS[code];
     return kind === 'unknown' ? { kind } : { kind, archive: positionOf(position) };
+  }
+
+  async setListener(command: SetListenerCommand): Promise<SetListenerResult> {
+    const { partition } = this.#laneOfType(command.type);
+    const { typesMax } = this.options.limits;
+    return partition.whileOpen('set-listener', () => setListener(partition, command, typesMax));
+  }
+
+  async deleteListener(type: string, name: string): Promise<DeleteListenerResult> {
+    const { partition } = this.#laneOfType(type);
+    return partition.whileOpen('delete-listener', () => deleteListener(partition, type, name));
+  }
+
+  async listListeners(type: string): Promise<ListenerView[] | null> {
+    const { partition } = this.#laneOfType(type);
+    return partition.whileOpen('list-listeners', () => listListeners(partition, type));
+  }
+
+  async sweep(number: number, limit: number): Promise<SweepResult> {
+    const partition = this.#partition(number);
+    const from = this.#sweeping.get(number) ?? null;
+    const { next, ...result } = await partition.whileOpen('sweep', () => sweep(partition, from, limit));
+    if (next === null) this.#sweeping.delete(number);
+    else this.#sweeping.set(number, next);
+    return result;
   }
 
   async expire(partition: number, limit: number): Promise<ExpireResult> {
@@ -278,6 +308,7 @@ export class RedisStore implements Store, Recoverable {
   }
 
   async empty(partition: number, epoch: number): Promise<boolean> {
+    this.#sweeping.delete(partition);
     return this.#recovery(partition).empty(epoch);
   }
 

@@ -46,7 +46,7 @@ function assemble(name: string, edit: Edit): Script {
   const declared = lines.find((line) => line.startsWith('--@keys '));
   if (!declared) throw new Error(`${name}.lua does not declare its keys`);
   const keys = declared.slice('--@keys '.length).trim().split(/\s+/).map(keyName);
-  const source = [shebang, keysInLua(keys), ...expand(lines, edit, new Set())].join('\n');
+  const source = [shebang, keysInLua(keys), inlined(expand(lines, edit, new Set()))].join('\n');
   return { name, source, sha: shaOf(source), keys, gated: source.includes(WORD) };
 }
 
@@ -71,6 +71,28 @@ function expand(lines: readonly string[], edit: Edit, included: Set<string>): st
     included.add(include);
     return expand(readLua(`include/${include}`, edit).split('\n'), edit, included);
   });
+}
+
+const CONSTANTS = /^local ((?:[A-Z][A-Z0-9_]*, )*[A-Z][A-Z0-9_]*) = ((?:-?\d+, )*-?\d+)$/;
+const WORDS = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|--.*|\b[A-Z][A-Z0-9_]*\b/g;
+
+/** Puts the values of constants in the places of their names: a script may have no more than 200 variables. */
+function inlined(lines: readonly string[]): string {
+  const values = new Map<string, string>();
+  const rest = lines.map((line) => {
+    const [, names, numbers] = CONSTANTS.exec(line) ?? [];
+    if (names === undefined || numbers === undefined) return line;
+    const each = numbers.split(', ');
+    for (const [index, name] of names.split(', ').entries()) {
+      const known = values.get(name);
+      if (known !== undefined && known !== each[index]) throw new Error(`two constants are called ${name}`);
+      values.set(name, each[index] ?? 'nil');
+    }
+    return '';
+  });
+  for (const [, name = ''] of rest.join('\n').matchAll(/\blocal ([A-Z][A-Z0-9_]*)\b/g))
+    if (values.has(name)) throw new Error(`${name} is a constant, and a variable too`);
+  return rest.map((line) => line.replace(WORDS, (word) => values.get(word) ?? word)).join('\n');
 }
 
 function readLua(file: string, edit: Edit): string {

@@ -1,7 +1,6 @@
 /** Reads what the scripts keep about an event: the arrays whose places lua/include/state.lua names. */
 import { formatAttemptId } from '../../event/attempt-id.js';
 import type { AttemptView, EventView } from '../../event/command.js';
-import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
 import { type Mask, maskOf } from '../../event/mask.js';
 import { type LogOp, type Outcome, type Position, parsePosition, type Reason } from '../../event/record.js';
 import type { AttemptEnd, Status } from '../../event/state.js';
@@ -17,7 +16,15 @@ const REASONS: readonly (Reason | null)[] = [
   'cancelled',
   'unmatched',
 ];
-const ENDS: readonly (AttemptEnd | null)[] = [null, 'completed', 'retried', 'dead', 'expired', 'handed_back'];
+const ENDS: readonly (AttemptEnd | null)[] = [
+  null,
+  'completed',
+  'retried',
+  'dead',
+  'expired',
+  'handed_back',
+  'unsubscribed',
+];
 
 export const statusOf = (code: number): Status => known(STATUSES[code], 'status', code);
 export const outcomeOf = (code: number): Outcome | null => known(OUTCOMES[code], 'outcome', code);
@@ -38,7 +45,8 @@ type PackedAttempt = readonly [
   retryAt: number,
   fingerprint: string | false,
   lateAt: number,
-  emitted?: readonly string[],
+  emitted?: readonly string[] | false,
+  aside?: 1 | 2,
 ];
 
 type PackedDelivery = readonly [
@@ -50,7 +58,8 @@ type PackedDelivery = readonly [
 ];
 
 type PackedState = readonly [
-  result: number,
+  /** `listener.grant` of a listener other than 0. */
+  result: number | string,
   type: number,
   sequence: number,
   view: number,
@@ -70,7 +79,12 @@ type PackedState = readonly [
   lastN?: number | false,
   unarchived?: string | false,
   tree?: string | false,
-  deadlineAt?: number,
+  deadlineAt?: number | false,
+  /** Ordinals, with blanks between them. */
+  receivers?: string,
+  settledAt?: number,
+  settledView?: number,
+  settledN?: number,
 ];
 
 /** The letters by which the scripts name operations. */
@@ -85,6 +99,7 @@ const OPS: Readonly<Record<string, LogOp>> = {
   X: 'cancelled',
   E: 'deadlinePassed',
   L: 'late',
+  N: 'unsubscribed',
 };
 
 export interface EventFacts extends Omit<EventView, 'type' | 'result'> {
@@ -110,6 +125,7 @@ export function readState(id: string, packed: Buffer): EventFacts {
     completedAt: completedAt || null,
     cancelRequested: cancelRequested === 1,
     attempts: state[13]?.[0]?.[3] ?? 0,
+    settled: status === COMPLETE && (state[21] === undefined || state[22] !== undefined),
     version,
     position: { view, n },
     ...readTree(state[19]),
@@ -128,17 +144,39 @@ export function readMask(packed: Buffer, archived: Position | null): Mask | null
   // Most states end with a bracket or a number, so there is nothing to be read: the notes are a string behind the deliveries.
   const rest = packed.subarray(packed.lastIndexOf(CLOSED, -2));
   if (!rest.includes(QUOTE)) return null;
-  const notes = parse(packed)[18];
-  return notes ? maskOf(notes.split(',').map(noteOf), archived) : null;
+  const state = parse(packed);
+  const notes = state[18];
+  if (!notes) return null;
+  const ended = positionOf([state[14] || null, state[15] || null]);
+  return maskOf(notes.split(',').map(noteOf), archived, {
+    deliveries: deliveriesOf(state).map(({ listener, delivery }) => {
+      return { listener, grants: delivery[2], attempt: delivery[3] };
+    }),
+    ended,
+    settledBy: state[21] === undefined ? ended : positionOf([state[23], state[24]]),
+  });
 }
 
+const COMPLETE = 2;
 const QUOTE = 34;
 const CLOSED = 93;
 
+function deliveriesOf(state: PackedState): { listener: number; delivery: PackedDelivery }[] {
+  // Lua writes an empty list as an object.
+  const deliveries = state[13] ?? [];
+  if (!Array.isArray(deliveries)) return [];
+  const receivers = state[21]?.split(' ').map(Number);
+  return (deliveries as readonly PackedDelivery[]).map((delivery, place) => {
+    return { listener: receivers?.[place] ?? 0, delivery };
+  });
+}
+
 function noteOf(text: string): Unarchived {
-  const [, position = '', letter = '', grant] = /^(\d+-\d+)([A-Z])(\d+)$/.exec(text) ?? [];
+  const match = /^(\d+-\d+)([A-Z])(?:(\d+)\.)?(\d+)(R?)$/.exec(text) ?? [];
+  const [, position = '', letter = '', listener = '0', grant, mark] = match;
   const op = known(OPS[letter], 'operation', letter);
-  return { pos: parsePosition(position)!, op, grant: Number(grant) };
+  const note = { pos: parsePosition(position)!, op, grant: Number(grant), listener: Number(listener) };
+  return mark ? { ...note, responder: note.listener } : note;
 }
 
 /** View and n as scripts answer with them; null when they do not. */
@@ -147,17 +185,29 @@ export function positionOf([view, n]: readonly (Buffer | number | null | undefin
   return { view: Number(view), n: Number(n) };
 }
 
+/** Gives listeners their names. */
+export interface ListenerNames {
+  listenerName(typeOrdinal: number, listener: number): string;
+}
+
 /** `bodies` holds for each attempt its result and its late result, null for what there is not. */
-export function readAttempts(id: string, packed: Buffer, bodies: readonly (Buffer | null)[]): AttemptView[] {
+export function readAttempts(
+  names: ListenerNames,
+  id: string,
+  packed: Buffer,
+  bodies: readonly (Buffer | null)[],
+): AttemptView[] {
   const state = parse(packed);
-  const views: AttemptView[] = [];
-  for (const [listener, [, expiresAt, , , ...attempts]] of (state[13] ?? []).entries()) {
+  const views: (AttemptView & { readonly ordinal: number })[] = [];
+  for (const { listener, delivery } of deliveriesOf(state)) {
+    const [, expiresAt, , , ...attempts] = delivery;
     for (const packedAttempt of attempts) {
       const [grant, attempt, , grantedAt, worker, endedAt, end, , , , , lateAt, emitted] = packedAttempt;
       const [result, late] = [bodies[2 * views.length] ?? null, bodies[2 * views.length + 1] ?? null];
       views.push({
         attemptId: formatAttemptId(id, state[1], listener, grant),
-        listener: DEFAULT_LISTENER,
+        ordinal: listener,
+        listener: names.listenerName(state[1], listener),
         attempt,
         worker: worker === false ? null : worker,
         grantedAt,
@@ -170,16 +220,23 @@ export function readAttempts(id: string, packed: Buffer, bodies: readonly (Buffe
       });
     }
   }
-  return views;
+  const byListener = state[21] ? views.sort((a, b) => a.ordinal - b.ordinal) : views;
+  return byListener.map(({ ordinal: _, ...view }) => view);
 }
 
 /** An event that has ended; `bodies` as for `readAttempts`, without the event's own result. */
-export function readSettled(id: string, packed: Buffer, bodies: readonly (Buffer | null)[]) {
+export function readSettled(
+  names: ListenerNames,
+  id: string,
+  packed: Buffer,
+  bodies: readonly (Buffer | null)[],
+) {
   const state = parse(packed);
   const [view, n] = [state[14], state[15]];
   if (typeof view !== 'number' || typeof n !== 'number') throw new Error(`${id} has not ended`);
-  const own = state[0] === 0 ? null : formatAttemptId(id, state[1], 0, state[0]);
-  const attempts = readAttempts(id, packed, bodies);
+  const own =
+    state[0] === 0 ? null : `${id}.${state[1]}.${typeof state[0] === 'string' ? '' : '0.'}${state[0]}`;
+  const attempts = readAttempts(names, id, packed, bodies);
   return {
     facts: readState(id, packed),
     ended: { view, n },
@@ -196,3 +253,14 @@ function known<T>(value: T | undefined, what: string, code: number | string): T 
   if (value === undefined) throw new Error(`unknown ${what}: ${code}`);
   return value;
 }
+
+/** Whether the event has a delivery for that listener of that type that has not ended. */
+export function hasDelivery(packed: Buffer, typeOrdinal: number, listener: number): boolean {
+  const state = parse(packed);
+  if (state[1] !== typeOrdinal) return false;
+  // Nothing has happened to it since it was accepted.
+  if (state[13] === undefined) return listener === 0;
+  return deliveriesOf(state).some((each) => each.listener === listener && each.delivery[0] !== ENDED);
+}
+
+const ENDED = 2;

@@ -2,7 +2,6 @@
  * Wakes: what scripts say that they changed, told to who waits in this process. Changes made here come with the reply of
  * the script; those of other processes over a subscription.
  */
-import { DEFAULT_LISTENER } from '../../event/decide/lease.js';
 import type { Wake } from '../store.js';
 import type { Partition } from './partition.js';
 
@@ -33,19 +32,23 @@ export class Wakes {
     if (this.#listeners.size === 0) return;
     const said = parseMessage(message);
     const { queues } = said;
-    if (queues.every(({ type }) => type < partition.typesKnown)) {
+    const isKnown = said.listeners === partition.listenersVersion || queues.length === 0;
+    if (isKnown && queues.every(({ type }) => type < partition.typesKnown)) {
       this.#emit(partition, said);
       return;
     }
     const names = partition.learnNames(queues.map(({ type }) => type));
     // A wake is a hint: when the names cannot be had, a slow poll stands behind it.
-    names.then(() => this.#emit(partition, said)).catch(() => this.#emit(partition, { ...said, queues: [] }));
+    const listeners = names.then(() => (isKnown ? undefined : partition.learnListeners()));
+    listeners
+      .then(() => this.#emit(partition, said))
+      .catch(() => this.#emit(partition, { ...said, queues: [] }));
   }
 
   #emit(partition: Partition, { queues, changed, archived, wanted }: Said): void {
-    const ready = queues.map(({ type, count }) => ({
+    const ready = queues.map(({ type, listener, count }) => ({
       type: partition.nameOf(type),
-      listener: DEFAULT_LISTENER,
+      listener: partition.listenerName(type, listener),
       count,
     }));
     const here = [partition.number];
@@ -56,6 +59,7 @@ export class Wakes {
 
 interface Queue {
   readonly type: number;
+  readonly listener: number;
   readonly count: number;
 }
 
@@ -64,19 +68,22 @@ interface Said {
   readonly changed: readonly string[];
   readonly archived: boolean;
   readonly wanted: boolean;
+  /** Their version. */
+  readonly listeners: number;
 }
 
 /** See lua/include/wake.lua. */
 function parseMessage(message: string): Said {
-  const [, queues = '', changed = '', archived = '', wanted = ''] = message.split(' ');
+  const [, queues = '', changed = '', archived = '', wanted = '', listeners = '0'] = message.split(' ');
   return {
     queues: wordsOf(queues).map((queue) => {
-      const [type, , count] = queue.split('.').map(Number);
-      return { type: type!, count: count! };
+      const [type, listener, count] = queue.split('.').map(Number);
+      return { type: type!, listener: listener!, count: count! };
     }),
     changed: wordsOf(changed),
     archived: archived !== '',
     wanted: wanted !== '',
+    listeners: Number(listeners),
   };
 }
 

@@ -127,7 +127,11 @@ export async function leaseContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('only the listener default subscribes by asking', async (t) => {
     const s = await scene(t, harness);
     await s.accept('mail');
-    t.same(await s.tryLease('mail', { listener: 'other' }), { kind: 'not_subscribed', listener: 'other' });
+    t.same(await s.tryLease('mail', { listener: 'other' }), {
+      kind: 'not_subscribed',
+      type: 'mail',
+      listener: 'other',
+    });
     t.equal((await s.leaseAll('mail')).length, 1);
   });
 

@@ -3,14 +3,18 @@
 -- Not allow-oom: a full Redis refuses it before it has begun.
 --
 -- KEYS     the constant ones below, then the queues `fresh` of the items' types
--- ARGV     1–7 head, 8 most types, 9 what new events are refused as (0: they are not; or 3 or 5); then for each item: id,
+-- ARGV     1–7 head, 8 most types, 9 what new events are refused as (0: they are not; or 3 or 5), 10 the version of the
+--          listeners that the caller knows; then for each item: id,
 --          type, its ordinal, whether that is a guess (1: the type is not known to the caller; 2 more with `archive`
 --          durability), which of the queues, delay in ms, scope and fingerprint of the idempotency key (no fingerprint: no
---          key), envelope, ms after which it ends if it is not complete by then (nothing: what the type says)
+--          key), envelope, ms after which it ends if it is not complete by then (nothing: what the type says), and the
+--          listeners that get it, each as its ordinal and which of the queues with a colon between, and spaces between them
+--          (nothing: listener 0 alone; `none`: no listener)
 -- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, both with view and n
 --          behind them of what must be archived before the answer is given; {2, id} conflict, {3} full, {4} too many types,
---          {5} the archive is too far behind, {6} too many of the type are not complete. It stops short of an item whose ordinal was guessed wrong.
---@keys meta events envelopes types typeNames policies ids delayed held outbox scopes0 scopes1 scopes2 open deadlines
+--          {5} the archive is too far behind, {6} too many of the type are not complete. Or `stale`: the listeners are not
+--          those that the caller knows. It stops short of an item whose ordinal was guessed wrong.
+--@keys meta events envelopes types typeNames policies ids delayed held settled outbox scopes0 scopes1 scopes2 open deadlines
 --@include gate
 --@include head
 --@include record
@@ -21,13 +25,16 @@
 --@include accepted
 local TYPES_MAX = tonumber(ARGV[8])
 local REFUSED = tonumber(ARGV[9])
-local FIELDS = 10
+local FIELDS = 11
+if listenersVersion ~= tonumber(ARGV[10]) then
+  return { '', 'stale' }
+end
 -- Places of a state, see include/state.lua: there is no use here for the rest of it.
 local VIEW, N, CREATED_AT, UNARCHIVED = 4, 5, 6, 19
 
 -- Each item as a table; everything that is stored about its id or its scope is fetched at once.
 local items, ids, scopes = {}, {}, {}
-for first = 10, #ARGV, FIELDS do
+for first = 11, #ARGV, FIELDS do
   local about = ARGV[first + 3]
   local item = {
     id = ARGV[first],
@@ -41,6 +48,7 @@ for first = 10, #ARGV, FIELDS do
     fingerprint = ARGV[first + 7],
     envelope = ARGV[first + 8],
     deadlineMs = tonumber(ARGV[first + 9]),
+    listeners = ARGV[first + 10],
   }
   items[#items + 1] = item
   ids[#ids + 1] = item.id
@@ -127,7 +135,7 @@ local function decide(item)
     if open >= maxPending then
       return { 6 }
     end
-    openNow[item.ordinal] = open + 1
+    openNow[item.ordinal] = open + (item.listeners == 'none' and 0 or 1)
   end
   createdAt[item.id] = now
   if item.archive then
@@ -156,11 +164,13 @@ for _, item in ipairs(accepted) do
     record('T', now, item.type, ordinal)
     applyTypeSet(item.type, ordinal)
   end
+  local receivers, queues = readReceivers(item.listeners)
   local deadlineMs = item.deadlineMs or policyOf(ordinal).deadlineMs
   local deadlineAt = deadlineMs and now + deadlineMs
-  if deadlineAt then
-    local print = item.scope and item.fingerprint
-    record('A', now, item.id, ordinal, dueAt, item.scope, print, item.archive and 1 or 0, false, false, deadlineAt)
+  if deadlineAt or receivers then
+    local print, archives = item.scope and item.fingerprint, item.archive and 1 or 0
+    -- What is nothing at the end is left out.
+    record('A', now, item.id, ordinal, dueAt, item.scope, print, archives, false, false, deadlineAt or false, receivers)
     item.view, item.n = view, n
   elseif item.archive then
     record('A', now, item.id, ordinal, dueAt, item.scope, item.scope and item.fingerprint, 1)
@@ -170,10 +180,11 @@ for _, item in ipairs(accepted) do
   else
     record('A', now, item.id, ordinal, dueAt)
   end
-  local queue = KEYS[CONSTANT_KEYS + item.queue]
+  local queue = queues or KEYS[CONSTANT_KEYS + item.queue]
+  local archive = item.archive
   addAccepted(
-    item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, item.archive, item.archive, false,
-    deadlineAt
+    item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, archive, archive, false,
+    deadlineAt, receivers
   )
 end
 applyAccepted()

@@ -30,34 +30,51 @@ if deadlineHasPassed(state) then
   local answer = promise({ 2 }, state)
   return { wakeAll(), answer }
 end
-local overdue, held = {}, 0
-for index, delivery in ipairs(state[DELIVERIES]) do
+local overdue, held = {}, {}
+for place, delivery in ipairs(state[DELIVERIES]) do
   if delivery[STATE] == LEASED and leaseExpired(delivery) then
-    overdue[#overdue + 1] = index
+    overdue[place] = delivery
   elseif delivery[STATE] == LEASED then
-    held = held + 1
+    held[#held + 1] = place
   end
 end
-if held > 0 then
-  if state[CANCEL_REQUESTED] == 0 then
-    record('Q', now, id, state[TYPE])
-    applyCancelRequested(id, state)
-    saveState(id, state)
-    noteRecords()
-  end
-  local answer = promise({ 1 }, state)
+
+local function answerWith(code)
+  saveState(id, state)
+  noteRecords()
+  local answer = promise({ code }, state)
   return { wakeAll(), answer }
 end
-for _, index in ipairs(overdue) do
-  expireLease(id, state, index - 1, state[DELIVERIES][index], nil, true)
+
+local function unhold()
+  for place = 1, state[UNARCHIVED] and #state[DELIVERIES] or 0 do
+    redis.call('ZREM', HELD, memberOf(id, state, listenerAt(state, place)))
+  end
+end
+
+if #held > 0 and state[CANCEL_REQUESTED] == 0 then
+  record('Q', now, id, state[TYPE])
+  applyCancelRequested(id, state)
+  unhold()
+end
+-- Its end would be the event's: that is for who holds it. Others hear of it, and the event does not wait for them.
+if held[1] == 1 then
+  return answerWith(1)
+end
+if overdue[1] then
+  expireLease(id, state, listenerAt(state, 1), overdue[1])
+end
+if state[STATUS] == COMPLETE and state[REASON] ~= BY_CANCEL then
+  -- It is complete as it would have been anyway, and the others go on.
+  return answerWith(2)
+end
+for place = 2, #state[DELIVERIES] do
+  if overdue[place] then
+    expireLease(id, state, listenerAt(state, place), overdue[place])
+  end
 end
 if state[STATUS] ~= COMPLETE then
   cancelEvent(id, state)
 end
-if state[UNARCHIVED] then
-  redis.call('ZREM', HELD, memberOf(id, state, 0))
-end
-saveState(id, state)
-noteRecords()
-local answer = promise({ state[REASON] == BY_CANCEL and 0 or 2 }, state)
-return { wakeAll(), answer }
+unhold()
+return answerWith(0)

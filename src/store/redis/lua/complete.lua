@@ -2,13 +2,14 @@
 -- Complete: a listener's result ends its attempt and, mostly, the event. Each item is checked, then written.
 --
 -- KEYS     the constant ones below, then the queues `again` of the items and `fresh` of what they emit
--- ARGV     1–7 head, 8 most types; then for each item: id, ordinal, listener, grant, which of the queues, token, outcome
---          (1 success, 2 fail), retry (never, policy, after), ms after which, fingerprint, result, how many events it emits;
+-- ARGV     1–7 head, 8 most types, 9 the version of the listeners that the caller knows; then for each item: id, ordinal,
+--          listener, grant, which of the queues, token, outcome (1 success, 2 fail), retry (never, policy, after), ms after which, fingerprint, result, how many events it emits;
 --          then for each of those: id, type, its ordinal, what is said about it as for accept, which of the queues, delay in
---          ms, envelope
--- RETURNS  whom it wakes, then for each item: {0, status, outcome, reason, retryAt, ids of what it emitted or 0} completed,
---          with view and n behind it of what must be archived before the answer is given; {1} lease lost, {2} conflict,
---          {3} unknown, {4} too many types, {5} the ordinal of a type was guessed wrong
+--          ms, envelope, the listeners that get it as for accept
+-- RETURNS  whom it wakes, the version of the listeners, then for each item: {0, status, outcome, reason, retryAt, ids of
+--          what it emitted or 0} completed, with view and n behind it of what must be archived before the answer is given;
+--          {1} lease lost, {2} conflict, {3} unknown, {4} too many types, {5} the ordinal of a type was guessed wrong, or it
+--          emits and the listeners are not those that the caller knows
 --@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2 open deadlines
 --@include gate
 --@include head
@@ -21,10 +22,17 @@
 local TYPES_MAX = tonumber(ARGV[8])
 --@include emitted
 local FIELDS = 12
-local EMIT_FIELDS = 7
+local EMIT_FIELDS = 8
+local LISTENERS_KNOWN = tonumber(ARGV[9])
 
 -- How the event stood when the attempt had ended.
-local function standing(attempt)
+local function standing(attempt, state)
+  if attempt[ASIDE] == 1 then
+    return { 0, IN_PROCESS, 0, 0, attempt[RETRY_AT], attempt[EMITTED] or 0 }
+  end
+  if attempt[ASIDE] == 2 then
+    return { 0, COMPLETE, state[OUTCOME], state[REASON], attempt[RETRY_AT], attempt[EMITTED] or 0 }
+  end
   if attempt[END] == RETRIED then
     return { 0, IN_PROCESS, 0, 0, attempt[RETRY_AT], 0 }
   end
@@ -96,7 +104,7 @@ local function complete(item)
     if attempt[FINGERPRINT] ~= item.fingerprint then
       return { 2 }
     end
-    local answer = promise(standing(attempt), state)
+    local answer = promise(standing(attempt, state), state)
     return attempt[EMITTED] and promiseEmitted(answer, unarchivedEmission(attempt[EMITTED])) or answer
   end
   if not holdsLease(state, delivery, attempt, item.token) then
@@ -104,7 +112,7 @@ local function complete(item)
   end
 
   local ends = item.outcome == SUCCESS or item.retry == 'never'
-  local refused = ends and checkEmit(item.emit)
+  local refused = ends and checkEmit(item.emit, LISTENERS_KNOWN)
   if refused then
     return { refused }
   end
@@ -122,7 +130,7 @@ local function complete(item)
     retry(item, state, delivery, attempt)
   end
   saveState(item.id, state)
-  return promiseEmitted(promise(standing(attempt), state), item.promisedView, item.promisedN)
+  return promiseEmitted(promise(standing(attempt, state), state), item.promisedView, item.promisedN)
 end
 
 local function readEmit(first, count)
@@ -138,6 +146,7 @@ local function readEmit(first, count)
       queue = tonumber(ARGV[first + 4]),
       delayMs = tonumber(ARGV[first + 5]),
       envelope = ARGV[first + 6],
+      listeners = ARGV[first + 7],
     }
     first = first + EMIT_FIELDS
   end
@@ -145,7 +154,7 @@ local function readEmit(first, count)
 end
 
 local answers = {}
-local first = FIRST + 1
+local first = FIRST + 2
 while first <= #ARGV do
   local count = tonumber(ARGV[first + 11])
   answers[#answers + 1] = complete({
@@ -166,4 +175,4 @@ while first <= #ARGV do
 end
 applyAccepted()
 noteRecords()
-return { wakeAll(), unpack(answers) }
+return { wakeAll(), listenersVersion, unpack(answers) }

@@ -4,12 +4,13 @@
 --
 -- KEYS     the constant ones below, then queues
 -- ARGV     1 epoch, 2 the step (first, queues, last)
--- RETURNS  how many types' queues there are, or -1 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames policies ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines
+-- RETURNS  how many types' queues there are, or -1 when the recovery is not this one's any more; then pairs: the ordinal
+--          of a type that has had listeners, and how many
+--@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines
 --@include run
 --@include recovering
 if not recovering(ARGV[1]) then
-  return -1
+  return { -1 }
 end
 if ARGV[2] == 'first' then
   redis.call('HDEL', META, 'logId', 'runId')
@@ -17,11 +18,20 @@ end
 for index = CONSTANT_KEYS + 1, #KEYS do
   redis.call('UNLINK', KEYS[index])
 end
-local types = redis.call('LLEN', TYPE_NAMES)
+local answer = { redis.call('LLEN', TYPE_NAMES) }
+local subscribers = ARGV[2] == 'first' and redis.call('HGETALL', SUBSCRIBERS) or {}
+for index = 1, #subscribers, 2 do
+  local ordinal = tonumber(subscribers[index])
+  if ordinal then
+    answer[#answer + 1] = ordinal
+    answer[#answer + 1] = #cjson.decode(subscribers[index + 1])
+  end
+end
 if ARGV[2] == 'last' then
   redis.call('UNLINK', EVENTS, ENVELOPES, RESULTS, TYPES, TYPE_NAMES, POLICIES, OPEN, IDS, LEASED_UNTIL, DELAYED, HELD, DEADLINES)
-  redis.call('UNLINK', OLD_IDS, SETTLED, OUTBOX, FORGOTTEN, SCOPES0, SCOPES1, SCOPES2)
+  redis.call('UNLINK', OLD_IDS, SETTLED, SUBSCRIBERS, OUTBOX, FORGOTTEN, SCOPES0, SCOPES1, SCOPES2)
   redis.call('HDEL', META, 'view', 'n', 'sequence', 'lastView', 'lastN', 'day0', 'day1', 'day2')
-  redis.call('HDEL', META, 'archivedView', 'archivedN', 'archivedSlot', 'indexed', 'declared', 'deadlines')
+  redis.call('HDEL', META, 'archivedView', 'archivedN', 'archivedSlot', 'indexed', 'declared')
+  redis.call('HDEL', META, 'deadlines', 'listeners', 'leaving')
 end
-return types
+return answer

@@ -16,9 +16,9 @@ local count = 0
 for first = FIRST, #ARGV, FIELDS do
   local id, listener = ARGV[first], tonumber(ARGV[first + 1])
   local state = loadState(id)
-  local delivery = state and state[DELIVERIES][listener + 1]
+  local delivery = state and deliveryOf(state, listener)
   if delivery and delivery[STATE] == LEASED and leaseExpired(delivery) then
-    expireLease(id, state, listener, delivery, KEYS[CONSTANT_KEYS + tonumber(ARGV[first + 2])], false)
+    expireLease(id, state, listener, delivery, KEYS[CONSTANT_KEYS + tonumber(ARGV[first + 2])])
     saveState(id, state)
     count = count + 1
   end

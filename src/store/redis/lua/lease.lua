@@ -3,16 +3,19 @@
 -- queues are merged by sequence: `fresh` (a list: deliveries in the order of acceptance) and `again` (a sorted set:
 -- those that came back or whose delay is over). An entry whose delivery no longer waits is passed over and dropped.
 --
--- KEYS     the constant ones below, the call, then for each type `fresh` and `again`
+-- KEYS     the constant ones below, the call, then for each type `fresh` and `again` of the listener
 -- ARGV     1–7 head, 8 name of the call, 9 most leases, 10 most bytes of envelopes, 11 ms of the lease, or with a ~ before it
---          those of a type that declares none, 12 whether
---          there is a worker's name (1 or 0), 13 that name, 14 up to when the caller has promoted, or nothing, 15 how
---          many names follow of types that the caller does not know, those names, the ordinals of the types it knows,
---          and after them the tokens
--- RETURNS  {'deadline'}: there are events whose deadline has passed, end them first; {'promote'}: there are deliveries that are due or have been archived, promote them first; {'types'}: one of the names is a type, learn it
---          first; {'again'}: only dead entries so far, ask again; or {'leased', whom it wakes, the claim, then for each lease id,
---          ordinal, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope, deadline or 0}
---@keys meta policies events envelopes results types leasedUntil delayed held settled outbox forgotten deadlines
+--          those of a type that declares none, 12 whether there is a worker's name (1 or 0), 13 that name, 14 up to when the
+--          caller has promoted, or nothing, 15 the version of the listeners that the caller knows, 16 the ordinals of types
+--          of which it is not known there that somebody has leased from the vacant ordinal, with commas, 17 how many names
+--          follow of types that the caller does not know, those names, the ordinals of the types it knows, for each of
+--          those the ordinal of the listener, and after them the tokens
+-- RETURNS  {'deadline'}: there are events whose deadline has passed, end them first; {'promote'}: there are deliveries that
+--          are due or have been archived, promote them first; {'types'}: one of the names is a type, learn it first;
+--          {'stale'}: the listeners are not those that the caller knows; {'again'}: only dead entries so far, ask again; or
+--          {'leased', whom it wakes, the claim, then for each lease id, ordinal, listener, grant, attempt, token,
+--          expiresAt, view, n, createdAt, envelope, deadline or 0}
+--@keys meta policies events envelopes results types subscribers leasedUntil delayed held settled outbox forgotten deadlines
 --@include gate
 --@include head
 --@include record
@@ -20,23 +23,28 @@
 --@include state
 --@include attempt
 --@include granted
+--@include listeners
 local CALL_KEY = KEYS[CONSTANT_KEYS + 1]
 local CALL = ARGV[8]
 local MAX = tonumber(ARGV[9])
 local BYTES_MAX = tonumber(ARGV[10])
 local LEASE_MS = tonumber(ARGV[11])
 local LEASE_MS_OTHERWISE = tonumber(string.match(ARGV[11], '^~(.*)$'))
-local WORKER = ARGV[12] == '1' and ARGV[13]
+local WORKER_NAME = ARGV[12] == '1' and ARGV[13]
 local PROMOTED_TO = tonumber(ARGV[14]) or now
-local UNKNOWN = tonumber(ARGV[15])
+local UNKNOWN = tonumber(ARGV[17])
 local TYPE_COUNT = (#KEYS - CONSTANT_KEYS - 1) / 2
-local FIRST_ORDINAL = 16 + UNKNOWN
-local FIRST_TOKEN = FIRST_ORDINAL + TYPE_COUNT
+local FIRST_ORDINAL = 18 + UNKNOWN
+local FIRST_LISTENER = FIRST_ORDINAL + TYPE_COUNT
+local FIRST_TOKEN = FIRST_LISTENER + TYPE_COUNT
 local DEAD_ENTRIES_MAX = 1000
 local CHUNK_MAX = 100
 
+if listenersVersion ~= tonumber(ARGV[15]) then
+  return { 'stale' }
+end
 for index = 1, UNKNOWN do
-  if redis.call('HEXISTS', TYPES, ARGV[15 + index]) == 1 then
+  if redis.call('HEXISTS', TYPES, ARGV[17 + index]) == 1 then
     return { 'types' }
   end
 end
@@ -80,7 +88,7 @@ end
 for first = 3, known and #known or 0, 4 do
   local id, listener, grant, token = known[first], known[first + 1], known[first + 2], known[first + 3]
   local state = loadState(id)
-  local delivery = state and state[DELIVERIES][listener + 1]
+  local delivery = state and deliveryOf(state, listener)
   local attempt = delivery and delivery[GRANTS] == grant and delivery[#delivery]
   if attempt and holdsLease(state, delivery, attempt, token) then
     give(id, state, listener, delivery, attempt, redis.call('HGET', ENVELOPES, id))
@@ -96,9 +104,11 @@ end
 local queues = {}
 for index = 1, TYPE_COUNT do
   local fresh = CONSTANT_KEYS + 2 * index
-  if not policyOf(tonumber(ARGV[FIRST_ORDINAL + index - 1])).paused then
-    queues[#queues + 1] = { key = KEYS[fresh], fresh = true, passed = 0, fetched = 0, ids = {}, states = {} }
-    queues[#queues + 1] = { key = KEYS[fresh + 1], fresh = false, passed = 0, fetched = 0, ids = {}, states = {} }
+  local listener = tonumber(ARGV[FIRST_LISTENER + index - 1])
+  for place = 0, policyOf(tonumber(ARGV[FIRST_ORDINAL + index - 1])).paused and -1 or 1 do
+    queues[#queues + 1] = {
+      key = KEYS[fresh + place], fresh = place == 0, listener = listener, passed = 0, fetched = 0, ids = {}, states = {}
+    }
   end
 end
 local taken, dead = {}, 0
@@ -126,7 +136,8 @@ local function look(queue)
     end
     local packed = queue.states[queue.at]
     local state = packed and unpackState(packed)
-    if state and state[DELIVERIES][1][STATE] == WAITING then
+    local delivery = state and deliveryOf(state, queue.listener)
+    if delivery and delivery[STATE] == WAITING then
       queue.id = queue.ids[queue.at]
       queue.state = state
     else
@@ -154,7 +165,7 @@ while #taken < MAX do
   if #taken > 0 and bytes > BYTES_MAX then
     break
   end
-  taken[#taken + 1] = { id = oldest.id, state = oldest.state, envelope = envelope }
+  taken[#taken + 1] = { id = oldest.id, state = oldest.state, listener = oldest.listener, envelope = envelope }
   oldest.state = nil
   oldest.passed = oldest.passed + 1
   oldest.at = oldest.at + 1
@@ -188,21 +199,28 @@ end
 local claim = (known and known[1] or 0) + 1
 local expiresAt = now + leaseMs()
 local remembered = { claim, expiresAt }
-local states, ends = {}, {}
+local states, ends, unmarked = {}, {}, {}
+for ordinal in string.gmatch(ARGV[16], '%d+') do
+  unmarked[tonumber(ordinal)] = true
+end
 for index, each in ipairs(taken) do
-  local id, state, listener = each.id, each.state, 0
-  local delivery = state[DELIVERIES][1]
+  local id, state, listener = each.id, each.state, each.listener
+  local delivery = deliveryOf(state, listener)
   local token = ARGV[FIRST_TOKEN + index - 1]
   local grant, count = delivery[GRANTS] + 1, delivery[ATTEMPT] + 1
   record(
-    'G', now, id, state[TYPE], listener, grant, count, token, WORKER, expiresAt, CALL, claim
+    'G', now, id, state[TYPE], listener, grant, count, token, WORKER_NAME, expiresAt, CALL, claim
   )
-  local attempt = applyGranted(id, state, listener, delivery, grant, count, token, WORKER, expiresAt)
+  local attempt = applyGranted(id, state, listener, delivery, grant, count, token, WORKER_NAME, expiresAt)
   states[#states + 1] = id
   states[#states + 1] = cjson.encode(state)
   ends[#ends + 1] = expiresAt
   ends[#ends + 1] = memberOf(id, state, listener)
   rememberGrant(remembered, id, listener, grant, token)
+  if unmarked[state[TYPE]] then
+    unmarked[state[TYPE]] = nil
+    markLeased(state[TYPE])
+  end
   give(id, state, listener, delivery, attempt, each.envelope)
 end
 if #taken > 0 then

@@ -26,7 +26,7 @@ local function release(member, id, ordinal, listener, queue)
     return
   end
   redis.call('ZREM', HELD, member)
-  local delivery = state and state[DELIVERIES][listener + 1]
+  local delivery = state and deliveryOf(state, listener)
   if not delivery or delivery[STATE] ~= WAITING then
     return
   end
@@ -45,7 +45,8 @@ for first = FIRST, #ARGV, FIELDS do
   if dueAt and tonumber(dueAt) <= now then
     local state = loadState(id)
     redis.call('ZREM', DELAYED, member)
-    if state and state[DELIVERIES][listener + 1][STATE] == WAITING then
+    local delivery = state and deliveryOf(state, listener)
+    if delivery and delivery[STATE] == WAITING then
       makeReady(id, ordinal, listener, state, queue)
     end
   elseif not dueAt and redis.call('ZSCORE', HELD, member) then

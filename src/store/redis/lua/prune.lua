@@ -20,7 +20,7 @@ local count = 0
 for first = 9, #ARGV, FIELDS do
   local id = ARGV[first]
   local state = loadState(id)
-  if state and state[STATUS] == COMPLETE and state[VERSION] == tonumber(ARGV[first + 1]) and isArchived(state) then
+  if state and isSettled(state) and state[VERSION] == tonumber(ARGV[first + 1]) and isArchived(state) then
     record('P', now, id, state[TYPE], INDEX)
     applyPruned(id, state, INDEX)
     count = count + 1

@@ -20,9 +20,11 @@ local archives = false
 for index, packed in ipairs(redis.call('HMGET', EVENTS, unpack(ARGV))) do
   answers[2 * index - 1] = packed
   archives = archives or (packed and hasNotes(packed))
-  -- The state begins with the grant whose result is the event's.
+  -- The state begins with the attempt whose result is the event's: its grant, or listener and grant.
   local grant = packed and string.match(packed, '^%[(%d+)')
-  answers[2 * index] = grant and grant ~= '0' and redis.call('HGET', RESULTS, ARGV[index] .. '.0.' .. grant)
+  local other = packed and not grant and string.match(packed, '^%["([%d.]+)')
+  local name = other or (grant and grant ~= '0' and '0.' .. grant)
+  answers[2 * index] = name and redis.call('HGET', RESULTS, ARGV[index] .. '.' .. name)
 end
 if archives then
   local archived = redis.call('HMGET', META, 'archivedView', 'archivedN')

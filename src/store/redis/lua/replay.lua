@@ -5,9 +5,10 @@
 -- KEYS     the constant ones below, then the queues and calls of the records
 -- ARGV     1–7 head, 8 epoch, 9–11 view, n and slot of what is archived with them, or nothing each; 12 the records as one
 --          JSON array, each [view, n, the record as include/record.lua writes it, which of the bodies or 0, and which
---          keys it needs, 0 for none: `fresh` for A; `fresh`, `again` and the call for G; `again` for H and R]; then the bodies
+--          keys it needs, 0 for none: `fresh` for A, a list
+--          of them when it names listeners; `fresh`, `again` and the call for G; `again` for H and R]; then the bodies
 -- RETURNS  1, or 0 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames policies ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines
+--@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines
 --@include run
 --@include recovering
 --@include last
@@ -20,6 +21,7 @@ end
 -- Time and place of the record in hand.
 local now, view, n
 local sequence = tonumber(redis.call('HGET', META, 'sequence') or 0)
+local listenersVersion = 0
 --@include deferred
 --@include wake
 --@include state
@@ -29,6 +31,13 @@ local sequence = tonumber(redis.call('HGET', META, 'sequence') or 0)
 -- Events that were loaded or changed, by id; where the state of an accepted one stands among those to be written; and
 -- which of those wait in a list that is still to be written.
 local changed, addedAt, inFresh = {}, {}, {}
+-- By queue, whose it is; by type, how many listeners it has had, and whether its vacant ordinal is known to be leased from.
+local listenerOf, listenerCounts, knownLeased = {}, {}, {}
+
+-- A delivery in `inFresh`.
+local function freshName(id, listener)
+  return listener == 0 and id or id .. '.' .. listener
+end
 local loadStored = loadState
 
 local function loadState(id)
@@ -41,6 +50,7 @@ local function loadState(id)
 end
 --@include apply
 --@include granted
+--@include listeners
 --@include pruned
 --@include note-archived
 local BODIES = 12
@@ -57,7 +67,7 @@ local function writeAll()
   for queue, ids in pairs(addedFresh) do
     local waiting = {}
     for _, id in ipairs(ids) do
-      if inFresh[id] then
+      if inFresh[freshName(id, listenerOf[queue])] then
         waiting[#waiting + 1] = id
       end
     end
@@ -71,8 +81,8 @@ end
 
 -- Out of whichever queue it stands in: mostly the head of one, behind entries whose delivery does not wait any more.
 local function takeFromQueues(id, state, listener, fresh, again)
-  if inFresh[id] then
-    inFresh[id] = nil
+  if inFresh[freshName(id, listener)] then
+    inFresh[freshName(id, listener)] = nil
     return
   end
   local member = memberOf(id, state, listener)
@@ -86,7 +96,8 @@ local function takeFromQueues(id, state, listener, fresh, again)
   local head = redis.call('LINDEX', fresh, 0)
   while head and head ~= id do
     local other = loadState(head)
-    if other and other[DELIVERIES][listener + 1][STATE] == WAITING then
+    local delivery = other and deliveryOf(other, listener)
+    if delivery and delivery[STATE] == WAITING then
       break
     end
     redis.call('LPOP', fresh)
@@ -95,9 +106,18 @@ local function takeFromQueues(id, state, listener, fresh, again)
   redis.call('LREM', fresh, 1, id)
 end
 
+local function noteLeased(typeOrdinal, listener)
+  listenerCounts[typeOrdinal] = listenerCounts[typeOrdinal] or #loadListeners(typeOrdinal)
+  if listener == listenerCounts[typeOrdinal] and not knownLeased[typeOrdinal] then
+    knownLeased[typeOrdinal] = true
+    markLeased(typeOrdinal)
+  end
+end
+
 local function grant(id, state, listener, delivery, entry, keys)
   local grant, count, token, worker, expiresAt = entry[6], entry[7], entry[8], entry[9], entry[10]
   takeFromQueues(id, state, listener, keys[1], keys[2])
+  noteLeased(state[TYPE], listener)
   applyGranted(id, state, listener, delivery, grant, count, token, worker, expiresAt)
   redis.call('ZADD', LEASED_UNTIL, expiresAt, memberOf(id, state, listener))
   if expiresAt <= CLOCK or not keys[3] then
@@ -135,12 +155,35 @@ local onAttempt = {
 }
 
 local function accept(id, entry, body, queue)
-  local dueAt = entry[5]
+  local dueAt, receivers = entry[5], entry[12]
   local tree = entry[9] and entry[9] .. ' ' .. entry[10]
-  addAccepted(id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false, tree, entry[11])
+  addAccepted(
+    id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false, tree, entry[11] or nil, receivers
+  )
   addedAt[id] = #addedStates
-  inFresh[id] = dueAt <= now or nil
+  for place = 1, receivers and #receivers or 1 do
+    local listener = receivers and receivers[place] or 0
+    listenerOf[receivers and queue[place] or queue] = listener
+    inFresh[freshName(id, listener)] = dueAt <= now or nil
+  end
 end
+
+-- What is recorded of a type's listeners.
+local onListener = {
+  S = function(ordinal, entry)
+    applyListenerSet(ordinal, entry[5], entry[6], entry[7], entry[8])
+    listenerCounts[ordinal], knownLeased[ordinal] = nil, nil
+  end,
+  U = function(ordinal, entry)
+    applyListenerGone(ordinal, entry[5], false)
+  end,
+  W = function(ordinal, entry)
+    applyListenerGone(ordinal, entry[5], true)
+  end,
+  F = function(ordinal)
+    markLeased(ordinal)
+  end,
+}
 
 -- False when the record does not fit the state.
 local function apply(entry, body, keys)
@@ -151,6 +194,10 @@ local function apply(entry, body, keys)
   end
   if op == 'A' then
     accept(id, entry, body, keys[1])
+    return true
+  end
+  if onListener[op] then
+    onListener[op](entry[4], entry)
     return true
   end
   if op == 'K' then
@@ -174,16 +221,20 @@ local function apply(entry, body, keys)
     return true
   end
   local listener = entry[5]
-  local delivery = listener and state[DELIVERIES][listener + 1]
+  local delivery = listener and deliveryOf(state, listener)
   if op == 'Q' then
     applyCancelRequested(id, state)
   elseif op == 'X' or op == 'E' then
     endUnworked(id, state, op == 'X' and BY_CANCEL or BY_DEADLINE)
     if state[UNARCHIVED] then
-      redis.call('ZREM', HELD, memberOf(id, state, 0))
+      for place = 1, #state[DELIVERIES] do
+        redis.call('ZREM', HELD, memberOf(id, state, listenerAt(state, place)))
+      end
     end
   elseif not delivery then
     return false
+  elseif op == 'N' then
+    applyUnsubscribed(id, state, listener, entry[6], entry[7])
   elseif op == 'G' then
     grant(id, state, listener, delivery, entry, keys)
   else
@@ -200,6 +251,13 @@ local function apply(entry, body, keys)
 end
 
 local function keyAt(place)
+  if type(place) == 'table' then
+    local keys = {}
+    for index, each in ipairs(place) do
+      keys[index] = KEYS[CONSTANT_KEYS + each]
+    end
+    return keys
+  end
   return place > 0 and KEYS[CONSTANT_KEYS + place]
 end
 

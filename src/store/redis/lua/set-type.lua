@@ -7,12 +7,13 @@
 --          the type must have, or `any`, or nothing, 12 with declare: the policy
 -- RETURNS  whom it wakes, then {0, version, paused, policy or nothing} set, {1} no such type, {2, version} a version must
 --          be named, {3, version} the version is another, {4} too many types
---@keys meta types typeNames policies outbox
+--@keys meta types typeNames policies subscribers outbox
 --@include gate
 --@include head
 --@include record
 --@include wake
 --@include type-set
+--@include listeners
 local TYPES_MAX = tonumber(ARGV[8])
 local NAME, WHAT, IF_VERSION = ARGV[9], ARGV[10], ARGV[11]
 local conditional = WHAT == 'declare' or WHAT == 'reset'
@@ -61,7 +62,9 @@ record('T', now, NAME, ordinal, version, policy, paused and 1 or 0)
 applyTypeSet(NAME, ordinal, version, policy, paused and 1 or 0)
 if WHAT == 'resume' then
   -- Whoever gets some of what waits wakes the next.
-  wakeQueue(ordinal, 0)
+  for listener = 0, #loadListeners(ordinal) do
+    wakeQueue(ordinal, listener)
+  end
 end
 noteRecords()
 return { wakeAll(), { 0, version, paused and 1 or 0, policy } }

@@ -1,10 +1,11 @@
 #!lua flags=no-writes
--- Events that may leave: complete for long enough, and all of their records archived; the longest complete first.
+-- Events that may leave: settled for long enough, and all of their records archived; the longest settled first.
 --
 -- KEYS     below
--- ARGV     1 ms since they were completed, at least, 2 how many to look at, 3 most bytes, 4 how many to pass over
--- RETURNS  how many were looked at, 0 when none behind them may leave, and for each event: id, state, then for each attempt of each delivery its result, unless it is the event's own,
---          and its late result, or nothing for what there is not
+-- ARGV     1 ms since they were settled, at least, 2 how many to look at, 3 most bytes, 4 how many to pass over
+-- RETURNS  how many were looked at, 0 when none behind them may leave; for each event: id, state, then for each attempt of each delivery its result, unless it is the event's own,
+--          and its late result, or nothing for what there is not;
+--          the version of the listeners
 --@keys meta events results settled
 --@include gate
 --@include state
@@ -14,11 +15,12 @@ local BYTES_MAX = tonumber(ARGV[3])
 local bytes = 0
 
 local function bodiesOf(id, state, answer)
-  for listener, delivery in ipairs(state[DELIVERIES]) do
-    for place = ATTEMPTS, #delivery do
-      local attempt = delivery[place]
-      local field = id .. '.' .. (listener - 1) .. '.' .. attempt[GRANT]
-      local own = listener == 1 and attempt[GRANT] == state[RESULT]
+  for place, delivery in ipairs(state[DELIVERIES]) do
+    local listener = listenerAt(state, place)
+    for at = ATTEMPTS, #delivery do
+      local attempt = delivery[at]
+      local field = id .. '.' .. listener .. '.' .. attempt[GRANT]
+      local own = resultName(listener, attempt[GRANT]) == state[RESULT]
       local result = attempt[FINGERPRINT] and not own and redis.call('HGET', RESULTS, field)
       local late = attempt[LATE_AT] ~= 0 and redis.call('HGET', RESULTS, field .. '.late')
       answer[#answer + 1] = result
@@ -34,7 +36,7 @@ local looked = #ids
 local states = #ids > 0 and redis.call('HMGET', EVENTS, unpack(ids)) or {}
 for index, id in ipairs(ids) do
   local state = states[index] and unpackState(states[index])
-  if state and state[COMPLETED_AT] > YOUNGEST then
+  if state and (state[SETTLED_AT] or state[COMPLETED_AT]) > YOUNGEST then
     looked = 0
     break
   end
@@ -49,4 +51,4 @@ for index, id in ipairs(ids) do
     answers[#answers + 1] = answer
   end
 end
-return { looked, answers }
+return { looked, answers, listenersVersion }

@@ -2,23 +2,36 @@
 -- all that are added at one time of the clock, then they are applied.
 --
 -- Needs now (the records' time), view and n (the position of the one that is added), sequence, wake, META, EVENTS,
--- ENVELOPES, IDS, OPEN, DEADLINES, DELAYED, HELD and SCOPES0 to 2.
+-- ENVELOPES, IDS, OPEN, DEADLINES, DELAYED, HELD, SETTLED and SCOPES0 to 2.
 local DAY_MS = 86400000
 local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
 local added, addedStates, addedEnvelopes, addedScopes, addedFresh, addedOpen = {}, {}, {}, {}, {}, {}
 
--- Of an event with `archive` durability, in a cascade or with a deadline, see state.lua. What there is not is false.
-local function longState(ordinal, dueAt, archive, tree, deadlineAt)
+-- Of an event with `archive` durability, in a cascade, with a deadline, or for other listeners than listener 0 alone, see
+-- state.lua. What there is not is false.
+local function longState(ordinal, dueAt, archive, tree, deadlineAt, receivers)
   local unarchived = archive and view .. '-' .. n .. 'A0'
   local delivery = { 0, archive and dueAt or 0, 0, 0 }
   local state = {
     0, ordinal, sequence, view, n, now, 1, 0, 0, 0, 0, 0, 0, { delivery }, false, false, false, false, unarchived
   }
-  if tree or deadlineAt then
+  if tree or deadlineAt or receivers then
     state[20] = tree or false
   end
-  if deadlineAt then
-    state[21] = deadlineAt
+  if deadlineAt or receivers then
+    state[21] = deadlineAt or false
+  end
+  if receivers then
+    state[22] = table.concat(receivers, ' ')
+    for place = 2, #receivers do
+      state[14][place] = { 0, delivery[2], 0, 0 }
+    end
+  end
+  if receivers and #receivers == 0 then
+    -- No listener matched: it is complete, and settled.
+    state[14] = {}
+    state[8], state[10], state[11], state[12], state[15], state[16] = 2, now, 2, 5, view, n
+    state[23], state[24], state[25] = now, view, n
   end
   return state
 end
@@ -29,33 +42,61 @@ local function addScope(id, scope, fingerprint)
   addedScopes[#addedScopes + 1] = id .. ' ' .. string.format('%.0f', now) .. ' ' .. fingerprint
 end
 
+local function addWaiting(id, ordinal, listener, dueAt, queue, held)
+  if held then
+    redis.call('ZADD', HELD, sequence, id .. '.' .. ordinal .. '.' .. listener)
+  elseif dueAt > now then
+    redis.call('ZADD', DELAYED, dueAt, id .. '.' .. ordinal .. '.' .. listener)
+  else
+    addedFresh[queue] = addedFresh[queue] or {}
+    table.insert(addedFresh[queue], id)
+    wakeQueue(ordinal, listener)
+  end
+end
+
+-- The listeners that get an event, and their queues, from what the caller says: each as its ordinal and which of the queues
+-- with a colon between. Nothing when nothing is said: that is listener 0 alone.
+local function readReceivers(text)
+  if text == '' then
+    return nil
+  end
+  local receivers, queues = {}, {}
+  for listener, queue in string.gmatch(text, '(%d+):(%d+)') do
+    receivers[#receivers + 1] = tonumber(listener)
+    queues[#queues + 1] = KEYS[CONSTANT_KEYS + tonumber(queue)]
+  end
+  return receivers, queues
+end
+
 -- `scope` is false without an idempotency key, `queue` is the type's `fresh`. With `archive` durability, `archive` is
 -- true, and nobody may lease it before it is archived: it is `held`, unless it comes from the log. `tree` says of an
--- emitted event where it belongs, as its state does.
-local function addAccepted(id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree, deadlineAt)
+-- emitted event where it belongs, as its state does. With `receivers` (their ordinals) `queue` is a list, one for each.
+local function addAccepted(
+  id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree, deadlineAt, receivers
+)
   sequence = sequence + 1
   added[#added + 1] = id
-  addedOpen[ordinal] = (addedOpen[ordinal] or 0) + 1
   addedStates[#addedStates + 1] = id
-  addedStates[#addedStates + 1] = (archive or tree or deadlineAt) and longState(ordinal, dueAt, archive, tree, deadlineAt)
+  addedStates[#addedStates + 1] = (archive or tree or deadlineAt or receivers)
+    and longState(ordinal, dueAt, archive, tree, deadlineAt, receivers)
     or { 0, ordinal, sequence, view, n, now }
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope
   if scope then
     addScope(id, scope, fingerprint)
   end
-  if deadlineAt then
+  if deadlineAt and not (receivers and #receivers == 0) then
     redis.call('ZADD', DEADLINES, deadlineAt, id)
     redis.call('HSET', META, 'deadlines', 1)
   end
-  if held then
-    redis.call('ZADD', HELD, sequence, id .. '.' .. ordinal .. '.0')
-  elseif dueAt > now then
-    redis.call('ZADD', DELAYED, dueAt, id .. '.' .. ordinal .. '.0')
+  for place = 1, receivers and #receivers or 1 do
+    addWaiting(id, ordinal, receivers and receivers[place] or 0, dueAt, receivers and queue[place] or queue, held)
+  end
+  if receivers and #receivers == 0 then
+    redis.call('RPUSH', SETTLED, id)
+    wakeEvent(id)
   else
-    addedFresh[queue] = addedFresh[queue] or {}
-    table.insert(addedFresh[queue], id)
-    wakeQueue(ordinal, 0)
+    addedOpen[ordinal] = (addedOpen[ordinal] or 0) + 1
   end
 end
 

@@ -31,28 +31,64 @@ local function findAttempt(id, typeOrdinal, listener, grant)
   if not state or state[TYPE] ~= typeOrdinal then
     return nil
   end
-  local delivery = state[DELIVERIES][listener + 1]
+  local delivery = deliveryOf(state, listener)
   if not delivery then
     return nil
   end
   return state, delivery, attemptOf(delivery, grant)
 end
 
+-- A record of an event that is complete is its last so far.
+local function noteLast(state)
+  if state[STATUS] == COMPLETE then
+    state[LAST_VIEW] = view
+    state[LAST_N] = n
+  end
+end
+
 -- Of the three steps when an attempt ends: it has ended …
-local function endAttempt(id, state, listener, attempt, how, op)
+local function endAttempt(id, state, listener, attempt, how, op, mark)
   attempt[ENDED_AT] = now
   attempt[END] = how
+  if listenerAt(state, 1) ~= listener then
+    attempt[EMITTED] = attempt[EMITTED] or false
+    attempt[ASIDE] = state[STATUS] == COMPLETE and 2 or 1
+  end
+  noteLast(state)
   state[VERSION] = state[VERSION] + 1
   redis.call('ZREM', LEASED_UNTIL, memberOf(id, state, listener))
   wakeEvent(id)
   if state[UNARCHIVED] then
-    noteUnarchived(state, op, attempt[GRANT])
+    noteUnarchived(state, op, attempt[GRANT], listener, mark)
   end
 end
 
+-- An event that is complete may leave once all of its deliveries have ended.
+local function settle(id, state)
+  if state[STATUS] ~= COMPLETE or state[SETTLED_AT] then
+    return
+  end
+  for _, delivery in ipairs(state[DELIVERIES]) do
+    if delivery[STATE] ~= ENDED then
+      return
+    end
+  end
+  if state[RECEIVERS] then
+    state[SETTLED_AT] = now
+    state[SETTLED_VIEW] = view
+    state[SETTLED_N] = n
+  end
+  redis.call('RPUSH', SETTLED, id)
+end
+
 -- … its delivery waits, until it is due or in `queue`, the one of those that come back; without a queue the event ends
--- with the next record …
+-- with the next record. When somebody asked to cancel the event it waits no more …
 local function waitUntil(id, state, listener, delivery, dueAt, queue)
+  if state[CANCEL_REQUESTED] == 1 then
+    delivery[STATE] = ENDED
+    settle(id, state)
+    return
+  end
   delivery[STATE] = WAITING
   if not queue then
     return
@@ -73,10 +109,44 @@ local function completeEvent(id, state, outcome, reason)
   state[COMPLETED_AT] = now
   state[ENDED_VIEW] = view
   state[ENDED_N] = n
-  redis.call('RPUSH', SETTLED, id)
   redis.call('HINCRBY', OPEN, state[TYPE], -1)
   if state[DEADLINE_AT] then
     redis.call('ZREM', DEADLINES, id)
+  end
+end
+
+-- The event ends as the delivery has ended; one that ended without an attempt's end was cancelled.
+local function completeAs(id, state, listener, delivery)
+  local attempt = #delivery >= ATTEMPTS and delivery[#delivery]
+  local how = attempt and attempt[END]
+  if how == COMPLETED then
+    completeEvent(id, state, attempt[END_OUTCOME], attempt[END_REASON])
+  elseif how == DEAD or how == EXPIRED then
+    completeEvent(id, state, FAIL, BY_ATTEMPTS)
+  else
+    completeEvent(id, state, FAIL, BY_CANCEL)
+    return
+  end
+  if attempt[FINGERPRINT] then
+    state[RESULT] = resultName(listener, attempt[GRANT])
+  end
+end
+
+-- The responder's end is the event's.
+local function endDelivery(id, state, listener, delivery)
+  delivery[STATE] = ENDED
+  if listenerAt(state, 1) == listener then
+    completeAs(id, state, listener, delivery)
+  end
+  settle(id, state)
+end
+
+local function endWaiting(id, state)
+  for place, delivery in ipairs(state[DELIVERIES]) do
+    if delivery[STATE] == WAITING then
+      delivery[STATE] = ENDED
+      redis.call('ZREM', DELAYED, memberOf(id, state, listenerAt(state, place)))
+    end
   end
 end
 
@@ -108,23 +178,19 @@ local function applyCompleted(id, state, listener, delivery, attempt, outcome, r
   attempt[END_REASON] = reason
   attempt[EMITTED] = emitted
   keepResult(id, listener, attempt, fingerprint, result)
-  delivery[STATE] = ENDED
-  completeEvent(id, state, outcome, reason)
-  state[RESULT] = attempt[GRANT]
+  endDelivery(id, state, listener, delivery)
 end
 
 local function applyDead(id, state, listener, delivery, attempt, why, fingerprint, result)
   endAttempt(id, state, listener, attempt, why == 0 and EXPIRED or DEAD, 'D')
   keepResult(id, listener, attempt, fingerprint, result)
-  delivery[STATE] = ENDED
-  completeEvent(id, state, FAIL, BY_ATTEMPTS)
-  if fingerprint then
-    state[RESULT] = attempt[GRANT]
-  end
+  endDelivery(id, state, listener, delivery)
 end
 
 local function applyCancelRequested(id, state)
   state[CANCEL_REQUESTED] = 1
+  -- Who works on it is asked, and nobody begins.
+  endWaiting(id, state)
   state[VERSION] = state[VERSION] + 1
   wakeEvent(id)
   if state[UNARCHIVED] then
@@ -132,14 +198,12 @@ local function applyCancelRequested(id, state)
   end
 end
 
--- Nobody holds it any more. `reason` is BY_CANCEL or BY_DEADLINE.
+-- Nobody holds it any more, or whoever does is left to it. `reason` is BY_CANCEL or BY_DEADLINE.
 local function endUnworked(id, state, reason)
-  for listener, delivery in ipairs(state[DELIVERIES]) do
-    delivery[STATE] = ENDED
-    redis.call('ZREM', DELAYED, memberOf(id, state, listener - 1))
-  end
+  endWaiting(id, state)
   state[VERSION] = state[VERSION] + 1
   completeEvent(id, state, FAIL, reason)
+  settle(id, state)
   wakeEvent(id)
   if state[UNARCHIVED] then
     noteUnarchived(state, reason == BY_CANCEL and 'X' or 'E', 0)
@@ -151,14 +215,46 @@ local function applyLate(id, state, listener, grant, attempt, result)
   state[VERSION] = state[VERSION] + 1
   wakeEvent(id)
   if state[UNARCHIVED] then
-    noteUnarchived(state, 'L', grant)
+    noteUnarchived(state, 'L', grant, listener)
   end
-  if state[STATUS] == COMPLETE then
-    state[LAST_VIEW] = view
-    state[LAST_N] = n
-  end
+  noteLast(state)
   if attempt then
     redis.call('HSET', RESULTS, id .. '.' .. listener .. '.' .. attempt[GRANT] .. '.late', result)
     attempt[LATE_AT] = now
   end
+end
+
+-- A delivery ends because its listener was deleted. `responder` is the listener whose delivery is the responder's from now
+-- on, false when there is none left, and nil when it stays who it was.
+local function applyUnsubscribed(id, state, listener, grant, responder)
+  local place = placeOf(state, listener)
+  local delivery = state[DELIVERIES][place]
+  local mark = responder ~= nil and 'R' or ''
+  if delivery[STATE] == LEASED then
+    endAttempt(id, state, listener, delivery[#delivery], UNSUBSCRIBED, 'N', mark)
+  else
+    redis.call('ZREM', DELAYED, memberOf(id, state, listener))
+    noteLast(state)
+    state[VERSION] = state[VERSION] + 1
+    wakeEvent(id)
+    if state[UNARCHIVED] then
+      noteUnarchived(state, 'N', grant, listener, mark)
+    end
+  end
+  delivery[STATE] = ENDED
+  if responder == false then
+    completeEvent(id, state, FAIL, BY_NOBODY)
+  elseif responder then
+    local next = placeOf(state, responder)
+    table.insert(state[DELIVERIES], 1, table.remove(state[DELIVERIES], next))
+    local ordinals = { responder }
+    for _, ordinal in ipairs(receiversIn(state[RECEIVERS])) do
+      ordinals[#ordinals + 1] = ordinal ~= responder and ordinal or nil
+    end
+    state[RECEIVERS] = table.concat(ordinals, ' ')
+    if state[DELIVERIES][1][STATE] == ENDED then
+      completeAs(id, state, responder, state[DELIVERIES][1])
+    end
+  end
+  settle(id, state)
 end

@@ -42,9 +42,16 @@ local function cancelEvent(id, state)
   endUnworked(id, state, BY_CANCEL)
 end
 
--- Ends an expired lease: it counts as an attempt, so the delivery is retried after its backoff or dead. With
--- `cancelling` the event ends here in any case, and nothing waits any more.
-local function expireLease(id, state, listener, delivery, queue, cancelling)
+-- Somebody asked to cancel the event, and nobody works on its responder's delivery any more.
+local function cancelIfResponder(id, state, listener)
+  if listenerAt(state, 1) == listener and state[STATUS] ~= COMPLETE then
+    cancelEvent(id, state)
+  end
+end
+
+-- Ends an expired lease: it counts as an attempt, so the delivery is retried after its backoff or dead. Without a queue
+-- the event is being cancelled, and nothing waits any more.
+local function expireLease(id, state, listener, delivery, queue)
   local attempt = delivery[#delivery]
   local grant = delivery[GRANTS]
   if state[CANCEL_REQUESTED] == 0 and delivery[ATTEMPT] >= policyOf(state[TYPE]).attemptsMax then
@@ -53,27 +60,27 @@ local function expireLease(id, state, listener, delivery, queue, cancelling)
     return
   end
   local dueAt = now
-  if state[CANCEL_REQUESTED] == 1 then
-    cancelling = true
-  else
+  local cancelling = state[CANCEL_REQUESTED] == 1
+  if not cancelling then
     dueAt = now + backoffMs(id, state, listener, delivery)
   end
   record('R', now, id, state[TYPE], listener, grant, 0, dueAt, false)
-  applyRetried(id, state, listener, delivery, attempt, 0, dueAt, false, not cancelling and queue)
+  applyRetried(id, state, listener, delivery, attempt, 0, dueAt, false, queue)
   if cancelling then
-    cancelEvent(id, state)
+    cancelIfResponder(id, state, listener)
   end
 end
 
 -- Ends an event that was not complete in time; leases that are out end with it.
 local function endByDeadline(id, state)
-  for index, delivery in ipairs(state[DELIVERIES]) do
+  for place, delivery in ipairs(state[DELIVERIES]) do
+    local listener = listenerAt(state, place)
     if delivery[STATE] == LEASED then
-      record('R', now, id, state[TYPE], index - 1, delivery[GRANTS], 0, now, false)
-      applyRetried(id, state, index - 1, delivery, delivery[#delivery], 0, now, false)
+      record('R', now, id, state[TYPE], listener, delivery[GRANTS], 0, now, false)
+      applyRetried(id, state, listener, delivery, delivery[#delivery], 0, now, false)
     end
     if state[UNARCHIVED] then
-      redis.call('ZREM', HELD, memberOf(id, state, index - 1))
+      redis.call('ZREM', HELD, memberOf(id, state, listener))
     end
   end
   record('E', now, id, state[TYPE])
@@ -85,7 +92,7 @@ local function endOverdue(id, state, listener, delivery, queue)
   if deadlineHasPassed(state) then
     endByDeadline(id, state)
   else
-    expireLease(id, state, listener, delivery, queue, false)
+    expireLease(id, state, listener, delivery, queue)
   end
 end
 
@@ -93,9 +100,9 @@ end
 local function handBack(id, state, listener, delivery, attempt, queue)
   local cancelling = state[CANCEL_REQUESTED] == 1
   record('H', now, id, state[TYPE], listener, attempt[GRANT])
-  applyHandedBack(id, state, listener, delivery, attempt, not cancelling and queue)
+  applyHandedBack(id, state, listener, delivery, attempt, queue)
   if cancelling then
-    cancelEvent(id, state)
+    cancelIfResponder(id, state, listener)
   end
   saveState(id, state)
 end

@@ -6,8 +6,11 @@
 local ADDED_MAX = 1000
 
 -- Ordinals that were guessed are the types' own, or those of types that come with this. Gives what speaks against it: 4 too
--- many types, 5 a wrong guess; nothing when it may be done.
-local function checkEmit(emit)
+-- many types, 5 a wrong guess, or listeners that are not those that the caller knows; nothing when it may be done.
+local function checkEmit(emit, version)
+  if #emit > 0 and version ~= listenersVersion then
+    return 5
+  end
   local count
   local fresh = {}
   for _, child in ipairs(emit) do
@@ -54,15 +57,17 @@ local function acceptEmitted(id, state, emit)
     local dueAt = now + child.delayMs
     local deadlineMs = policyOf(child.ordinal).deadlineMs
     local deadlineAt = deadlineMs and now + deadlineMs
-    if deadlineAt then
-      record('A', now, child.id, child.ordinal, dueAt, false, false, archive and 1 or 0, id, root, deadlineAt)
+    local receivers, queues = readReceivers(child.listeners)
+    if deadlineAt or receivers then
+      local archives = archive and 1 or 0
+      record('A', now, child.id, child.ordinal, dueAt, false, false, archives, id, root, deadlineAt or false, receivers)
     else
       record('A', now, child.id, child.ordinal, dueAt, false, false, archive and 1 or 0, id, root)
     end
     promisedN = archive and n or promisedN
     addAccepted(
-      child.id, child.ordinal, dueAt, false, false, child.envelope, KEYS[CONSTANT_KEYS + child.queue],
-      archive, archive, id .. ' ' .. root, deadlineAt
+      child.id, child.ordinal, dueAt, false, false, child.envelope, queues or KEYS[CONSTANT_KEYS + child.queue],
+      archive, archive, id .. ' ' .. root, deadlineAt, receivers
     )
   end
   if #added > ADDED_MAX then

@@ -29,10 +29,11 @@ local function applyGranted(id, state, listener, delivery, grant, count, token, 
     state[STATUS] = IN_PROCESS
     state[STARTED_AT] = now
   end
+  noteLast(state)
   state[VERSION] = state[VERSION] + 1
   wakeEvent(id)
   if state[UNARCHIVED] then
-    noteUnarchived(state, 'G', grant)
+    noteUnarchived(state, 'G', grant, listener)
   end
   return attempt
 end

@@ -16,11 +16,11 @@ local function applyPruned(id, state, index)
   redis.call('HDEL', EVENTS, id)
   redis.call('HDEL', ENVELOPES, id)
   redis.call('ZREM', OLD_IDS, id)
-  for listener, delivery in ipairs(state[DELIVERIES]) do
-    for place = ATTEMPTS, #delivery do
-      local attempt = delivery[place]
+  for place, delivery in ipairs(state[DELIVERIES]) do
+    for at = ATTEMPTS, #delivery do
+      local attempt = delivery[at]
       if attempt[FINGERPRINT] or attempt[LATE_AT] ~= 0 then
-        local field = id .. '.' .. (listener - 1) .. '.' .. attempt[GRANT]
+        local field = id .. '.' .. listenerAt(state, place) .. '.' .. attempt[GRANT]
         redis.call('HDEL', RESULTS, field, field .. '.late')
       end
     end

@@ -3,7 +3,7 @@
 --
 -- Needs EVENTS.
 
--- Grant of the responder's attempt whose result is the event's; 0: none.
+-- The attempt whose result is the event's: its grant, as `listener.grant` unless it is listener 0's; 0: none.
 local RESULT = 1
 local TYPE = 2
 local SEQUENCE = 3
@@ -31,10 +31,17 @@ local UNARCHIVED = 19
 local TREE = 20
 -- With a deadline only, likewise: when the event ends if it is not complete by then.
 local DEADLINE_AT = 21
+-- Ordinals of the listeners that get it, with blanks between them, in the order of the deliveries: the responder's is the
+-- first. Missing when that is listener 0 alone. The three behind it come with the record by which all deliveries have ended;
+-- without it, that is the one that completed the event.
+local RECEIVERS = 22
+local SETTLED_AT = 23
+local SETTLED_VIEW = 24
+local SETTLED_N = 25
 
 local PENDING, IN_PROCESS, COMPLETE = 0, 1, 2
 local SUCCESS, FAIL = 1, 2
-local BY_LISTENER, BY_ATTEMPTS, BY_DEADLINE, BY_CANCEL = 1, 2, 3, 4
+local BY_LISTENER, BY_ATTEMPTS, BY_DEADLINE, BY_CANCEL, BY_NOBODY = 1, 2, 3, 4, 5
 
 -- A delivery: four places, then its attempts, the newest last. Until its event is archived the second says when it is due.
 local STATE = 1
@@ -59,10 +66,12 @@ local RETRY_AT = 10
 -- False, or the fingerprint of the completion that ended it; there is a result if and only if there is one.
 local FINGERPRINT = 11
 local LATE_AT = 12
--- Ids of the events that its completion emitted; missing when there are none.
+-- Ids of the events that its completion emitted; missing or false when there are none.
 local EMITTED = 13
+-- Of a delivery that was not the responder's, when it has ended: 1 the event was open, 2 it was complete.
+local ASIDE = 14
 
-local LIVE, COMPLETED, RETRIED, DEAD, EXPIRED, HANDED_BACK = 0, 1, 2, 3, 4, 5
+local LIVE, COMPLETED, RETRIED, DEAD, EXPIRED, HANDED_BACK, UNSUBSCRIBED = 0, 1, 2, 3, 4, 5, 6
 
 local function unfoldState(state)
   if not state[VERSION] then
@@ -76,6 +85,50 @@ local function unfoldState(state)
     state[DELIVERIES] = { { WAITING, 0, 0, 0 } }
   end
   return state
+end
+
+-- The listener of the delivery at a place, the place of a listener's delivery, and that delivery; nil when there is none.
+local receiversRead = {}
+
+local function receiversIn(text)
+  local ordinals = receiversRead[text]
+  if not ordinals then
+    ordinals = {}
+    for ordinal in string.gmatch(text, '%d+') do
+      ordinals[#ordinals + 1] = tonumber(ordinal)
+    end
+    receiversRead[text] = ordinals
+  end
+  return ordinals
+end
+
+local function listenerAt(state, place)
+  return state[RECEIVERS] and receiversIn(state[RECEIVERS])[place] or 0
+end
+
+local function placeOf(state, listener)
+  if not state[RECEIVERS] then
+    return listener == 0 and 1 or nil
+  end
+  for place, ordinal in ipairs(receiversIn(state[RECEIVERS])) do
+    if ordinal == listener then
+      return place
+    end
+  end
+end
+
+local function deliveryOf(state, listener)
+  local place = placeOf(state, listener)
+  return place and state[DELIVERIES][place]
+end
+
+local function isSettled(state)
+  return state[STATUS] == COMPLETE and (not state[RECEIVERS] or state[SETTLED_AT] ~= nil)
+end
+
+-- As RESULT has it.
+local function resultName(listener, grant)
+  return listener == 0 and grant or listener .. '.' .. grant
 end
 
 local function unpackState(packed)

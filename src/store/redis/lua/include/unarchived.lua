@@ -9,15 +9,17 @@ local function positionIn(note)
   return tonumber(someView), tonumber(someN)
 end
 
--- Notes the last record; those that have been archived since are let go.
-local function noteUnarchived(state, op, grant)
+-- Notes the last record; those that have been archived since are let go. A listener other than 0 stands before the grant;
+-- `mark` behind it says more, see state-codec.ts.
+local function noteUnarchived(state, op, grant, listener, mark)
   local notes = {}
   for note in string.gmatch(state[UNARCHIVED], '[^,]+') do
     if #notes > 0 or isUnarchived(positionIn(note)) then
       notes[#notes + 1] = note
     end
   end
-  notes[#notes + 1] = view .. '-' .. n .. op .. grant
+  local of = (listener or 0) == 0 and grant or listener .. '.' .. grant
+  notes[#notes + 1] = view .. '-' .. n .. op .. of .. (mark or '')
   state[UNARCHIVED] = table.concat(notes, ',')
 end
 

@@ -1,9 +1,9 @@
 -- Collects whom this script wakes and tells all processes in one message: the process that caused it, the queues that
 -- have something to lease (type.listener.count), the events that changed, whether records were archived, whether somebody
--- waits until what was recorded is. The message is also returned, so that the process that caused it need not wait for its
+-- waits until what was recorded is, and the version of the listeners. The message is also returned, so that the process that caused it need not wait for its
 -- own words. Nothing is sent when nothing changed.
 --
--- Needs head and META.
+-- Needs head, META and listenersVersion.
 local queuesReady, queuesReadyOrder, eventsChanged, recordsArchived, archiverWanted = {}, {}, {}, '', ''
 
 local function wakeQueue(typeOrdinal, listener)
@@ -24,7 +24,7 @@ local function wakeArchived()
 end
 
 local function wakeArchiver()
-  archiverWanted = ' wanted'
+  archiverWanted = 'wanted'
 end
 
 local function wakeAll()
@@ -35,8 +35,9 @@ local function wakeAll()
   for _, queue in ipairs(queuesReadyOrder) do
     queues[#queues + 1] = queue .. '.' .. queuesReady[queue]
   end
-  local words = { INSTANCE, table.concat(queues, ','), table.concat(eventsChanged, ','), recordsArchived }
-  local message = table.concat(words, ' ') .. archiverWanted
+  local changed = table.concat(eventsChanged, ',')
+  local words = { INSTANCE, table.concat(queues, ','), changed, recordsArchived, archiverWanted, listenersVersion }
+  local message = table.concat(words, ' ')
   redis.call('PUBLISH', string.gsub(META, 'meta$', 'wake'), message)
   return message
 end

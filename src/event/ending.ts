@@ -1,0 +1,52 @@
+/** How deliveries end, and events with them: the responder's end is the event's, and the last one settles it. */
+import type { LogRecord } from './record.js';
+import { type Delivery, type EventState, isResponder, type PartitionState } from './state.js';
+
+/** The responder's end is the event's. */
+export function endDelivery(state: PartitionState, delivery: Delivery, record: LogRecord): void {
+  delivery.state = 'ended';
+  if (isResponder(delivery)) completeAs(delivery, record);
+  settle(state, delivery.event, record);
+}
+
+/** The event ends as its delivery has ended; one that ended without an attempt's end was cancelled. */
+export function completeAs({ event, attempts }: Delivery, record: LogRecord): void {
+  const attempt = attempts.at(-1);
+  if (attempt?.end === 'completed') {
+    completeEvent(event, record, attempt.outcome, attempt.reason);
+    event.result = attempt.result;
+  } else if (attempt?.end === 'dead' || attempt?.end === 'expired') {
+    completeEvent(event, record, 'fail', 'attempts_exhausted');
+    event.result = attempt.result;
+  } else {
+    completeEvent(event, record, 'fail', 'cancelled');
+  }
+}
+
+export function endWaiting({ deliveries }: EventState): void {
+  for (const delivery of deliveries) if (delivery.state === 'waiting') delivery.state = 'ended';
+}
+
+export function completeEvent(
+  event: EventState,
+  { at, pos }: LogRecord,
+  outcome: EventState['outcome'],
+  reason: EventState['reason'],
+): void {
+  event.status = 'complete';
+  event.type.open -= 1;
+  event.outcome = outcome;
+  event.reason = reason;
+  event.completedAt = at;
+  event.ended = pos;
+  event.last = pos;
+}
+
+/** An event that is complete may leave once all of its deliveries have ended. */
+export function settle(state: PartitionState, event: EventState, { at, pos }: LogRecord): void {
+  if (event.status !== 'complete' || event.settledAt !== null) return;
+  if (event.deliveries.some((delivery) => delivery.state !== 'ended')) return;
+  event.settledAt = at;
+  event.settledBy = pos;
+  state.settled.push(event);
+}
