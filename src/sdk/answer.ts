@@ -1,8 +1,10 @@
 /** What a handler says, made into the completion that the service is told. */
+import { postedItem, type SubmitItem } from './bulk.js';
 import { encodeBody, jsonText, postedBody } from './content.js';
+import type { AnyPayloads, Payloads } from './payload.js';
 
 /** The answer to an event. An answer of "no" is one too: `outcome: 'fail'` says that nobody could help. */
-export interface Answer<Body = unknown> {
+export interface Answer<Body = unknown, P extends Payloads<P> = AnyPayloads> {
   /** Of a client at the gateway; 200, with `fail` 500, unless said. */
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
@@ -14,15 +16,18 @@ export interface Answer<Body = unknown> {
   readonly errors?: readonly unknown[];
   /** With `fail`: whether it is tried again. `never` unless said. */
   readonly retry?: 'never' | 'policy' | { readonly afterMs: number };
+  /** Events that this one brings about: they are accepted together with the answer, or not at all. Not together with a `retry`. */
+  readonly emit?: readonly SubmitItem<P>[];
 }
 
-const MEMBERS = ['status', 'headers', 'body', 'outcome', 'errors', 'retry'];
+const MEMBERS = ['status', 'headers', 'body', 'outcome', 'errors', 'retry', 'emit'];
 
 /** The members of the completion, as JSON without its braces. Throws when the handler gave what is no answer. */
 export async function completionText(answer: unknown): Promise<string> {
   if (answer === undefined) return '"outcome":"success"';
-  const { outcome = 'success', errors, retry, ...response } = checked(answer);
-  const members = { outcome, errors, retry, response: await responseOf(response) };
+  const { outcome = 'success', errors, retry, emit, ...response } = checked(answer);
+  const emitted = emit && (await Promise.all(emit.map((item) => postedItem<AnyPayloads>(item))));
+  const members = { outcome, errors, retry, response: await responseOf(response), emit: emitted };
   return jsonText(members).slice(1, -1);
 }
 

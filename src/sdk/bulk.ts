@@ -45,10 +45,7 @@ export async function chunksOf<P extends Payloads<P>>(items: readonly SubmitItem
     bytes = 0;
   };
   for (const item of items) {
-    const { body, ...others } = item;
-    const encoded = await encodeBody(body, item.contentType ?? null);
-    const contentType = encoded.contentType === null ? {} : { contentType: encoded.contentType };
-    const line = `${jsonText({ ...others, ...contentType, ...postedBody(encoded, body) })}\n`;
+    const line = `${jsonText(await postedItem(item))}\n`;
     const size = new TextEncoder().encode(line).byteLength;
     if (lines.length === ITEMS_MAX || bytes + size > BYTES_MAX) close();
     lines.push(line);
@@ -56,6 +53,14 @@ export async function chunksOf<P extends Payloads<P>>(items: readonly SubmitItem
   }
   close();
   return chunks;
+}
+
+/** An item as the service takes it. */
+export async function postedItem<P extends Payloads<P>>(item: SubmitItem<P>): Promise<object> {
+  const { body, ...others } = item;
+  const encoded = await encodeBody(body, item.contentType ?? null);
+  const contentType = encoded.contentType === null ? {} : { contentType: encoded.contentType };
+  return { ...others, ...contentType, ...postedBody(encoded, body) };
 }
 
 export interface BulkReply {

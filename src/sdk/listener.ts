@@ -19,6 +19,7 @@ import { type Call, jsonOf, type Reply, randomKey, Transport, type TransportOpti
 import type { Lease } from './wire.js';
 
 export type { Answer } from './answer.js';
+export type { SubmitItem } from './bulk.js';
 export type { Clock } from './clock.js';
 export { ClockworkError, type OwnCode } from './error.js';
 export type { AnyPayloads, LeasedEvent, Payload, Payloads } from './payload.js';
@@ -31,7 +32,7 @@ export type ListenedEvent<P extends Payloads<P>> = {
 }[keyof P & string];
 
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler that has nothing to say is written without a return.
-export type Handled<P extends Payloads<P>> = Answer<P[keyof P & string]['response']> | undefined | void;
+export type Handled<P extends Payloads<P>> = Answer<P[keyof P & string]['response'], P> | undefined | void;
 
 export interface HandlerContext {
   /** Aborts when the work is no longer wanted: the lease is lost, somebody asked to cancel the event, or a stop takes too long. */

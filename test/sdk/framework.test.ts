@@ -174,6 +174,24 @@ const LINES: Record<string, (t: Test) => Promise<void>> = {
     t.same(await reply.json(), { path: '/things' });
   },
 
+  'a returned event is sent on': async (t) => {
+    listen(t, {
+      types: ['update_password'],
+      handleSideEffects: ({ body }) => ({
+        body: { updated: true },
+        emit: [{ type: 'send_email', body: { to: (body as { user: string }).user } }],
+      }),
+    });
+    const sent: unknown[] = [];
+    const update = await ask('update_password', { user: 'ada' });
+    const [attempt] = await client.attempts(update.id);
+    listen(t, { types: ['send_email'], handleSideEffects: ({ body }) => void sent.push(body) });
+    t.equal(attempt?.emitted.length, 1);
+    const email = await client.wait(attempt!.emitted[0]!, IN_TIME);
+    t.match(email, { type: 'send_email', outcome: 'success', parent: update.id, root: update.id });
+    t.same(sent, [{ to: 'ada' }]);
+  },
+
   'a failure is final': async (t) => {
     const tries = new Map<unknown, number>();
     listen(t, {

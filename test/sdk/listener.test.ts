@@ -149,6 +149,44 @@ t.test('against the service', async (t) => {
     }
   });
 
+  t.test('an answer brings events about, with bodies of every kind, once', async (t) => {
+    const bodies = [{ a: 1 }, 'a string', new Uint8Array([0, 255])];
+    const { told } = listen(t, {
+      types: ['emitting'],
+      handleSideEffects: ({ body }) =>
+        body === 'retried'
+          ? { outcome: 'fail', retry: 'policy', emit: [{ type: 'emitted' }] }
+          : {
+              body: 'done',
+              emit: [
+                ...bodies.map((each) => ({ type: 'emitted', body: each })),
+                { type: 'emitted', body: 'a,b', contentType: 'text/csv', version: '2', correlationId: 'c' },
+              ],
+            },
+    });
+    const { id } = await ask('emitting');
+    const emitted = (await client.attempts(id)).flatMap((attempt) => attempt.emitted);
+    t.equal(emitted.length, 4);
+    const seen: unknown[] = [];
+    listen(t, {
+      types: ['emitted'],
+      handleSideEffects: ({ body, contentType, version, correlationId }) =>
+        void seen.push([body, contentType, version, correlationId]),
+    });
+    for (const each of emitted)
+      t.match(await client.wait(each, IN_TIME), { outcome: 'success', parent: id, root: id });
+    t.same(seen, [
+      [bodies[0], 'application/json', null, null],
+      [bodies[1], 'application/json', null, null],
+      [bodies[2], 'application/octet-stream', null, null],
+      ['a,b', 'text/csv', '2', 'c'],
+    ]);
+    t.same(told, []);
+    const refused = await ask('emitting', 'retried');
+    t.match(refused, { outcome: 'fail', attempts: 1 }, 'no events of an attempt that is tried again');
+    t.match(told, [{ during: 'complete', id: refused.id }]);
+  });
+
   t.test('an answer that the service refuses ends the event, and says why', async (t) => {
     const { told } = listen(t, {
       types: ['refused'],
