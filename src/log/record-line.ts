@@ -20,10 +20,6 @@ import {
 /** Under what name each operation carries its packed bytes, null for those that have none. */
 const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
   typeSet: null,
-  listenerSet: null,
-  listenerGone: null,
-  listenerSwept: null,
-  unsubscribed: null,
   accepted: 'request',
   granted: null,
   handedBack: null,
@@ -35,6 +31,10 @@ const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
   deadlinePassed: null,
   late: 'result',
   pruned: null,
+  listenerSet: null,
+  listenerGone: null,
+  listenerSwept: null,
+  unsubscribed: null,
   keyKept: null,
   indexed: null,
   defaultLeased: null,

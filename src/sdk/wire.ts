@@ -241,7 +241,7 @@ export interface LogRecord {
   readonly position: string;
   readonly at: string;
   /** What happened. */
-  readonly op: 'typeSet' | 'listenerSet' | 'listenerGone' | 'listenerSwept' | 'unsubscribed' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'dead' | 'cancelRequested' | 'cancelled' | 'deadlinePassed' | 'late' | 'pruned';
+  readonly op: 'typeSet' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'dead' | 'cancelRequested' | 'cancelled' | 'deadlinePassed' | 'late' | 'pruned' | 'listenerSet' | 'listenerGone' | 'listenerSwept' | 'unsubscribed';
   /** Type of the event. */
   readonly type: string;
   /** UUIDv7 of the event. */
