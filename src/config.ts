@@ -331,6 +331,8 @@ export const SETTINGS = {
   leaseTypesMax: fixed(100, 'count', 'Types of one call for leases.'),
   responseBytesMax: fixed(4 * MIB, 'bytes', 'Body of a response in a completion.'),
   completionBytesMax: fixed(8 * MIB, 'bytes', 'Body of a request that completes one attempt.'),
+  schemaBytesMax: fixed(64 * KIB, 'bytes', 'JSON Schema of the bodies of a type, as JSON.'),
+  redactMax: fixed(100, 'count', 'Places in bodies of a type that are redacted.'),
   errorsMax: fixed(100, 'count', 'Errors in a completion.'),
   errorsBytesMax: fixed(64 * KIB, 'bytes', 'Errors in a completion together, as JSON.'),
   emitsMax: fixed(1_000, 'count', 'Events that one completion emits.'),

@@ -54,6 +54,8 @@ export const ERRORS = {
   'precondition-failed': 'The type has changed since. `version` is that of now, as in its `ETag`.',
   'too-many-pending':
     'As many events of the type as its `maxPending` says are not complete. New ones are taken when some are.',
+  'schema-mismatch':
+    'The body is not as the policy of its type says. `errors` has each place, as a JSON pointer, and what is wrong with it.',
 
   // The listener behind the gateway.
   'listener-failed': 'The event that the gateway waited for ended as a failure, without a response.',

@@ -32,6 +32,14 @@ export interface DeclaredPolicy {
   readonly leaseMs?: number;
   readonly maxPending?: number;
   readonly deadlineMs?: number;
+  /** What follows concerns requests, before there is an event. */
+  readonly durability?: 'store' | 'archive';
+  /** JSON Schema 2020-12 that bodies must fit. */
+  readonly schema?: unknown;
+  /** JSON pointers to what is redacted in bodies. */
+  readonly redact?: readonly string[];
+  /** Request headers, in lower case, that are handed on although they are secret. */
+  readonly passHeaders?: readonly string[];
 }
 
 export function effectivePolicy(serviceWide: Policy, declared: DeclaredPolicy | null): Policy {

@@ -49,6 +49,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   'precondition-required': 428,
   'precondition-failed': 412,
   'too-many-pending': 429,
+  'schema-mismatch': 422,
   'listener-failed': 502,
   'too-many-waiters': 503,
   'store-full': 503,

@@ -13,6 +13,7 @@ import { headerIn, readPostedBody, readPostedHeaders } from './posted.js';
 import { bodyOf, checker } from './read-json.js';
 import { EventItem } from './schemas/input.js';
 import { checkDeadline, idempotencyKeyOf, readSubmitHeaders, type SubmitHeaders } from './submit-headers.js';
+import { type TypeRules, underRules } from './type-rules.js';
 
 type CloudEventAttributes = NonNullable<EnvelopeHead['cloudEvent']>;
 
@@ -22,15 +23,16 @@ export function submissionOf(
   request: FastifyRequest,
   type: string,
   target: { readonly path: string; readonly query: string },
+  rules: TypeRules | null,
   cloudEvent: CloudEventAttributes | null = null,
 ): Submission {
   const { config } = context;
   checkTypeName(type, config.nameBytesMax);
   const body = bodyOf(request);
   const contentType = request.headers['content-type'] ?? null;
-  const headers = sanitisedHeaders(request.raw, context.secretHeaders);
+  const headers = sanitisedHeaders(request.raw, rules?.secretHeaders ?? context.secretHeaders);
   const wishes = readSubmitHeaders(request.headers, headers, config);
-  return {
+  const submission: Submission = {
     type,
     head: {
       method: request.method,
@@ -50,26 +52,34 @@ export function submissionOf(
     body,
     delayMs: wishes.delayMs,
     deadlineMs: wishes.deadlineMs,
-    durability: wishes.durability,
+    durability: wishes.durability ?? rules?.durability ?? 'store',
     idempotencyKey: idempotencyKeyOf(request.headers, config.keyBytesMax),
     eventHeaders: wishes.eventHeaders,
   };
+  return underRules(submission, rules);
 }
 
 /** What a bulk request says for all its items. */
 export interface BulkRequest {
   readonly context: HttpContext;
+  /** Of the types of its items. */
+  readonly rules: ReadonlyMap<string, TypeRules | null>;
   readonly path: string;
   readonly clientAddress: string;
   readonly wishes: SubmitHeaders;
   readonly idempotencyKey: string | null;
 }
 
-export function bulkRequestOf(context: HttpContext, request: FastifyRequest): BulkRequest {
+export function bulkRequestOf(
+  context: HttpContext,
+  request: FastifyRequest,
+  rules: BulkRequest['rules'],
+): BulkRequest {
   const { config } = context;
   const headers = sanitisedHeaders(request.raw, context.secretHeaders);
   return {
     context,
+    rules,
     path: splitTarget(request.raw.url ?? '').path,
     clientAddress: request.ip,
     wishes: readSubmitHeaders(request.headers, headers, config),
@@ -118,7 +128,8 @@ export interface Parts {
   readonly bodyEncoding: BodyEncoding | null;
   readonly delayMs: number;
   readonly deadlineMs: number | null;
-  readonly durability: Durability;
+  /** Null: what the type says. */
+  readonly durability: Durability | null;
   readonly version: string | null;
   readonly correlationId: string | null;
   readonly cloudEvent: CloudEventAttributes | null;
@@ -129,6 +140,7 @@ export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts
   const { type, bytes, contentType, version, correlationId, cloudEvent, delayMs, deadlineMs, durability } =
     parts;
   checkTypeName(type, config.nameBytesMax);
+  const rules = bulk.rules.get(type) ?? null;
   if (bytes.byteLength > config.bodyBytesMax) {
     throw new ClockworkError('body-too-large', `The body has more than ${config.bodyBytesMax} bytes.`);
   }
@@ -139,13 +151,13 @@ export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts
   const archives = durability === 'archive' ? { durability } : {};
   const ends = deadlineMs === null ? {} : { deadlineMs };
   checkDeadline(deadlineMs, delayMs, 'invalid-request');
-  return {
+  const submission: Submission = {
     type,
     head: {
       method: 'POST',
       path: bulk.path,
       query: '',
-      headers: redactHeaders(parts.headers, secretHeaders),
+      headers: redactHeaders(parts.headers, rules?.secretHeaders ?? secretHeaders),
       clientAddress: bulk.clientAddress,
       contentType,
       bytes: bytes.byteLength,
@@ -159,10 +171,11 @@ export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts
     body: bytes,
     delayMs,
     deadlineMs,
-    durability,
+    durability: durability ?? rules?.durability ?? 'store',
     idempotencyKey: bulk.idempotencyKey === null ? null : `${bulk.idempotencyKey}#${index}`,
     eventHeaders: [
       JSON.stringify({ delayMs, ...ends, ...archives, version, correlationId, cloudEvent, headers }),
     ],
   };
+  return underRules(submission, rules);
 }

@@ -9,7 +9,8 @@ export interface SubmitHeaders {
   readonly delayMs: number;
   /** Null: what the type says. */
   readonly deadlineMs: number | null;
-  readonly durability: Durability;
+  /** Null: what the type says. */
+  readonly durability: Durability | null;
   readonly version: string | null;
   readonly correlationId: string | null;
   readonly traceparent: string | null;
@@ -37,7 +38,7 @@ export function readSubmitHeaders(
     return {
       delayMs: 0,
       deadlineMs: null,
-      durability: 'store',
+      durability: null,
       version: null,
       correlationId: null,
       traceparent,
@@ -109,8 +110,8 @@ export function checkDeadline(
   });
 }
 
-function durabilityOf(given: string | string[] | undefined): Durability {
-  if (given === undefined) return 'store';
+function durabilityOf(given: string | string[] | undefined): Durability | null {
+  if (given === undefined) return null;
   if (given === 'store' || given === 'archive') return given;
   throw new ClockworkError('invalid-header', 'Event-Durability must be `store` or `archive`.');
 }

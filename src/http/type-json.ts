@@ -1,18 +1,21 @@
 /** Types as JSON text, and what is declared of them as it is kept. */
+import type { Config } from '../config.js';
 import { ClockworkError } from '../errors.js';
 import type { TypeView } from '../event/command.js';
 import { type DeclaredPolicy, effectivePolicy, type Policy } from '../event/policy.js';
+import { compileBodySchema } from './body-schema.js';
 import type { DeclaredPolicyBody } from './schemas/policies.js';
 
 export function typeText({ type, version, paused, declared, policy }: TypeView): string {
-  return JSON.stringify({ type, version, paused, declared, policy: policyMembers(policy) });
+  return JSON.stringify({ type, version, paused, declared, policy: policyMembers(policy, declared ?? {}) });
 }
 
 export function typeTag({ version }: TypeView): string {
   return `"${version}"`;
 }
 
-function policyMembers(policy: Policy) {
+function policyMembers(policy: Policy, declared: DeclaredPolicy) {
+  const { durability = 'store', schema = null, redact = [], passHeaders = [] } = declared;
   const { attemptsMax, leaseMs, backoffFirstMs, backoffFactor, backoffMsMax, backoffJitter } = policy;
   const { maxPending = null, deadlineMs = null } = policy;
   const backoff = {
@@ -21,12 +24,16 @@ function policyMembers(policy: Policy) {
     capMs: backoffMsMax,
     jitter: backoffJitter,
   };
-  return { attemptsMax, backoff, leaseMs, maxPending, deadlineMs };
+  return { attemptsMax, backoff, leaseMs, maxPending, deadlineMs, durability, schema, redact, passHeaders };
 }
 
 /** In one order of fields, so that the same policy has the same text. Throws when its parts contradict each other. */
-export function declaredPolicyOf(body: DeclaredPolicyBody, serviceWide: Policy): DeclaredPolicy {
-  const { attemptsMax, leaseMs, maxPending, deadlineMs } = body;
+export function declaredPolicyOf(
+  body: DeclaredPolicyBody,
+  serviceWide: Policy & Pick<Config, 'schemaBytesMax'>,
+): DeclaredPolicy {
+  const { schemaBytesMax } = serviceWide;
+  const { attemptsMax, leaseMs, maxPending, deadlineMs, durability, schema } = body;
   const { firstMs, factor, capMs, jitter } = body.backoff ?? {};
   for (const [name, value] of Object.entries({ factor, jitter })) checkDecimals(name, value);
   const backoff = withoutGaps({ firstMs, factor, capMs, jitter });
@@ -36,7 +43,12 @@ export function declaredPolicyOf(body: DeclaredPolicyBody, serviceWide: Policy):
     leaseMs,
     maxPending,
     deadlineMs,
+    durability,
+    schema,
+    redact: listOf(body.redact),
+    passHeaders: listOf(body.passHeaders)?.sort(),
   });
+  if (schema !== undefined) checkSchema(schema, schemaBytesMax);
   const { backoffFirstMs, backoffMsMax } = effectivePolicy(serviceWide, declared);
   if (backoffMsMax < backoffFirstMs) {
     const pointer = capMs === undefined ? '/backoff/firstMs' : '/backoff/capMs';
@@ -44,6 +56,19 @@ export function declaredPolicyOf(body: DeclaredPolicyBody, serviceWide: Policy):
     throw new ClockworkError('invalid-request', detail, { members: { pointer } });
   }
   return declared;
+}
+
+/** Each once; nothing where there are none. */
+function listOf<Value>(values: readonly Value[] | undefined): Value[] | undefined {
+  return values === undefined || values.length === 0 ? undefined : [...new Set(values)];
+}
+
+function checkSchema(schema: unknown, bytesMax: number): void {
+  if (Buffer.byteLength(JSON.stringify(schema)) > bytesMax)
+    throw new ClockworkError('invalid-request', `The body: /schema has more than ${bytesMax} bytes.`, {
+      members: { pointer: '/schema' },
+    });
+  compileBodySchema(schema);
 }
 
 const DECIMALS_MAX = 9;

@@ -21,6 +21,7 @@ import type {
   TypeView,
 } from '../event/command.js';
 import { partitionOfId } from '../event/id.js';
+import type { DeclaredPolicy } from '../event/policy.js';
 import type { Position } from '../event/record.js';
 import { NOT_ARCHIVED, type NotArchived } from '../event/unarchived.js';
 import { type Durable, partitionOfType, type Store, type StoreHealth, type Wake } from '../store/store.js';
@@ -29,6 +30,7 @@ import { ArchiveWaiting, type Awaited } from './archive-waiting.js';
 import { type Completion, completeCommand, isPlain } from './emission.js';
 import { type LeaseAnswer, type LeaseRequest, Leasing, type NextRequest } from './leasing.js';
 import { type Count, countNothing, endOf } from './meter.js';
+import { Policies } from './policies.js';
 import { type Archive, type Submission, type SubmitResult, submit } from './submit.js';
 import { archivedTopic, eventTopic, queueTopic } from './topic.js';
 import { Waiting } from './waiting.js';
@@ -75,6 +77,7 @@ export class Queue {
   readonly #unsubscribe: () => void;
   readonly #past: Past | null;
   readonly #count: Count;
+  readonly #policies: Policies;
   readonly #archiving: ArchiveWaiting;
   readonly #archive: Archive;
   readonly #archiveTimeoutMs: number;
@@ -86,6 +89,7 @@ export class Queue {
   ) {
     this.#waiting = new Waiting({ sleepersMax: options.waitersMax, slowLookMs: options.slowLookMs });
     this.#leasing = new Leasing(store, this.#waiting, options.leaseReplyBytesMax);
+    this.#policies = new Policies((type) => store.readType(type));
     this.#past = options.past ?? null;
     this.#count = options.count ?? countNothing;
     const { archive = null } = options;
@@ -153,8 +157,17 @@ export class Queue {
     return this.store.list(query);
   }
 
-  setType(command: SetTypeCommand): Promise<SetTypeResult> {
-    return this.store.setType(command);
+  async setType(command: SetTypeCommand): Promise<SetTypeResult> {
+    try {
+      return await this.store.setType(command);
+    } finally {
+      this.#policies.forget(command.type);
+    }
+  }
+
+  /** What is declared of a type, as of a second ago at most; null: nothing. No promise where it is known. */
+  policyOf(type: string): DeclaredPolicy | null | Promise<DeclaredPolicy | null> {
+    return this.#policies.of(type);
   }
 
   /** Null: there is no such type. */

@@ -18,6 +18,8 @@ export interface Submission {
   readonly idempotencyKey: string | null;
   /** The `Event-*` headers, `name: value`; with the idempotency key they tell one request from another. */
   readonly eventHeaders: readonly string[];
+  /** Of the body as it came, where that is not the body to be kept. */
+  readonly requestSha256?: string;
 }
 
 export type SubmitResult =
@@ -104,11 +106,11 @@ function acceptCommand(store: Store, submission: Submission, caller: string, now
  * where both types live in the same one.
  */
 function idempotencyOf(submission: Submission, caller: string): IdempotencyClaim | null {
-  const { idempotencyKey, type, head, eventHeaders } = submission;
+  const { idempotencyKey, type, head, eventHeaders, requestSha256 = head.sha256 } = submission;
   if (idempotencyKey === null) return null;
-  const { method, path, contentType, sha256 } = head;
+  const { method, path, contentType } = head;
   return {
     scope: JSON.stringify([caller, idempotencyKey]),
-    fingerprint: sha256Hex(JSON.stringify([method, path, type, contentType, sha256, eventHeaders])),
+    fingerprint: sha256Hex(JSON.stringify([method, path, type, contentType, requestSha256, eventHeaders])),
   };
 }

@@ -19,7 +19,7 @@ export interface Problem {
   /** What is wrong, for people. */
   readonly detail: string;
   /** What is wrong, for programs. Stable. */
-  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'type-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'too-many-pending' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
+  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'type-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'too-many-pending' | 'schema-mismatch' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
   /** What to do about it. */
   readonly hint?: string;
   /** The path that was asked for. */
@@ -330,6 +330,14 @@ export interface DeclaredPolicy {
   readonly maxPending?: number;
   /** How long after it was taken an event that names none has its deadline, see `Event-Deadline-Ms`. */
   readonly deadlineMs?: number;
+  /** What the receipt of an event that does not say waits for, see `Event-Durability`. */
+  readonly durability?: 'store' | 'archive';
+  /** JSON Schema 2020-12 that bodies must fit, else 422 `schema-mismatch`. Nothing outside of it is referred to; patterns are RE2's; `format` is an annotation. */
+  readonly schema?: unknown;
+  /** JSON pointers (RFC 6901) to what is replaced by `[redacted]` before anything is stored. A body that had such a place is no longer byte for byte what came. Bodies must be JSON, or empty. */
+  readonly redact?: readonly string[];
+  /** Request headers that are secret and handed on all the same, for listeners that authenticate clients themselves: they are stored and logged. Those of `REDACT_HEADERS` are not. */
+  readonly passHeaders?: readonly ('authorization' | 'cookie' | 'x-api-key')[];
 }
 
 /** What holds for a type: what is declared, and the rest as it is service-wide. */
@@ -350,6 +358,14 @@ export interface Policy {
   readonly leaseMs: number;
   readonly maxPending: number | null;
   readonly deadlineMs: number | null;
+  /** What the receipt of an event that does not say waits for, see `Event-Durability`. */
+  readonly durability: 'store' | 'archive';
+  /** JSON Schema 2020-12 that bodies must fit, else 422 `schema-mismatch`. Nothing outside of it is referred to; patterns are RE2's; `format` is an annotation. */
+  readonly schema: unknown;
+  /** JSON pointers (RFC 6901) to what is replaced by `[redacted]` before anything is stored. A body that had such a place is no longer byte for byte what came. Bodies must be JSON, or empty. */
+  readonly redact: readonly string[];
+  /** Request headers that are secret and handed on all the same, for listeners that authenticate clients themselves: they are stored and logged. Those of `REDACT_HEADERS` are not. */
+  readonly passHeaders: readonly ('authorization' | 'cookie' | 'x-api-key')[];
 }
 
 /** A type, and what holds for it. */

@@ -287,6 +287,29 @@ for (const [name, max, over] of [
   });
 }
 
+limit('schemaBytesMax', 65_536, async (t, max) => {
+  const app = await openApp(t);
+  // {"const":"…"} has 12 bytes beside the text.
+  const declared = (bytes: number) =>
+    told(app, 'PUT', '/v1/types/a', { schema: { const: 'x'.repeat(bytes - 12) } }, { 'if-match': '"0"' });
+  t.same(await declared(max + 1), refused(400, 'invalid-request'));
+  t.same(await declared(max), ok);
+});
+
+limit('redactMax', 100, async (t, max) => {
+  const app = await openApp(t);
+  const declared = (count: number) =>
+    told(
+      app,
+      'PUT',
+      '/v1/types/a',
+      { redact: Array.from({ length: count }, (_, place) => `/${place}`) },
+      { 'if-match': '"0"' },
+    );
+  t.same(await declared(max + 1), refused(400, 'invalid-request'));
+  t.same(await declared(max), ok);
+});
+
 limit('deadlineMsMax', 7_776_000_000, async (t, max) => {
   const app = await openApp(t);
   const ending = (ms: number) => told(app, 'POST', EVENTS, 'x', { 'event-deadline-ms': String(ms) });

@@ -22,6 +22,10 @@ t.test('a type that is used can be read, one that never was cannot', async (t) =
       leaseMs: 30_000,
       maxPending: null,
       deadlineMs: null,
+      durability: 'store',
+      schema: null,
+      redact: [],
+      passHeaders: [],
     },
   });
 });

@@ -215,7 +215,7 @@ t.test('headers of the event are checked', async (t) => {
   t.equal(await codeOf({ 'event-durability': 'store' }), null);
   t.equal(await codeOf({ 'event-durability': 'tape' }), 'invalid-header');
   t.equal(await codeOf({ 'event-key': 'k' }), 'unsupported-header');
-  t.equal(await codeOf({ 'event-deadline-ms': '1' }), 'unsupported-header');
+  t.equal(await codeOf({ 'event-priority': '1' }), 'unsupported-header');
   t.equal(await codeOf({ 'event-version': 'x'.repeat(256) }), null);
   t.equal(await codeOf({ 'event-version': 'x'.repeat(257) }), 'invalid-header');
   t.equal(await codeOf({ 'event-correlation-id': 'x'.repeat(257) }), 'invalid-header');

@@ -14,6 +14,7 @@ import type { App } from '../routing.js';
 import { gatewaySchema } from '../schemas/submit.js';
 import { submissionOf } from '../submission.js';
 import { replyAccepted, takeOne, waitIfPreferred } from '../submitting.js';
+import { rulesOf } from '../type-rules.js';
 
 export const GATEWAY_TYPE = 'HTTP';
 
@@ -43,7 +44,9 @@ async function pass(
 ): Promise<FastifyReply> {
   refuseUnreadBody(request);
   const target = targetBehindGateway(request.raw.url!);
-  const receipt = await takeOne(context, reply, submissionOf(context, request, GATEWAY_TYPE, target));
+  const rules = await rulesOf(context, GATEWAY_TYPE);
+  const submission = submissionOf(context, request, GATEWAY_TYPE, target, rules);
+  const receipt = await takeOne(context, reply, submission);
   const event = await waitIfPreferred(context, request, reply, receipt.id);
   return event === null ? replyAccepted(context, reply, receipt) : replyForListener(event, reply);
 }

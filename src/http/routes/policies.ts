@@ -33,7 +33,9 @@ export function typeRoutes(app: App, context: HttpContext): void {
 
   app.put('/v1/types/:type', { schema: schemas.declareTypeSchema }, async (request, reply) => {
     const type = typeOf(context, request.params);
-    const { value } = readJson(request, checkPolicy, config.jsonDepthMax);
+    const { value, deep } = readJson(request, checkPolicy, config.jsonDepthMax);
+    if (deep)
+      throw new ClockworkError('invalid-request', `The body is nested deeper than ${config.jsonDepthMax}.`);
     const policy = declaredPolicyOf(value, config);
     return set(context, reply, { kind: 'declare', type, policy, ifVersion: ifVersionOf(request) });
   });

@@ -3,27 +3,28 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ClockworkError } from '../../errors.js';
 import type { Submission } from '../../queue/submit.js';
 import { mediaTypeOf } from '../body.js';
-import { eachItem, readItems } from '../bulk.js';
+import { eachItem, type ItemOrError, readItems } from '../bulk.js';
 import { BATCHED, binaryAttributes, STRUCTURED, submissionOfCloudEvent } from '../cloud-event.js';
 import { ANONYMOUS, type HttpContext } from '../context.js';
 import { problemOf } from '../error-reply.js';
 import { eventText, receiptText } from '../event-json.js';
 import { splitTarget } from '../head.js';
+import { nameFault } from '../names.js';
 import { bodyOf } from '../read-json.js';
 import { locationOf, receiptOf, sendJson } from '../respond.js';
 import type { App } from '../routing.js';
 import { bulkSchema, submitSchema } from '../schemas/submit.js';
 import { bulkRequestOf, submissionOf, submissionOfItem } from '../submission.js';
 import { located, replyAccepted, takeOne, waitIfPreferred } from '../submitting.js';
+import { rulesOf, type TypeRules } from '../type-rules.js';
 
 export function submitRoutes(app: App, context: HttpContext): void {
   app.post('/v1/types/:type/events', { schema: submitSchema }, async (request, reply) => {
     const target = splitTarget(request.raw.url!);
-    const receipt = await takeOne(
-      context,
-      reply,
-      submissionOf(context, request, request.params.type, target),
-    );
+    const { type } = request.params;
+    const rules = rulesOf(context, type);
+    const known = rules instanceof Promise ? await rules : rules;
+    const receipt = await takeOne(context, reply, submissionOf(context, request, type, target, known));
     const event = await waitIfPreferred(context, request, reply, receipt.id);
     if (event === null) return replyAccepted(context, reply, receipt);
     return sendJson(reply.header('location', locationOf(receipt.id)), eventText(event));
@@ -40,7 +41,7 @@ async function submitMany(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { submissions, single } = readSubmissions(context, request);
+  const { submissions, single } = await readSubmissions(context, request);
   const accepted = submissions.filter((each): each is Submission => !(each instanceof ClockworkError));
   const [first] = submissions;
   // A sender of one event looks at the status, not into the body.
@@ -64,24 +65,41 @@ async function submitMany(
   return sendJson(reply, `{${counts},"results":[${texts.join(',')}]}`);
 }
 
-function readSubmissions(
+async function readSubmissions(
   context: HttpContext,
   request: FastifyRequest,
-): { submissions: readonly (Submission | ClockworkError)[]; single: boolean } {
+): Promise<{ submissions: readonly (Submission | ClockworkError)[]; single: boolean }> {
   const contentType = request.headers['content-type'];
   if (request.headers['ce-specversion'] !== undefined) {
-    return { submissions: [binarySubmission(context, request)], single: true };
+    return { submissions: [await binarySubmission(context, request)], single: true };
   }
-  const bulk = bulkRequestOf(context, request);
   const mediaType = contentType === undefined ? '' : mediaTypeOf(contentType);
   const { items, single } = readItems(bodyOf(request), contentType, context.config);
   const isCloudEvents = mediaType === STRUCTURED || mediaType === BATCHED;
   if (isCloudEvents) refuseOtherMode(mediaType, single);
+  const bulk = bulkRequestOf(context, request, await rulesOfItems(context, items));
   const make = isCloudEvents ? submissionOfCloudEvent : submissionOfItem;
   return { submissions: eachItem(items, (item, index) => make(bulk, item, index)), single };
 }
 
-function binarySubmission(context: HttpContext, request: FastifyRequest): Submission {
+/** Of the types that they name; what is wrong with a name is said of its item. */
+async function rulesOfItems(
+  context: HttpContext,
+  items: readonly ItemOrError[],
+): Promise<ReadonlyMap<string, TypeRules | null>> {
+  const types = new Set<string>();
+  for (const item of items) {
+    if (item instanceof ClockworkError) continue;
+    const { type } = (item.value ?? {}) as { readonly type?: unknown };
+    if (typeof type === 'string' && nameFault(type, context.config.nameBytesMax) === null) types.add(type);
+  }
+  const rules = await Promise.all(
+    [...types].map(async (type) => [type, await rulesOf(context, type)] as const),
+  );
+  return new Map(rules);
+}
+
+async function binarySubmission(context: HttpContext, request: FastifyRequest): Promise<Submission> {
   const contentType = request.headers['content-type'] ?? null;
   const attributes = binaryAttributes(request.raw.rawHeaders, contentType);
   const body = bodyOf(request);
@@ -90,7 +108,8 @@ function binarySubmission(context: HttpContext, request: FastifyRequest): Submis
     throw new ClockworkError('body-too-large', `The body has more than ${bodyBytesMax} bytes.`);
   }
   const target = splitTarget(request.raw.url!);
-  return submissionOf(context, request, attributes['type'] as string, target, attributes);
+  const type = attributes['type'] as string;
+  return submissionOf(context, request, type, target, await rulesOf(context, type), attributes);
 }
 
 function refuseOtherMode(mediaType: string, single: boolean): void {

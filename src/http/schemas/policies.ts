@@ -53,6 +53,28 @@ const deadlineMs = Type.Integer({
     'How long after it was taken an event that names none has its deadline, see `Event-Deadline-Ms`.',
 });
 
+const requestFields = {
+  durability: Type.Enum(['store', 'archive'], {
+    description: 'What the receipt of an event that does not say waits for, see `Event-Durability`.',
+  }),
+  schema: Type.Unknown({
+    description:
+      'JSON Schema 2020-12 that bodies must fit, else 422 `schema-mismatch`. Nothing outside of it is referred to; patterns are ' +
+      "RE2's; `format` is an annotation.",
+  }),
+  redact: Type.Array(Type.String({ pattern: '^/', maxLength: 1_024 }), {
+    maxItems: SETTINGS.redactMax.fallback,
+    description:
+      'JSON pointers (RFC 6901) to what is replaced by `[redacted]` before anything is stored. A body that had such a place is ' +
+      'no longer byte for byte what came. Bodies must be JSON, or empty.',
+  }),
+  passHeaders: Type.Array(Type.Enum(['authorization', 'cookie', 'x-api-key']), {
+    description:
+      'Request headers that are secret and handed on all the same, for listeners that authenticate clients themselves: they are ' +
+      'stored and logged. Those of `REDACT_HEADERS` are not.',
+  }),
+};
+
 const declaredExample = { attemptsMax: 8, backoff: { firstMs: 1_000, capMs: 300_000 }, leaseMs: 60_000 };
 
 /** What is declared of a type: only that, everything may be left out. */
@@ -73,6 +95,10 @@ export const DeclaredPolicyBody = Type.Object(
     leaseMs: Type.Optional(leaseMs),
     maxPending: Type.Optional(maxPending),
     deadlineMs: Type.Optional(deadlineMs),
+    durability: Type.Optional(requestFields.durability),
+    schema: Type.Optional(requestFields.schema),
+    redact: Type.Optional(requestFields.redact),
+    passHeaders: Type.Optional(requestFields.passHeaders),
   },
   { ...strict, examples: [declaredExample] },
 );
@@ -92,6 +118,10 @@ const policyExample = {
   leaseMs: 60_000,
   maxPending: null,
   deadlineMs: null,
+  durability: 'store',
+  schema: null,
+  redact: [],
+  passHeaders: [],
 };
 
 export const EffectivePolicy = Type.Object(
@@ -101,6 +131,7 @@ export const EffectivePolicy = Type.Object(
     leaseMs,
     maxPending: Type.Union([maxPending, Type.Null()]),
     deadlineMs: Type.Union([deadlineMs, Type.Null()]),
+    ...requestFields,
   },
   {
     ...strict,

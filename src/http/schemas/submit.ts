@@ -77,6 +77,7 @@ const submitProblems = problems(
   'idempotency-conflict',
   'too-many-types',
   'too-many-pending',
+  'schema-mismatch',
   'store-full',
   'log-behind',
   'not-archived',
