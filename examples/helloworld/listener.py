@@ -8,6 +8,7 @@ It does all that a good listener does: it leases with a key, extends the lease w
 while the service is away, and when it is told to stop it ends the work that it has begun. `/ping/hello?seconds=60` takes a
 minute, which is longer than the lease.
 """
+import http.client
 import itertools
 import json
 import os
@@ -56,7 +57,7 @@ def call(method, path, headers, body=None, tries=None):
             if error.code < 500 and error.code != 429:
                 raise Refused(problem) from None
             say(f'{method} {path}: {problem}')
-        except (OSError, ValueError) as error:  # Nobody there, or a reply that broke off.
+        except (OSError, http.client.HTTPException, ValueError) as error:  # Nobody there, or a reply that broke off.
             say(f'{method} {path}: {error}')
         if count == tries:
             raise Away
