@@ -88,6 +88,8 @@ export interface TypeView {
   /** What holds. */
   readonly policy: Policy;
   readonly paused: boolean;
+  /** Its events that are not complete. */
+  readonly open: number;
 }
 
 export interface ListTypesQuery {

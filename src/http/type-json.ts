@@ -6,8 +6,15 @@ import { type DeclaredPolicy, effectivePolicy, type Policy } from '../event/poli
 import { compileBodySchema } from './body-schema.js';
 import type { DeclaredPolicyBody } from './schemas/policies.js';
 
-export function typeText({ type, version, paused, declared, policy }: TypeView): string {
-  return JSON.stringify({ type, version, paused, declared, policy: policyMembers(policy, declared ?? {}) });
+export function typeText({ type, version, paused, open, declared, policy }: TypeView): string {
+  return JSON.stringify({
+    type,
+    version,
+    paused,
+    open,
+    declared,
+    policy: policyMembers(policy, declared ?? {}),
+  });
 }
 
 export function typeTag({ version }: TypeView): string {

@@ -375,6 +375,8 @@ export interface Type {
   readonly version: number;
   /** Nothing of it is leased. */
   readonly paused: boolean;
+  /** Its events that are not complete: what `maxPending` limits. */
+  readonly open: number;
   /** What is declared, as `PUT` takes it; null when nothing is. */
   readonly declared: DeclaredPolicy | null;
   readonly policy: Policy;

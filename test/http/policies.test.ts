@@ -15,6 +15,7 @@ t.test('a type that is used can be read, one that never was cannot', async (t) =
     type: 'mail',
     version: 0,
     paused: false,
+    open: 1,
     declared: null,
     policy: {
       attemptsMax: 5,

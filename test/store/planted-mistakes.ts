@@ -305,6 +305,36 @@ export const MISTAKES: readonly Mistake[] = [
     from: 'if notedView and',
     to: 'if false and',
   },
+  {
+    name: 'a paused type is leased',
+    file: 'lease',
+    from: '.paused and -1 or 1 do',
+    to: '.paused and 1 or 1 do',
+  },
+  {
+    name: 'what is declared of a type does not hold for it',
+    file: 'include/policy',
+    from: 'if not declared then',
+    to: 'if true then',
+  },
+  {
+    name: 'a lease outlives the deadline',
+    file: 'include/attempt',
+    from: 'return leaseExpired(delivery) or deadlineHasPassed(state)',
+    to: 'return leaseExpired(delivery)',
+  },
+  {
+    name: 'events that have ended still count as open',
+    file: 'include/apply',
+    from: "redis.call('HINCRBY', OPEN, state[TYPE], -1)",
+    to: '',
+  },
+  {
+    name: 'a version is not asked for',
+    file: 'set-type',
+    from: "if IF_VERSION == '' and version > 0 then",
+    to: 'if false then',
+  },
 ];
 
 /** Puts the mistake into its file; throws when the file no longer says what the mistake replaces. */

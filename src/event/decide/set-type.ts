@@ -39,7 +39,7 @@ export function decideSetType(
   const policy = effectivePolicy(state.policy, declared);
   return {
     records: recorder.records,
-    result: { kind: 'set', view: { type, version: next, declared, policy, paused } },
+    result: { kind: 'set', view: { type, version: next, declared, policy, paused, open: known?.open ?? 0 } },
   };
 }
 
@@ -67,6 +67,6 @@ function isSo({ declared, paused }: TypeState, wanted: Wanted): boolean {
   return paused === wanted.paused && textOf(declared) === textOf(wanted.declared);
 }
 
-export function typeView({ name, version, declared, policy, paused }: TypeState): TypeView {
-  return { type: name, version, declared, policy, paused };
+export function typeView({ name, version, declared, policy, paused, open }: TypeState): TypeView {
+  return { type: name, version, declared, policy, paused, open };
 }

@@ -145,6 +145,7 @@ const typeExample = {
   type: 'invoice.paid',
   version: 1,
   paused: false,
+  open: 12,
   declared: declaredExample,
   policy: policyExample,
 };
@@ -157,6 +158,10 @@ export const TypeReply = Type.Object(
       description: '0 for a type that exists by use only; goes up with each change of what is declared.',
     }),
     paused: Type.Boolean({ description: 'Nothing of it is leased.' }),
+    open: Type.Integer({
+      minimum: 0,
+      description: 'Its events that are not complete: what `maxPending` limits.',
+    }),
     declared: Type.Union([ref('DeclaredPolicy'), Type.Null()], {
       description: 'What is declared, as `PUT` takes it; null when nothing is.',
     }),

@@ -24,10 +24,19 @@ export async function setType(
   const ifVersion = 'ifVersion' in command ? (command.ifVersion ?? '') : '';
   const text = kind === 'declare' ? policyText(command.policy) : '';
   const [answer] = await partition.change('set-type', [typesMax, type, kind, ifVersion, text]);
-  const [code, version = 0, paused, declared] = answer as [number, number?, number?, (Buffer | null)?];
+  const [code, version = 0, paused, declared = null, open = 0] = answer as [
+    number,
+    number?,
+    number?,
+    (Buffer | null)?,
+    number?,
+  ];
   switch (code) {
     case 0:
-      return { kind: 'set', view: viewOf(policy, type, version, paused === 1, declared ?? null) };
+      return {
+        kind: 'set',
+        view: viewOf(policy, { type, version, paused: paused === 1, text: declared, open }),
+      };
     case 1:
       return { kind: 'unknown' };
     case 2:
@@ -79,30 +88,30 @@ export async function listTypes(
   return { kind: 'page', types, cursor: at < partitions.length ? `${at}.0` : null };
 }
 
-const FIELDS = 4;
+const FIELDS = 5;
 
 async function readTypes(partition: Partition, first: number, count: number, { policy }: TypesOptions) {
   const [all, ...fields] = (await partition.run('read-types', [first, count])) as [number, ...unknown[]];
   const types: TypeView[] = [];
   for (let place = 0; place < fields.length; place += FIELDS) {
-    const [name, version, paused, declared] = fields.slice(place, place + FIELDS) as [
+    const [name, version, paused, text, open] = fields.slice(place, place + FIELDS) as [
       Buffer,
       number,
       number,
       Buffer | null,
+      number,
     ];
-    types.push(viewOf(policy, name.toString(), version, paused === 1, declared));
+    types.push(viewOf(policy, { type: name.toString(), version, paused: paused === 1, text, open }));
   }
   return { count: all, types };
 }
 
-function viewOf(
-  serviceWide: Policy,
-  type: string,
-  version: number,
-  paused: boolean,
-  text: Buffer | null,
-): TypeView {
+interface Kept extends Pick<TypeView, 'type' | 'version' | 'paused' | 'open'> {
+  readonly text: Buffer | null;
+}
+
+function viewOf(serviceWide: Policy, { text, open, ...kept }: Kept): TypeView {
   const declared = text && (JSON.parse(text.toString()) as DeclaredPolicy);
-  return { type, version, declared, policy: effectivePolicy(serviceWide, declared), paused };
+  // What was there before they were counted is not among them.
+  return { ...kept, declared, policy: effectivePolicy(serviceWide, declared), open: Math.max(0, open) };
 }

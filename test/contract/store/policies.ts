@@ -10,7 +10,7 @@ export async function typesContract(t: Test, harness: StoreHarness): Promise<voi
     const s = await scene(t, harness);
     t.equal(await s.store.readType('mail'), null);
     await s.accept('mail');
-    const view = { type: 'mail', version: 0, declared: null, policy: POLICY, paused: false };
+    const view = { type: 'mail', version: 0, declared: null, policy: POLICY, paused: false, open: 1 };
     t.same(await s.store.readType('mail'), view);
   });
 
@@ -18,7 +18,7 @@ export async function typesContract(t: Test, harness: StoreHarness): Promise<voi
     const s = await scene(t, harness);
     const declared = { attemptsMax: 7, backoff: { factor: 1.5, jitter: 0.125 } };
     const policy = { ...POLICY, attemptsMax: 7, backoffFactor: 1.5, backoffJitter: 0.125 };
-    const view = { type: 'mail', version: 1, declared, policy, paused: false };
+    const view = { type: 'mail', version: 1, declared, policy, paused: false, open: 0 };
     t.same(await declare(s, 'mail', declared), { kind: 'set', view });
     t.same(await s.store.readType('mail'), view);
     await s.reopen();
@@ -53,7 +53,7 @@ export async function typesContract(t: Test, harness: StoreHarness): Promise<voi
     await declare(s, 'mail', { leaseMs: 1_000 });
     t.same(await reset(s, 'mail', null), { kind: 'precondition_required', version: 1 });
     t.same(await reset(s, 'mail', 2), { kind: 'precondition_failed', version: 1 });
-    const view = { type: 'mail', version: 2, declared: null, policy: POLICY, paused: false };
+    const view = { type: 'mail', version: 2, declared: null, policy: POLICY, paused: false, open: 0 };
     t.same(await reset(s, 'mail', 1), { kind: 'set', view });
     t.same(await reset(s, 'mail', 1), { kind: 'set', view });
     t.match(await declare(s, 'mail', {}, 2), { kind: 'set', view: { version: 3 } });
@@ -135,7 +135,9 @@ export async function typesContract(t: Test, harness: StoreHarness): Promise<voi
     t.same(await s.tryAccept(limited), { kind: 'too_many_pending' }, 'what is leased is not complete');
     await s.fail(lease!, { retry: { kind: 'policy' } });
     t.same(await s.tryAccept(limited), { kind: 'too_many_pending' }, 'nor what waits for a retry');
+    t.match(await s.store.readType(limited), { open: 3 });
     await s.complete(await s.lease(limited));
+    t.match(await s.store.readType(limited), { open: 2 });
     t.match(await s.tryAccept(limited, { delayMs: MINUTE }), { kind: 'accepted' });
     t.same(await s.tryAccept(limited), { kind: 'too_many_pending' }, 'nor what is delayed');
     t.match(await s.store.cancel(lease!.event.id), { kind: 'cancelled' });

@@ -3,9 +3,9 @@
 --
 -- KEYS     below
 -- ARGV     1 the first ordinal wanted, 2 how many
--- RETURNS  how many there are; then for each its name, its version, whether it is paused (1 or 0), and what is declared, or
---          nothing
---@keys meta typeNames policies
+-- RETURNS  how many there are; then for each its name, its version, whether it is paused (1 or 0), what is declared, or
+--          nothing, and how many of its events are not complete
+--@keys meta typeNames policies open
 --@include gate
 local first = tonumber(ARGV[1])
 local names = redis.call('LRANGE', TYPE_NAMES, first, first + ARGV[2] - 1)
@@ -19,5 +19,6 @@ for index, name in ipairs(names) do
   answers[size + 2] = rules.version
   answers[size + 3] = rules.paused and 1 or 0
   answers[size + 4] = found[2]
+  answers[size + 5] = tonumber(redis.call('HGET', OPEN, ordinal) or 0)
 end
 return answers

@@ -5,9 +5,10 @@
 -- KEYS     below
 -- ARGV     1–7 head, 8 most types, 9 name, 10 what (declare, reset, pause, resume), 11 for the first two: the version that
 --          the type must have, or `any`, or nothing, 12 with declare: the policy
--- RETURNS  whom it wakes, then {0, version, paused, policy or nothing} set, {1} no such type, {2, version} a version must
+-- RETURNS  whom it wakes, then {0, version, paused, policy or nothing, how many events are not
+--          complete} set, {1} no such type, {2, version} a version must
 --          be named, {3, version} the version is another, {4} too many types
---@keys meta types typeNames policies subscribers outbox
+--@keys meta types typeNames policies subscribers outbox open
 --@include gate
 --@include head
 --@include record
@@ -27,6 +28,7 @@ local rules = known and redis.call('HGET', POLICIES, ordinal)
 rules = rules and cjson.decode(rules) or { version = 0, paused = false }
 local text = known and redis.call('HGET', POLICIES, ordinal .. '.text')
 
+local open = known and tonumber(redis.call('HGET', OPEN, ordinal) or 0) or 0
 local version, paused, policy = rules.version, rules.paused, text
 if WHAT == 'declare' then
   policy = ARGV[12]
@@ -36,7 +38,7 @@ else
   paused = WHAT == 'pause'
 end
 if known and policy == text and paused == rules.paused then
-  return { '', { 0, version, paused and 1 or 0, text } }
+  return { '', { 0, version, paused and 1 or 0, text, open } }
 end
 if conditional then
   if IF_VERSION == '' and version > 0 then
@@ -67,4 +69,4 @@ if WHAT == 'resume' then
   end
 end
 noteRecords()
-return { wakeAll(), { 0, version, paused and 1 or 0, policy } }
+return { wakeAll(), { 0, version, paused and 1 or 0, policy, open } }
