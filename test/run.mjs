@@ -51,14 +51,16 @@ function redisMajor() {
 
 /** Programs that tests run; of Redis only the program is needed, since they start servers of their own. */
 function missingPrograms() {
-  const hasJq = spawnSync('jq', ['--version'], { stdio: 'ignore' }).status === 0;
-  return [...(redisMajor() < REDIS_MAJOR_MIN ? ['redis-server'] : []), ...(hasJq ? [] : ['jq'])];
+  const others = ['jq', 'python3'].filter(
+    (name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status !== 0,
+  );
+  return [...(redisMajor() < REDIS_MAJOR_MIN ? ['redis-server'] : []), ...others];
 }
 
 function ensurePrograms() {
   const missing = missingPrograms();
   if (missing.length === 0) return;
-  const advice = `The tests need redis-server ${REDIS_MAJOR_MIN} or newer and jq on the PATH (Debian, Ubuntu: apt-get install redis-server jq; macOS: brew install redis jq).`;
+  const advice = `The tests need redis-server ${REDIS_MAJOR_MIN} or newer, jq and python3 on the PATH (Debian, Ubuntu: apt-get install redis-server jq python3; macOS: brew install redis jq python).`;
   const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
   const can = (command, args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
   if (!can('apt-get', ['--version']) || (sudo.length > 0 && !can('sudo', ['-n', 'true']))) stop(advice);

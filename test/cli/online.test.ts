@@ -313,7 +313,7 @@ t.test('on a running service', async (t) => {
     t.match(await here('types', 'show', 'mine'), { code: EXIT.refused, err: /\(type-not-found\)/ });
     t.match(
       await shown('set', 'mine', 'attemptsMax=3', 'backoff.firstMs=500', 'backoff.jitter=0'),
-      /^type +mine\nversion +1\npaused +no\nattemptsMax +3 \(declared\)\nbackoff\.firstMs +500 \(declared\)\n/,
+      /^type +mine\nversion +1\npaused +no\nopen +0\nattemptsMax +3 \(declared\)\nbackoff\.firstMs +500 \(declared\)\n/,
     );
     await shown('set', 'mine', 'backoff.firstMs=', 'backoff.jitter=', 'leaseMs=9000');
     const read = async () => JSON.parse(await shown('show', 'mine', '--json'));

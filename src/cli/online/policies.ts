@@ -216,12 +216,13 @@ async function show(context: CliContext, { json }: ServiceOptions, reply: Reply)
   await (json ? asItCame(context, reply) : context.out(lines(typeLines(jsonOf<Type>(reply)))));
 }
 
-function typeLines({ type, version, paused, declared, policy }: Type): Line[] {
+function typeLines({ type, version, paused, open, declared, policy }: Type): Line[] {
   const isDeclared = new Map(fieldsOf(declared ?? {}));
   return [
     ['type', type],
     ['version', version],
     ['paused', paused ? 'yes' : 'no'],
+    ['open', open],
     ...fieldsOf(policy).map(
       ([name, value]): Line => [name, isDeclared.has(name) ? `${value} (declared)` : value],
     ),
