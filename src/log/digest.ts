@@ -2,17 +2,21 @@
  * The digest of a state: one number for everything that the log fixes about the events of a store, so that a store
  * and the fold of its log can be compared without holding either in memory.
  *
- * It is a sum over facts: that an event was accepted, that an attempt was granted, how it ended, what came late, that
+ * It is a sum over facts: what is declared of a type, that an event was accepted, that an attempt was granted, how it ended, what came late, that
  * the event is complete. Each fact is hashed with the id it belongs to and added up (eight lanes, modulo 2^32), so the
  * order in which facts are added means nothing, and a fact that is added twice does not cancel itself out. What the
  * log does not fix is in no fact: when a lease ends, and counts that follow from the facts.
  */
 import { createHash } from 'node:crypto';
 import { parseAttemptId } from '../event/attempt-id.js';
-import type { AttemptView, EventView } from '../event/command.js';
+import type { AttemptView, EventView, TypeView } from '../event/command.js';
+import { policyText } from '../event/policy.js';
 import { formatPosition, type Late } from '../event/record.js';
 import { NOT_ARCHIVED, type NotArchived } from '../event/unarchived.js';
 import type { Store } from '../store/store.js';
+
+/** What the log fixes about a type. */
+export type TypeFacts = Pick<TypeView, 'type' | 'version' | 'declared' | 'paused'>;
 
 const LANES = 8;
 const LANE_BYTES = 4;
@@ -34,6 +38,12 @@ export class Digest {
       if (!event.settled) this.#add('unsettled', id);
     }
     for (const attempt of attempts) this.#addAttempt(id, attempt);
+  }
+
+  /** Nothing of a type that exists by use only and goes its way. */
+  addType({ type, version, declared, paused }: TypeFacts): void {
+    if (version > 0 || paused)
+      this.#add('type', type, version, declared && policyText(declared), Number(paused));
   }
 
   /** A completion that came too late, for an event of which the rest was added before. */
@@ -86,7 +96,7 @@ const PAGE = { limit: 500, scanMax: 10_000 };
 
 /** Of everything that the store keeps. It must not change meanwhile, or the digest is of no moment that ever was. */
 export async function digestOfStore(
-  store: Pick<Store, 'list' | 'read' | 'readRequest' | 'readAttempts'>,
+  store: Pick<Store, 'list' | 'listTypes' | 'read' | 'readRequest' | 'readAttempts'>,
 ): Promise<string> {
   const digest = new Digest();
   for (let cursor: string | null | undefined; cursor !== null; ) {
@@ -110,5 +120,16 @@ export async function digestOfStore(
     }
     cursor = page.cursor;
   }
+  for await (const type of typesOf(store)) digest.addType(type);
   return digest.toString();
+}
+
+/** All types, page by page. */
+export async function* typesOf(store: Pick<Store, 'listTypes'>): AsyncGenerator<TypeView> {
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const page = await store.listTypes({ cursor: cursor ?? null, limit: PAGE.limit });
+    if (page.kind !== 'page') throw new Error(`the store does not know its own cursor ${cursor}`);
+    yield* page.types;
+    cursor = page.cursor;
+  }
 }

@@ -4,6 +4,7 @@
  * grows with the events that are open and not with the length of the log.
  */
 import { apply } from '../event/apply.js';
+import { typeView } from '../event/decide/set-type.js';
 import type { LogRecord } from '../event/record.js';
 import { tidy } from '../event/schedule.js';
 import { ATTEMPTS_KEPT_MAX, type EventState, emptyState, type PartitionState } from '../event/state.js';
@@ -61,6 +62,7 @@ export class LogFold {
       else if (event.status === 'in_process') inProcess += 1;
       this.#letGo(event);
     }
+    for (const type of this.#state.typesByOrdinal) this.#digest.addType(typeView(type));
     return { events: { ...this.#counts, pending, inProcess }, digest: this.#digest.toString() };
   }
 

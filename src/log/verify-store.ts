@@ -9,14 +9,20 @@ import type { BlobStore } from '../blob/blob.js';
 import { apply } from '../event/apply.js';
 import type { AttemptView, EventView } from '../event/command.js';
 import { partitionOfId } from '../event/id.js';
-import { comparePositions, formatPosition, type KeptRecord, type Position } from '../event/record.js';
+import {
+  comparePositions,
+  formatPosition,
+  type KeptRecord,
+  type Position,
+  type TypeSet,
+} from '../event/record.js';
 import { tidy } from '../event/schedule.js';
 import { type EventState, emptyState } from '../event/state.js';
 import { NOT_ARCHIVED } from '../event/unarchived.js';
 import { attemptsOf, viewOf } from '../event/view.js';
 import type { Recoverable, Store } from '../store/store.js';
 import { type CheckpointDamagedError, newestCheckpoint, readParts } from './checkpoint.js';
-import { Digest } from './digest.js';
+import { Digest, type TypeFacts, typesOf } from './digest.js';
 import { floorOf } from './floor.js';
 import { FOLD_LIMITS, FOLD_POLICY, TIDY_RECORDS_MIN, withHashes } from './fold.js';
 import { followsOn, type LogIdentity, LogReader } from './reader.js';
@@ -25,10 +31,11 @@ import { isLogRecord } from './record-line.js';
 /** What is asked of a store: nothing that changes it. */
 export type StoreReading = Pick<
   Store & Recoverable,
-  'list' | 'read' | 'readRequest' | 'readAttempts' | 'readOutbox' | 'standing'
+  'list' | 'listTypes' | 'read' | 'readRequest' | 'readAttempts' | 'readOutbox' | 'standing'
 >;
 
 export interface Difference {
+  /** Of an event, or the name of a type. */
   readonly id: string;
   readonly what: string;
 }
@@ -41,7 +48,7 @@ export interface StoreReport {
   /** Of all events of the store: as they were read, and as log and outbox make them. */
   readonly storeDigest: string;
   readonly logDigest: string;
-  /** How many events differ, and the first of them. */
+  /** How many events and types differ, and the first of them. */
   readonly differing: number;
   readonly differences: readonly Difference[];
 }
@@ -77,13 +84,16 @@ export async function verifyStore(check: StoreCheck): Promise<StoreReport> {
   );
   const totals = { store: new Digest(), log: new Digest((hash) => hash) };
   const read = await readAll(check, totals.store);
+  const types = await readTypes(store);
   const differences: Difference[] = [];
+  const declared: TypeHistory = new Map();
   let ahead = 0;
   for (const partition of partitions) {
-    const comparison = new Comparison(read, totals.log, partition);
+    const comparison = new Comparison(read, totals.log, partition, before[partition] ?? null, declared);
     ahead += await foldInto(check, comparison, partition);
-    differences.push(...comparison.finish(before[partition] ?? null));
+    differences.push(...comparison.finish());
   }
+  differences.push(...differingTypes(types, declared));
   return {
     events: read.size,
     ahead,
@@ -92,6 +102,26 @@ export async function verifyStore(check: StoreCheck): Promise<StoreReport> {
     differing: differences.length,
     differences: differences.slice(0, TOLD_MAX),
   };
+}
+
+/** What is declared of each type, by its name, as text. */
+async function readTypes(store: StoreReading): Promise<ReadonlyMap<string, string>> {
+  const types = new Map<string, string>();
+  for await (const type of typesOf(store)) types.set(type.type, factsText(type));
+  return types;
+}
+
+function factsText({ version, declared, paused }: Omit<TypeFacts, 'type'>): string {
+  return JSON.stringify([version, declared, paused]);
+}
+
+/** As what, by its name, a type may have been read. */
+type TypeHistory = Map<string, Set<string>>;
+
+function differingTypes(read: ReadonlyMap<string, string>, declared: TypeHistory): Difference[] {
+  return [...read]
+    .filter(([type, text]) => !declared.get(type)?.has(text))
+    .map(([type]) => ({ id: type, what: 'what is declared of the type is not what the log says' }));
 }
 
 async function readAll({ store, progress }: StoreCheck, total: Digest): Promise<Map<string, Read>> {
@@ -191,11 +221,15 @@ class Comparison {
     private readonly read: ReadonlyMap<string, Read>,
     private readonly total: Digest,
     private readonly partition: number,
+    /** What was accepted up to there must have been in the store, unless it was pruned. */
+    private readonly before: Position | null,
+    private readonly declared: TypeHistory,
   ) {}
 
   add(record: KeptRecord): void {
     if (!isLogRecord(record)) return;
     const slim = withHashes(record);
+    if (slim.op === 'typeSet') this.#noteType(slim);
     if (!('id' in slim)) return apply(this.#state, slim);
     const read = this.read.get(slim.id);
     // What came after it was read is of no account, nor what came after the store forgot it.
@@ -207,8 +241,7 @@ class Comparison {
     if (read?.version === event.version) this.#compare(event, read);
   }
 
-  /** `before`: what was accepted up to there must have been in the store, unless it was pruned. */
-  finish(before: Position | null): Difference[] {
+  finish(): Difference[] {
     for (const [id, { compared, version }] of this.read) {
       if (compared || partitionOfId(id) !== this.partition) continue;
       const known = this.#state.events.get(id);
@@ -218,13 +251,25 @@ class Comparison {
       this.#differences.push({ id, what });
     }
     for (const { id, position } of this.#state.events.values()) {
-      if (this.read.has(id) || before === null || comparePositions(position, before) > 0) continue;
+      if (this.read.has(id) || this.#isNew(position)) continue;
       this.#differences.push({
         id,
         what: `it was accepted at ${formatPosition(position)}, and the store lacks it`,
       });
     }
     return this.#differences;
+  }
+
+  /** It may have come after the store was read. */
+  #isNew(position: Position): boolean {
+    return this.before === null || comparePositions(position, this.before) > 0;
+  }
+
+  #noteType({ type, version, policy, paused, pos }: TypeSet): void {
+    const text = factsText({ version, declared: policy ?? null, paused: paused ?? false });
+    const known = this.declared.get(type);
+    if (known && this.#isNew(pos)) known.add(text);
+    else this.declared.set(type, new Set([text]));
   }
 
   #compare(event: EventState, read: Read): void {

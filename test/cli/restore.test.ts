@@ -153,6 +153,7 @@ t.test('a store, its log, and what is restored from that are the same', async (t
     await served(redis, async () => {
       const same = await clockwork('verify --store --json', env);
       t.match(JSON.parse(same.stdout), { same: true, storeDigest: before.storeDigest, ahead: 0 });
+      await redis.setType({ kind: 'declare', type: 'mail', policy: { attemptsMax: 9 }, ifVersion: null });
       const load = loadStore(redis, EVENTS, ['mail', 'order']);
       for (let k = 0; k < 3; k += 1)
         t.match(await clockwork('verify --store', env), { code: EXIT.ok, stdout: /\nthe same\n$/ });
@@ -164,8 +165,14 @@ t.test('a store, its log, and what is restored from that are the same', async (t
     await raw.hset('{restored:0}:envelopes', id, '{}\nanother');
     const [lost = ''] = (await raw.hkeys('{restored:0}:events')).filter((each) => each !== id);
     await raw.hdel('{restored:0}:events', lost);
+    const ordinal = await raw.hget('{restored:0}:types', 'mail');
+    await raw.hset('{restored:0}:policies', `${ordinal}.text`, '{"attemptsMax":8}');
     const differs = await clockwork('verify --store', env);
-    t.match(differs, { code: EXIT.unsound, stderr: /is not what the log at .* says: 2 events differ/ });
+    t.match(differs, {
+      code: EXIT.unsound,
+      stderr: /is not what the log at .* says: 3 events or types differ/,
+    });
+    t.match(differs.stdout, /DIFFERS {3}mail: what is declared of the type is not what the log says/);
     t.match(differs.stdout, new RegExp(`DIFFERS {3}${id}: at version \\d+ it is not what the log says`));
     t.match(differs.stdout, new RegExp(`DIFFERS {3}${lost}: it was accepted at .* the store lacks it`));
   });

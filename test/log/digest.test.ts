@@ -7,6 +7,7 @@ import type { AttemptView, EventView, Lease } from '../../src/event/command.js';
 import { Digest, digestOfStore } from '../../src/log/digest.js';
 import { LogFold } from '../../src/log/fold.js';
 import { EmbeddedStore } from '../../src/store/embedded/embedded.js';
+import { declare } from '../contract/store/policies.js';
 import { completionOf, keyOf, type Scene, SECOND, scene } from '../contract/store/scene.js';
 import type { StoreHarness } from '../contract/store.js';
 import { openGate } from '../support/open-gate.js';
@@ -71,6 +72,8 @@ async function workAtRandom(s: Scene, seed: number): Promise<void> {
     async () => leases.length > 0 && s.store.handBack(anyLease()!),
     async () => leases.length > 0 && s.store.extend({ ...anyLease()!, leaseMs: 60_000 }),
     async () => ids.length > 0 && s.store.cancel(ids[random(ids.length)]!),
+    () => declare(s, TYPES[random(3)]!, { attemptsMax: 1 + random(3) }, 'any'),
+    () => s.store.setType({ kind: random(2) === 0 ? 'pause' : 'resume', type: TYPES[random(3)]! }),
     () => s.pass(random(20) * SECOND),
     () => s.expire(),
   ];

@@ -52,7 +52,7 @@ export async function verifyAgainstLog(
   if (same) return;
   throw new CliError(
     EXIT.unsound,
-    `the store, ${where}, is not what the log at ${blobs.description} says: ${report.differing} events differ`,
+    `the store, ${where}, is not what the log at ${blobs.description} says: ${report.differing} events or types differ`,
     'What is in the log is what happened. A store that is emptied is rebuilt from it.',
   );
 }

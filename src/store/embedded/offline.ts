@@ -3,7 +3,14 @@
  * is what has been made durable, up to some moment; it is folded in memory, and nothing is written.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AttemptView, EventView, ListQuery, ListResult } from '../../event/command.js';
+import type {
+  AttemptView,
+  EventView,
+  ListQuery,
+  ListResult,
+  ListTypesQuery,
+  ListTypesResult,
+} from '../../event/command.js';
 import type { Policy } from '../../event/policy.js';
 import type { LogRecord, Position } from '../../event/record.js';
 import type { Limits, PartitionState } from '../../event/state.js';
@@ -11,7 +18,7 @@ import type { NotArchived } from '../../event/unarchived.js';
 import { shownAttempts, shownRequest, shownView } from '../../event/view.js';
 import type { Recoverable, Standing, Store } from '../store.js';
 import { FolderError, readContents, readIdentity } from './folder.js';
-import { listEvents } from './list.js';
+import { listEvents, listTypes } from './list.js';
 import { keepInMemory } from './payload.js';
 import { fold } from './recover.js';
 
@@ -21,7 +28,7 @@ const AGAIN_MS = 200;
 
 type Reading = Pick<
   Store & Recoverable,
-  'list' | 'read' | 'readRequest' | 'readAttempts' | 'readOutbox' | 'standing'
+  'list' | 'listTypes' | 'read' | 'readRequest' | 'readAttempts' | 'readOutbox' | 'standing'
 >;
 
 /** Null: no store has been founded there. Throws FolderError. */
@@ -59,6 +66,10 @@ class FolderReading implements Reading {
 
   async list(query: ListQuery): Promise<ListResult> {
     return listEvents(this.state, query);
+  }
+
+  async listTypes(query: ListTypesQuery): Promise<ListTypesResult> {
+    return listTypes(this.state, query);
   }
 
   async read(id: string): Promise<EventView | NotArchived | null> {
