@@ -24,11 +24,14 @@ import { Checkpointer } from './maintenance/checkpointer.js';
 import { LogRetention } from './maintenance/log-retention.js';
 import { Pruner } from './maintenance/pruner.js';
 import { Reaper } from './maintenance/reaper.js';
+import { RelayDuty } from './maintenance/relay.js';
 import { Metrics } from './metrics/metrics.js';
 import { Queue } from './queue/queue.js';
 import { EmbeddedStore } from './store/embedded/embedded.js';
 import type { Store } from './store/store.js';
 
+/** What was emitted for other partitions is asked for so often, and so much of it at a time. */
+const RELAY = { intervalMs: 250, batch: 200 };
 const REAPER = { intervalMs: 250, batch: 500 };
 /** How often calls that wait look without a hint: hints get lost only with a connection. */
 const SLOW_LOOK_MS = 5_000;
@@ -141,8 +144,9 @@ async function start(
     stops.push(() => retention.stop());
   }
 
+  const past = new PastEvents({ blobs, store, cacheBytesMax: config.pastCacheBytesMax });
   const queue = new Queue(store, {
-    past: new PastEvents({ blobs, store, cacheBytesMax: config.pastCacheBytesMax }),
+    past,
     archive: {
       timeoutMs: config.archiveTimeoutMs,
       available: (partition) => archiving.isAvailable(partition),
@@ -153,6 +157,18 @@ async function start(
     count: metrics.queue.count,
   });
   metrics.queue.watchWaiting(() => queue.waiting);
+  const relay = new RelayDuty(
+    store,
+    {
+      ...RELAY,
+      retentionMs: config.retentionMs,
+      isPast: async (id) => (await past.read(id)) !== null,
+      now: Date.now,
+    },
+    logger,
+  );
+  relay.start();
+  stops.push(() => relay.stop());
   const feed = new Feed({
     blobs,
     store: archiving.named(store),

@@ -29,6 +29,7 @@ import {
   type Unsubscribed,
   type Volatile,
 } from './record.js';
+import { applyEmitted, applyRelayed } from './relaying.js';
 import { enqueue, hold, setLease } from './schedule.js';
 import {
   ATTEMPT_OVERHEAD_BYTES,
@@ -48,6 +49,7 @@ import {
   type PartitionState,
   type TypeState,
 } from './state.js';
+import { recount, standingOf } from './tree.js';
 import { noteUnarchived } from './unarchived.js';
 
 export function apply(state: PartitionState, record: StoreRecord): void {
@@ -68,10 +70,19 @@ export function apply(state: PartitionState, record: StoreRecord): void {
   if (!('id' in record)) return applyOfType(state, record);
   // Before: a record that takes the responder away is noted with who that was.
   const event = state.events.get(record.id);
+  if (event && isRelaying(record)) return applyLogged(state, record);
   if (event?.unarchived) note(state, event, record);
+  const before = standingOf(event);
   applyLogged(state, record);
   if (event === undefined) noteAccepted(state, record);
   else if (event.status === 'complete') event.last = record.pos;
+  const after = record.op === 'pruned' ? undefined : (event ?? state.events.get(record.id));
+  recount(state, before, standingOf(after), record.pos);
+}
+
+/** What is emitted elsewhere is nothing that its parent shows. */
+function isRelaying({ op }: OfEvent): boolean {
+  return op === 'emitted' || op === 'relayed';
 }
 
 /** Of an event with `archive` durability, that the record is not archived yet. */
@@ -126,6 +137,10 @@ function applyLogged(state: PartitionState, record: OfEvent): void {
       return applyRetried(state, record);
     case 'completed':
       return applyCompleted(state, record);
+    case 'emitted':
+      return applyEmitted(state, eventOf(state, record.id), record);
+    case 'relayed':
+      return applyRelayed(state, eventOf(state, record.id), record);
     case 'dead':
       return applyDead(state, record);
     case 'cancelRequested': {
@@ -224,7 +239,8 @@ function applyAccepted(state: PartitionState, record: Accepted): void {
     version: 1,
     result: null,
     unarchived: record.durability === 'archive' ? [] : null,
-    tree: record.parent === undefined ? null : { parent: record.parent, root: record.root ?? null },
+    tree:
+      record.parent === undefined ? null : { parent: record.parent, root: record.root ?? null, relaying: 0 },
     deliveries: [],
   };
   if (event.deadlineAt !== null) state.deadlines.push({ at: event.deadlineAt, event });

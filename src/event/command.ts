@@ -7,8 +7,10 @@
 import type { WantedListener } from './listeners.js';
 import type { DeclaredPolicy, Policy } from './policy.js';
 import type { IdempotencyClaim, Outcome, Position, Reason } from './record.js';
-import type { AttemptEnd, Status } from './state.js';
+import type { AttemptEnd, Relay, Status } from './state.js';
 import type { Durability } from './unarchived.js';
+
+export type { Relay };
 
 export interface AcceptCommand {
   /** Made by the caller; the same id again is the same event. */
@@ -23,6 +25,24 @@ export interface AcceptCommand {
   readonly idempotency: IdempotencyClaim | null;
   /** `store` unless said. */
   readonly durability?: Durability;
+  /** A completion in another partition has emitted it: it is taken in any case, and `delayMs` is of no account. */
+  readonly emitted?: { readonly parent: string; readonly root: string; readonly dueAt: number };
+}
+
+/** What one partition has of a tree, its root apart. Of events that have left the store nothing is counted. */
+export interface TreeCounts {
+  readonly pending: number;
+  readonly inProcess: number;
+  readonly success: number;
+  readonly fail: number;
+  /** On their way from here to other partitions. */
+  readonly relaying: number;
+  /** Those that are not settled. */
+  readonly live: number;
+  /** When it was counted anew last. */
+  readonly changed: Position;
+  /** With `archive` durability: what must be archived before it may be shown; null: nothing. */
+  readonly archive: Position | null;
 }
 
 /** An event that a completion emits. Its parent and its root follow from the attempt. */

@@ -145,6 +145,27 @@ export interface Completed extends OfEvent, DeliveryRef {
   readonly payload: Uint8Array;
 }
 
+/** A completion emitted an event of a type that lives in another partition: all of it, to be accepted there. */
+export interface Emitted extends OfEvent {
+  readonly op: 'emitted';
+  /** Its id; `id` is that of the event which was completed. */
+  readonly child: string;
+  readonly childType: string;
+  readonly root: string;
+  /** When it may first be leased. */
+  readonly dueAt: number;
+  /** Left out with `store` durability. */
+  readonly durability?: 'archive';
+  /** The packed envelope. */
+  readonly payload: Uint8Array;
+}
+
+/** The other partition has accepted it, and has that in its log. */
+export interface Relayed extends OfEvent {
+  readonly op: 'relayed';
+  readonly child: string;
+}
+
 /** The attempts ran out: by a lease that expired or by a failure that asked to be retried. */
 export interface Dead extends OfEvent, DeliveryRef {
   readonly op: 'dead';
@@ -200,6 +221,8 @@ export type LogRecord =
   | HandedBack
   | Retried
   | Completed
+  | Emitted
+  | Relayed
   | Dead
   | CancelRequested
   | Cancelled

@@ -12,7 +12,35 @@ import { Outbox } from './outbox.js';
 import type { DeclaredPolicy, Policy } from './policy.js';
 import type { Outcome, Position, Reason } from './record.js';
 import { Settled } from './settled.js';
-import type { Unarchived } from './unarchived.js';
+import type { Durability, Unarchived } from './unarchived.js';
+
+/** An event that was emitted and whose acceptance, in the partition of its type, is not noted yet. */
+export interface Relay {
+  readonly id: string;
+  readonly type: string;
+  readonly parent: string;
+  readonly root: string;
+  readonly dueAt: number;
+  readonly durability: Durability;
+  readonly envelope: Uint8Array;
+  /** Of the record that fixes it. */
+  readonly position: Position;
+}
+
+/** As what an event counts in its tree. */
+export type Counted = 'pending' | 'inProcess' | 'success' | 'fail' | 'relaying';
+
+/** How the events of a cascade stand that are here, see tree.ts. */
+export interface TreeState extends Record<Counted, number> {
+  /** Those that are not settled. */
+  live: number;
+  changed: Position;
+  /** Of the last change of an event with `archive` durability. */
+  promised: Position | null;
+}
+
+/** When it was emitted, beside what is told of it. */
+export type RelayState = Relay & { readonly at: number };
 
 export type Status = 'pending' | 'in_process' | 'complete';
 
@@ -82,6 +110,8 @@ export interface Tree {
   /** Null: a client has submitted it. */
   readonly parent: string | null;
   readonly root: string | null;
+  /** Events that it emitted and that are still to be relayed. */
+  readonly relaying: number;
 }
 
 export interface EventState {
@@ -210,6 +240,10 @@ export interface PartitionState {
   readonly idempotency: Map<number, Map<string, IdempotencyEntry>>;
   readonly calls: Map<string, LeaseCall>;
   readonly callsDue: Heap<{ readonly at: number; readonly call: string }>;
+  /** By the id of the event that is to be relayed. */
+  readonly relays: Map<string, RelayState>;
+  /** By the id of the root. */
+  readonly trees: Map<string, TreeState>;
   /** Records not yet archived. */
   readonly outbox: Outbox;
   archived: { pos: Position; slot: number } | null;
@@ -255,6 +289,8 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
     idempotency: new Map(),
     calls: new Map(),
     callsDue: new Heap((a, b) => a.at < b.at),
+    relays: new Map(),
+    trees: new Map(),
     outbox: new Outbox(),
     archived: null,
     held: readyHeap(),

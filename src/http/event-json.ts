@@ -8,6 +8,7 @@ import { split } from '../event/packed.js';
 import { formatPosition } from '../event/record.js';
 import type { ResultHead } from '../event/result.js';
 import type { Durability } from '../event/unarchived.js';
+import type { TreeAnswer } from '../queue/queue.js';
 import type { Durable } from '../store/store.js';
 
 /** A body as a JSON value. */
@@ -40,7 +41,7 @@ function timeJson(ms: number | null): string {
 
 function linksText(id: string): string {
   const self = `/v1/events/${id}`;
-  return `{"self":"${self}","request":"${self}/request","response":"${self}/response","attempts":"${self}/attempts"}`;
+  return `{"self":"${self}","request":"${self}/request","response":"${self}/response","attempts":"${self}/attempts","tree":"${self}/tree"}`;
 }
 
 export interface Receipt {
@@ -149,6 +150,14 @@ export function completedText(result: Extract<CompleteResult, { kind: 'completed
 /** An event that a completion has emitted. */
 export function emittedText(id: string, type: string): string {
   return `{"id":"${id}","type":${JSON.stringify(type)},"links":${linksText(id)}}`;
+}
+
+export function treeText({ root, counts, settled, emitted, children }: TreeAnswer): string {
+  const shown = children.map(eventSummaryText).join(',');
+  return (
+    `{"root":"${root}","counts":${JSON.stringify(counts)},"settled":${settled},` +
+    `"emitted":${emitted},"children":[${shown}]}`
+  );
 }
 
 /** Results are shown whole while they fit; what does not is null with `"omitted":true`. */

@@ -46,6 +46,14 @@ function membersOf(record: LogRecord): string {
       const about = `"outcome":"${outcome}","reason":${JSON.stringify(reason)}${ids}`;
       return `${id}${deliveryMembers(record)},${about},"result":${shown(payload)}`;
     }
+    case 'emitted': {
+      const { child, childType, root, dueAt, durability, payload } = record;
+      const archives = durability === undefined ? '' : `,"durability":"${durability}"`;
+      const about = `"child":"${child}","childType":${JSON.stringify(childType)},"root":"${root}"`;
+      return `${id},${about},"dueAt":"${timeText(dueAt)}"${archives},"request":{${envelopeMembers(payload)}}`;
+    }
+    case 'relayed':
+      return `${id},"child":"${record.child}"`;
     case 'dead':
       return `${id}${deliveryMembers(record)},"why":"${record.why}","result":${shown(record.payload)}`;
     case 'late':

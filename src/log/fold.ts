@@ -48,6 +48,8 @@ export class LogFold {
     }
     // That an event has left the store takes nothing from what has happened.
     if (slim.op === 'pruned') return;
+    // What is on its way to another partition is told by that one's log.
+    if (slim.op === 'emitted' || slim.op === 'relayed') return;
     apply(this.#state, slim);
     if (slim.op === 'accepted') this.#counts.accepted += 1;
     this.#forget(slim);
@@ -73,6 +75,7 @@ export class LogFold {
     state.history.clear();
     state.settled.clear();
     state.calls.clear();
+    state.trees.clear();
     const event = 'id' in record ? state.events.get(record.id) : undefined;
     if (event && hasEnded(event)) this.#letGo(event);
     this.#untidy += 1;

@@ -25,6 +25,8 @@ const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
   handedBack: null,
   retried: 'result',
   completed: 'result',
+  emitted: 'request',
+  relayed: null,
   dead: 'result',
   cancelRequested: null,
   cancelled: null,

@@ -23,5 +23,6 @@ export function endsWithinStep(records: readonly LogRecord[]): boolean {
 }
 
 function isEmission(record: LogRecord, parent: string): boolean {
+  if (record.op === 'emitted') return record.id === parent;
   return record.op === 'accepted' && record.parent === parent;
 }

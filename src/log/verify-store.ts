@@ -228,6 +228,7 @@ class Comparison {
 
   add(record: KeptRecord): void {
     if (!isLogRecord(record)) return;
+    if (record.op === 'emitted' || record.op === 'relayed') return;
     const slim = withHashes(record);
     if (slim.op === 'typeSet') this.#noteType(slim);
     if (!('id' in slim)) return apply(this.#state, slim);
@@ -292,6 +293,7 @@ class Comparison {
     state.history.clear();
     state.settled.clear();
     state.calls.clear();
+    state.trees.clear();
     this.#untidy += 1;
     if (this.#untidy < Math.max(TIDY_RECORDS_MIN, state.events.size)) return;
     this.#untidy = 0;

@@ -1,9 +1,8 @@
 /** Emissions: events that a completion brings about, made ready for the store with an id and an envelope each. */
-import { ClockworkError } from '../errors.js';
 import { parseAttemptId } from '../event/attempt-id.js';
 import type { CompleteCommand, EmitCommand } from '../event/command.js';
 import { type EnvelopeHead, packEnvelope } from '../event/envelope.js';
-import { makeEventId, partitionOfId } from '../event/id.js';
+import { makeEventId } from '../event/id.js';
 import { split } from '../event/packed.js';
 import { type Durability, NOT_ARCHIVED } from '../event/unarchived.js';
 import { partitionOfType, type Store } from '../store/store.js';
@@ -31,17 +30,9 @@ export function isPlain(completion: Completion): completion is Completion & { re
 export async function completeCommand(store: Store, completion: Completion): Promise<CompleteCommand> {
   if (isPlain(completion)) return completion;
   const { emit = [], ...rest } = completion;
-  const partition = partitionOfId(completion.attemptId.slice(0, ID_LENGTH));
-  const elsewhere = emit.findIndex(({ type }) => partitionOfType(type, store.partitions) !== partition);
-  if (elsewhere >= 0 && partition !== null)
-    throw new ClockworkError('invalid-request', 'The type lives in another partition than the event.', {
-      members: { pointer: `/emit/${elsewhere}/type` },
-    });
   const carried = await carriedBy(store, completion.attemptId);
   return { ...rest, emit: emit.map((each) => emitCommand(store, each, carried)) };
 }
-
-const ID_LENGTH = 36;
 
 type Carried = Pick<EnvelopeHead, 'correlationId' | 'traceparent'>;
 

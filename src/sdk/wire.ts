@@ -8,6 +8,7 @@ export interface Links {
   readonly request: string;
   readonly response: string;
   readonly attempts: string;
+  readonly tree: string;
 }
 
 /** Problem details (RFC 9457). Some codes have further members. */
@@ -197,6 +198,39 @@ export interface Emitted {
   readonly links: Links;
 }
 
+/** How a cascade stands. */
+export interface Tree {
+  /** UUIDv7 of the event. */
+  readonly root: string;
+  /** Events of the cascade, the root included. */
+  readonly counts: {
+    readonly pending: number;
+    readonly inProcess: number;
+    readonly success: number;
+    readonly fail: number;
+    /** Emitted, and on their way to where their types live. */
+    readonly relaying: number;
+  };
+  /** Nothing of the cascade goes on, and nothing more can come of it. */
+  readonly settled: boolean;
+  /** Events that the completions of the event asked for emitted. */
+  readonly emitted: number;
+  /** The first of those. */
+  readonly children: readonly EventSummary[];
+}
+
+/** What cancelling an event and all that came of it has done. */
+export interface CancelledTree {
+  /** Ended as cancelled, now or before. */
+  readonly cancelled: number;
+  /** Held by listeners, who are asked. */
+  readonly requested: number;
+  /** Had ended otherwise. */
+  readonly complete: number;
+  /** There are more than one call goes through: cancel subtrees. */
+  readonly more: boolean;
+}
+
 /** What a listener posted. */
 export interface Result {
   readonly outcome: 'success' | 'fail';
@@ -241,7 +275,7 @@ export interface LogRecord {
   readonly position: string;
   readonly at: string;
   /** What happened. */
-  readonly op: 'typeSet' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'dead' | 'cancelRequested' | 'cancelled' | 'deadlinePassed' | 'late' | 'pruned' | 'listenerSet' | 'listenerGone' | 'listenerSwept' | 'unsubscribed';
+  readonly op: 'typeSet' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'emitted' | 'relayed' | 'dead' | 'cancelRequested' | 'cancelled' | 'deadlinePassed' | 'late' | 'pruned' | 'listenerSet' | 'listenerGone' | 'listenerSwept' | 'unsubscribed';
   /** Type of the event. */
   readonly type: string;
   /** UUIDv7 of the event. */
@@ -265,6 +299,10 @@ export interface LogRecord {
   readonly root?: string;
   /** Events that the completion emitted. */
   readonly emitted?: readonly string[];
+  /** An emitted event whose type lives in another partition. */
+  readonly child?: string;
+  /** Type of the event. */
+  readonly childType?: string;
   /** What came, as a lease shows it. */
   readonly request?: {
     readonly method: string;

@@ -12,6 +12,7 @@
  * - What a read shows is as durable as what a write has promised. Of an event with `archive` durability that is what the
  *   log has: it is shown as it was when its last archived record was made, nobody may lease it before its acceptance is
  *   archived, and what a write answers about it names the position that must be archived before the answer is given.
+ * - What a completion emits into other partitions is fixed with it, and accepted there by whoever relays it: see `relays`.
  * - A type lives in one partition, `partitionOfType`; an id names its partition by itself.
  *
  * The meaning of every method is `decide` and `apply` in `event/`; the contract suite in `test/contract` says
@@ -42,12 +43,14 @@ import type {
   ListTypesQuery,
   ListTypesResult,
   PruneCommand,
+  Relay,
   SetListenerCommand,
   SetListenerResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
   SweepResult,
+  TreeCounts,
   TypeView,
 } from '../event/command.js';
 import type { KeptRecord, LogRecord, Position } from '../event/record.js';
@@ -246,6 +249,13 @@ export interface Store extends Outbox {
   prune(partition: number, command: PruneCommand): Promise<number>;
   /** The newest part of the log's index that `prune` was told of, by its slot; 0: none. */
   indexedTo(partition: number): Promise<number>;
+
+  /** Events that were emitted here and are not noted as `relayed`, the longest waiting first, from the place `skip` on; bounded in bytes too. */
+  relays(partition: number, skip: number, limit: number): Promise<Relay[]>;
+  /** They have been accepted where their types live, and that is archived. Resolves to how many of them that is news of. */
+  noteRelayed(partition: number, children: readonly string[]): Promise<number>;
+  /** What a partition has of the tree of `root`, the root itself apart; null: nothing. */
+  readTree(partition: number, root: string): Promise<TreeCounts | null>;
 
   /** Null: not known. */
   read(id: string): Promise<EventView | NotArchived | null>;

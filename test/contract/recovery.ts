@@ -7,7 +7,8 @@ import fc from 'fast-check';
 import type { KeptRecord, LogRecord, Position, StoreRecord } from '../../src/event/record.js';
 import { type Recoverable, type Store, StoreError } from '../../src/store/store.js';
 import { POLICIES } from '../store/random-policies.js';
-import { Both, LIMITS, STARTS_AT, type Step, step, type WorkOptions } from '../store/random-work.js';
+import { type Step, step } from '../store/random-steps.js';
+import { Both, LIMITS, STARTS_AT, type WorkOptions } from '../store/random-work.js';
 import { CoreModel } from '../support/core-model.js';
 import { keptOf } from '../support/kept-records.js';
 import type { OpenedStore, StoreHarness, StoreOptions } from './store.js';
@@ -55,6 +56,7 @@ const item = {
   size: 0,
   durability: 'store',
   deadlineMs: undefined,
+  emitted: null,
 } as const;
 const PRUNED: History = {
   policy: POLICIES[0]!,

@@ -13,6 +13,7 @@ import { decideExpire, forgetPast } from '../../src/event/decide/expire.js';
 import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
+import { decideRelayed, findRelays } from '../../src/event/decide/relay.js';
 import { decideSetType } from '../../src/event/decide/set-type.js';
 import { makeEventId } from '../../src/event/id.js';
 import { comparePositions, type LogRecord, type Position, type StoreRecord } from '../../src/event/record.js';
@@ -22,7 +23,9 @@ import { isBeyond, NOT_ARCHIVED } from '../../src/event/unarchived.js';
 import { attemptsOf, shownAttempts, shownRequest, shownView, viewOf } from '../../src/event/view.js';
 import { decodePart, encodeState, type SnapshotPart } from '../../src/store/embedded/snapshot.js';
 import { dumpState } from '../support/state-dump.js';
+import { checkEmitted, checkTrees, type Place } from './core-cascades.js';
 import type { Op } from './core-ops.js';
+import { oldest } from './core-order.js';
 import { commandOf, PolicyAccount } from './core-policies.js';
 
 export const POLICY = {
@@ -68,6 +71,8 @@ export class CoreMachine {
   readonly #keys = new Map<string, { readonly id: string; readonly fingerprint: string }>();
   readonly #policies = new PolicyAccount(POLICY);
   readonly #ids: string[] = [];
+  /** By event: emitted for another partition, and not relayed yet. */
+  readonly #onTheWay = new Map<string, Place>();
   #made = 0;
   #clockMax = this.now;
 
@@ -87,6 +92,8 @@ export class CoreMachine {
         return this.#abandon(op);
       case 'cancel':
         return this.#cancel(op);
+      case 'relay':
+        return this.#relay(op);
       case 'expire':
         return this.#expire(op);
       case 'promote':
@@ -125,6 +132,7 @@ export class CoreMachine {
       this.#ends.set(event.id, end);
     }
     assert.deepEqual([...this.state.events.keys()], this.#ids, 'S1: what was accepted is known');
+    checkTrees(this.state, this.#onTheWay);
     this.#checkShown();
   }
 
@@ -160,7 +168,9 @@ export class CoreMachine {
     const event = this.state.events.get(id)!;
     if (event.unarchived === null) return null;
     const records = this.state.outbox;
-    return [...records].findLast((record) => 'id' in record && record.id === id)?.pos ?? null;
+    const isOfEvent = (record: LogRecord) =>
+      'id' in record && record.id === id && record.op !== 'emitted' && record.op !== 'relayed';
+    return [...records].findLast(isOfEvent)?.pos ?? null;
   }
 
   /** S8: the state is the fold of its records; what of it is logged is the fold of what is logged. */
@@ -330,7 +340,7 @@ export class CoreMachine {
     const { attemptId, token } = lease;
     const emit = op.emit.map((each) => ({
       ...each,
-      id: makeEventId(this.now, 0),
+      id: makeEventId(this.now, each.elsewhere ? 1 : 0),
       envelope: Buffer.from('{}\n'),
     }));
     const result = Buffer.from(`{}\n${text}`);
@@ -355,7 +365,9 @@ export class CoreMachine {
       emits ? emit.map(({ id }) => id) : [],
       'S5: what was emitted, or nothing',
     );
-    this.#checkEmitted(lease.event.id, emits ? emit : []);
+    const { here, onTheWay } = checkEmitted(this.state, lease.event.id, emits ? emit : []);
+    this.#ids.push(...here);
+    for (const [id, place] of onTheWay) this.#onTheWay.set(id, place);
     const promise = this.#promiseOfEmitting(lease.event.id, answer.emitted);
     assert.deepEqual(answer.archive, promise, 'S9: complete');
     this.#completed.set(attemptId, { fingerprint, answer });
@@ -367,26 +379,16 @@ export class CoreMachine {
     );
   }
 
-  /** They are there as they were emitted, and know where they come from; an account of all events tells if there are others. */
-  #checkEmitted(parentId: string, emit: readonly { id: string; type: string; durability: string }[]): void {
-    const parent = this.state.events.get(parentId)!;
-    for (const { id, type, durability } of emit) {
-      this.#ids.push(id);
-      const child = this.state.events.get(id)!;
-      assert.equal(child.type.name, type);
-      assert.deepEqual(
-        child.tree,
-        { parent: parentId, root: parent.tree?.root ?? parentId },
-        'S5: its place',
-      );
-      const archives = durability === 'archive' || parent.unarchived !== null;
-      assert.equal(child.unarchived !== null, archives, 'S9: promised like its parent');
-    }
+  #promiseOfChild(id: string): Position | null {
+    if (this.state.events.has(id)) return this.#promisedReceipt(id);
+    const relay = findRelays(this.state, 0, NO_LIMIT).find((each) => each.id === id);
+    if (relay?.durability !== 'archive') return null;
+    return isBeyond(relay.position, this.state.archived?.pos ?? null) ? relay.position : null;
   }
 
   /** What the answer to a completion rests on: its event and the events that it emitted. */
   #promiseOfEmitting(id: string, emitted: readonly string[]): Position | null {
-    const all = [this.#promiseOf(id), ...emitted.map((each) => this.#promisedReceipt(each))];
+    const all = [this.#promiseOf(id), ...emitted.map((each) => this.#promiseOfChild(each))];
     return all.reduce((a, b) => (a === null || (b !== null && comparePositions(b, a) > 0) ? b : a), null);
   }
 
@@ -422,6 +424,13 @@ export class CoreMachine {
     assert.deepEqual('archive' in result && result.archive, this.#promiseOf(id), 'S9: cancel');
     if (isHeld) assert.equal(kind, 'requested', 'who holds it is asked');
     else assert.match(kind, /^(cancelled|complete)$/);
+  }
+
+  #relay({ limit }: Extract<Op, { do: 'relay' }>): void {
+    const relays = findRelays(this.state, 0, limit).map(({ id }) => id);
+    assert.equal(this.#carryOut(decideRelayed(this.state, relays, this.now)), relays.length);
+    assert.equal(this.#carryOut(decideRelayed(this.state, relays, this.now)), 0, 'once');
+    for (const id of relays) this.#onTheWay.delete(id);
   }
 
   #expire(op: Extract<Op, { do: 'expire' }>): void {
@@ -479,17 +488,6 @@ export class CoreMachine {
     this.state = state;
     this.#carryOut({ records: [{ op: 'opened', logId: 'log', view: state.view + 1 }], result: null });
   }
-}
-
-function oldest(eligible: readonly Delivery[], max: number, bytesMax: number): Delivery[] {
-  const taken: Delivery[] = [];
-  let bytes = 0;
-  for (const delivery of eligible) {
-    bytes += delivery.event.envelope.byteLength;
-    if (taken.length === max || (taken.length > 0 && bytes > bytesMax)) break;
-    taken.push(delivery);
-  }
-  return taken;
 }
 
 /** An extension is not logged, so a fold of the log alone may think that a lease ends earlier. */

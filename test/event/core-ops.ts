@@ -32,6 +32,7 @@ export type Op =
       readonly retry: RetryWish;
       readonly text: string;
       readonly emit: readonly {
+        readonly elsewhere: boolean;
         readonly type: string;
         readonly delayMs: number;
         readonly durability: 'store' | 'archive';
@@ -40,6 +41,7 @@ export type Op =
   | { readonly do: 'handBack'; readonly pick: number; readonly wrong: boolean }
   | { readonly do: 'abandon'; readonly pick: number }
   | { readonly do: 'cancel'; readonly pick: number }
+  | { readonly do: 'relay'; readonly limit: number }
   | { readonly do: 'expire'; readonly limit: number }
   | { readonly do: 'promote'; readonly limit: number }
   | { readonly do: 'pass'; readonly ms: number }
@@ -97,6 +99,7 @@ const complete = fc.record({
       weight: 1,
       arbitrary: fc.array(
         fc.record({
+          elsewhere: fc.boolean(),
           type: fc.constantFrom('a', 'b', '{}'),
           delayMs: fc.constantFrom(0, 0, 25),
           durability: fc.constantFrom('store' as const, 'archive' as const),
@@ -129,6 +132,10 @@ export const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('handBack' as const), pick, wrong: rarely }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('abandon' as const), pick }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel' as const), pick }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('relay' as const), limit: fc.constantFrom(1, 100) }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({ do: fc.constant('expire' as const), limit: fc.constantFrom(1, 1_000) }),

@@ -180,3 +180,66 @@ t.test('archive durability that cannot be kept refuses the completion', async (t
   t.equal((await complete(app, held, { outcome: 'success', emit })).json().code, 'archive-unavailable');
   t.equal((await complete(app, held, { outcome: 'success', emit: [{ type: 'b' }] })).statusCode, 200);
 });
+
+async function readTree({ send }: TestApp, id: string, headers: Record<string, string> = {}, query = '') {
+  return (await send({ method: 'GET', url: `/v1/events/${id}/tree${query}`, headers })).json();
+}
+
+t.test('a tree tells how all of a cascade stands, by any of its events', async (t) => {
+  const app = await openApp(t);
+  const root = await submit(app, 'a');
+  t.match(await readTree(app, root), {
+    root,
+    counts: { pending: 1 },
+    settled: false,
+    emitted: 0,
+    children: [],
+  });
+  const emit = [{ type: 'b' }, { type: 'b' }, { type: 'c' }];
+  const { emitted } = (await complete(app, await lease(app, 'a'), { outcome: 'success', emit })).json();
+  const tree = await readTree(app, root);
+  t.same(tree.counts, { pending: 3, inProcess: 0, success: 1, fail: 0, relaying: 0 });
+  t.match(tree, { settled: false, emitted: 3, children: emitted });
+  t.equal((await readTree(app, root, {}, '?limit=1')).children.length, 1);
+  const child = await lease(app, 'b');
+  t.match(await readTree(app, child.event.id), { root, counts: { inProcess: 1 }, emitted: 0, children: [] });
+  await complete(app, child, { outcome: 'fail' });
+  await complete(app, await lease(app, 'b'), { outcome: 'success' });
+  t.match(await readTree(app, root), { counts: { pending: 1, success: 2, fail: 1 }, settled: false });
+  await complete(app, await lease(app, 'c'), { outcome: 'success' });
+  t.match(await readTree(app, root), { counts: { pending: 0, success: 3, fail: 1 }, settled: true });
+  const unknown = await readTree(app, '0198f1d2-7c3a-7000-8000-000000000000');
+  t.equal(unknown.code, 'event-not-found');
+});
+
+t.test('who waits for a tree is answered when it is settled', async (t) => {
+  const app = await openApp(t);
+  const root = await submit(app, 'a');
+  const waiting = readTree(app, root, { prefer: 'wait=20' });
+  await complete(app, await lease(app, 'a'), { outcome: 'success', emit: [{ type: 'b' }] });
+  await complete(app, await lease(app, 'b'), { outcome: 'success', emit: [{ type: 'c' }] });
+  await complete(app, await lease(app, 'c'), { outcome: 'success' });
+  t.match(await waiting, { root, settled: true, counts: { success: 3 } });
+});
+
+t.test('cancelling a tree ends what waits, asks who holds, and leaves alone what is complete', async (t) => {
+  const app = await openApp(t);
+  const root = await submit(app, 'a');
+  const emit = [{ type: 'b' }, { type: 'b' }, { type: 'c' }];
+  await complete(app, await lease(app, 'a'), { outcome: 'success', emit });
+  const held = await lease(app, 'b');
+  await complete(app, await lease(app, 'b'), { outcome: 'success', emit: [{ type: 'd' }] });
+  const cancel = () => app.send({ method: 'DELETE', url: `/v1/events/${root}?tree=true` });
+  const reply = await cancel();
+  t.equal(reply.statusCode, 202);
+  t.same(reply.json(), { cancelled: 2, requested: 1, complete: 2, more: false });
+  t.equal(await lease(app, 'c'), undefined);
+  t.equal(await lease(app, 'd'), undefined);
+  await complete(app, held, { outcome: 'fail' });
+  const again = await cancel();
+  t.equal(again.statusCode, 200);
+  t.same(again.json(), { cancelled: 2, requested: 0, complete: 3, more: false });
+  t.match(await readTree(app, root), { settled: true, counts: { success: 2, fail: 3 } });
+  const unknown = '/v1/events/0198f1d2-7c3a-7000-8000-000000000000?tree=true';
+  t.equal((await app.send({ method: 'DELETE', url: unknown })).statusCode, 404);
+});

@@ -4,13 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type {
-  CompleteCommand,
-  Lease,
-  LeaseCommand,
-  RetryWish,
-  SetTypeCommand,
-} from '../../src/event/command.js';
+import type { CompleteCommand, Lease, LeaseCommand, SetTypeCommand } from '../../src/event/command.js';
+import { partitionOfId } from '../../src/event/id.js';
 import type { Position } from '../../src/event/record.js';
 import type { Limits } from '../../src/event/state.js';
 import { NOT_ARCHIVED } from '../../src/event/unarchived.js';
@@ -18,160 +13,13 @@ import { summaryOf } from '../../src/event/view.js';
 import type { Store } from '../../src/store/store.js';
 import type { StoreHarness } from '../contract/store.js';
 import { CoreModel } from '../support/core-model.js';
-import { DECLARED, POLICIES } from './random-policies.js';
+import { POLICIES } from './random-policies.js';
+import { type Step, step, TYPES } from './random-steps.js';
 
 const SECOND = 1_000;
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
 export const STARTS_AT = Date.UTC(2026, 0, 15, 23, 59, 50);
-const TYPES = ['mail', 'bill {0}', 'naïve/🕰️\r\n', 'rare'];
 
 export const LIMITS: Limits = { leaseMsMax: 60 * SECOND, typesMax: 3, bytesMax: Number.MAX_SAFE_INTEGER };
-
-/** A place in a list that has grown by then, from its end; nothing when the list is empty. */
-const place = fc.nat({ max: 12 });
-const token = fc.constantFrom('own', 'own', 'own', 'own', 'own', 'own', 'wrong', 'other');
-
-const acceptItem = fc.record({
-  type: fc.nat({ max: TYPES.length - 1 }),
-  delayMs: fc.constantFrom(0, 0, 0, SECOND, 3 * SECOND),
-  scope: fc.option(fc.nat({ max: 2 })),
-  fingerprint: fc.constantFrom('print 1', 'print 1', 'print 1', 'print 2'),
-  resend: fc.option(place, { freq: 6 }),
-  size: fc.constantFrom(0, 10, 100),
-  durability: fc.constantFrom('store' as const, 'archive' as const),
-  deadlineMs: fc.constantFrom(undefined, undefined, undefined, SECOND, 10 * SECOND),
-});
-
-const retry: fc.Arbitrary<RetryWish> = fc.constantFrom(
-  { kind: 'never' },
-  { kind: 'policy' },
-  { kind: 'policy' },
-  { kind: 'after', afterMs: 0 },
-  { kind: 'after', afterMs: 2 * SECOND },
-);
-
-interface EmitItem {
-  readonly type: number;
-  readonly delayMs: number;
-  readonly durability: 'store' | 'archive';
-}
-
-const emitItem: fc.Arbitrary<EmitItem> = fc.record({
-  type: fc.nat({ max: TYPES.length - 1 }),
-  delayMs: fc.constantFrom(0, 0, SECOND),
-  durability: fc.constantFrom('store' as const, 'archive' as const),
-});
-
-const completeItem = fc.record({
-  lease: place,
-  token,
-  outcome: fc.constantFrom('success' as const, 'fail' as const, 'fail' as const),
-  retry,
-  fingerprint: fc.constantFrom('done 1', 'done 1', 'done 2'),
-  emit: fc.oneof(fc.constant<EmitItem[]>([]), fc.array(emitItem, { maxLength: 3 })),
-});
-
-export const step = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      do: fc.constant('accept' as const),
-      items: fc.array(acceptItem, { minLength: 1, maxLength: 4 }),
-    }),
-  },
-  {
-    weight: 7,
-    arbitrary: fc.record({
-      do: fc.constant('lease' as const),
-      types: fc.subarray([0, 1, 2, 3], { minLength: 1 }),
-      max: fc.integer({ min: 1, max: 4 }),
-      bytesMax: fc.constantFrom(1_000_000, 1_000_000, 60),
-      leaseMs: fc.constantFrom(null, 2 * SECOND, 10 * SECOND, 60 * SECOND),
-      worker: fc.constantFrom(null, 'w "1"'),
-      call: fc.nat({ max: 5 }),
-    }),
-  },
-  {
-    weight: 7,
-    arbitrary: fc.record({
-      do: fc.constant('complete' as const),
-      items: fc.array(completeItem, { minLength: 1, maxLength: 3 }),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('extend' as const),
-      items: fc.array(
-        fc.record({ lease: place, token, leaseMs: fc.constantFrom(SECOND, 20 * SECOND, 60 * SECOND) }),
-        { minLength: 1, maxLength: 3 },
-      ),
-    }),
-  },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('handBack' as const), lease: place, token }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({ do: fc.constant('abandon' as const), answer: place, older: fc.boolean() }),
-  },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('cancel' as const), event: place }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({ do: fc.constant('expire' as const), limit: fc.constantFrom(1, 2, 100) }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({ do: fc.constant('promote' as const), limit: fc.constantFrom(1, 100) }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('prune' as const),
-      retentionMs: fc.constantFrom(0, SECOND, DAY),
-      limit: fc.constantFrom(1, 100),
-      /** Something may happen between the look and the prune. */
-      stale: fc.boolean(),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('setType' as const),
-      type: fc.nat({ max: TYPES.length - 1 }),
-      kind: fc.constantFrom('declare' as const, 'declare' as const, 'reset' as const, 'pause' as const),
-      policy: fc.constantFrom(...DECLARED),
-      /** How far from the type's own; null: none is named. */
-      ifVersion: fc.constantFrom(null, 0, 0, 0, 1, 'any' as const),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({ do: fc.constant('resume' as const) }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant('archive' as const),
-      back: fc.constantFrom(0, 0, 0, 1, 2, 5, 20),
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('pass' as const),
-      ms: fc.constantFrom(1, 999, SECOND, 2 * SECOND, 10 * SECOND, 61 * SECOND, DAY, 2 * DAY),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant('pass' as const),
-      ms: fc.constantFrom(-1, -SECOND, -45 * SECOND, -HOUR),
-    }),
-  },
-);
-
-export type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
 export interface WorkOptions {
   readonly runs: number;
@@ -253,6 +101,8 @@ export class Both {
         this.#same(await this.store.cancel(id), this.core.cancel(id), step);
         return;
       }
+      case 'relay':
+        return this.#relay(step);
       case 'expire': {
         // What the clock left behind at the far end is brought forward all at once in the core, piece by piece elsewhere.
         const limit = this.#steppedBack ? 100 : step.limit;
@@ -286,7 +136,9 @@ export class Both {
       this.#same(await store.read(id), core.read(id), id);
       this.#same(await store.readRequest(id), core.readRequest(id), id);
       this.#same(await store.readAttempts(id), core.readAttempts(id), id);
+      this.#same(await store.readTree(0, id), core.readTree(id), id);
     }
+    this.#same(await store.relays(0, 0, 1_000), core.relays(0, 1_000), 'relays');
     this.#same(await readAllOf(store), core.outbox(), 'outbox');
     this.#same(await store.archivedTo(0), core.state.archived, 'archived');
     await this.#compareLists();
@@ -296,7 +148,7 @@ export class Both {
     // Nobody sends a request again when its event has been pruned: that is days later.
     const ids = this.#ids.filter((id) => this.core.state.events.has(id));
     const commands = items.map(
-      ({ type, delayMs, scope, fingerprint, resend, size, durability, deadlineMs }) => {
+      ({ type, delayMs, scope, fingerprint, resend, size, durability, deadlineMs, emitted }) => {
         const id = (resend === null ? undefined : fromEnd(ids, resend)) ?? this.#newId();
         ids.push(id);
         return {
@@ -306,7 +158,8 @@ export class Both {
           delayMs,
           durability,
           ...(deadlineMs === undefined ? {} : { deadlineMs }),
-          idempotency: scope === null ? null : { scope: `scope ${scope}`, fingerprint },
+          idempotency: scope === null || emitted !== null ? null : { scope: `scope ${scope}`, fingerprint },
+          ...(emitted === null ? {} : { emitted: this.#emittedElsewhere(emitted) }),
         };
       },
     );
@@ -316,6 +169,19 @@ export class Both {
       const { id } = commands[index]!;
       if (result.kind === 'accepted' && !this.#ids.includes(id)) this.#ids.push(id);
     }
+  }
+
+  #emittedElsewhere(dueMs: number) {
+    const [parent, root] = [this.#newId(1), fromEnd(this.#ids, dueMs === 0 ? 0 : 1) ?? this.#newId(1)];
+    return { parent, root, dueAt: this.core.now + dueMs };
+  }
+
+  async #relay({ skip, limit }: Extract<Step, { do: 'relay' }>): Promise<void> {
+    const relays = await this.store.relays(0, skip, limit);
+    this.#same(relays, this.core.relays(skip, limit), 'relays');
+    const ids = [...relays.map(({ id }) => id), this.#newId(1)];
+    this.#same(await this.store.noteRelayed(0, ids), this.core.noteRelayed(ids), ids);
+    this.#same(await this.store.noteRelayed(0, ids), this.core.noteRelayed(ids), 'again');
   }
 
   async #lease({ types, max, call, ...more }: Extract<Step, { do: 'lease' }>): Promise<void> {
@@ -342,10 +208,10 @@ export class Both {
       const holder = this.#holder(which);
       if (!holder) return [];
       const result = Buffer.from(`result ${this.#next()}`);
-      const emit = items.map((item) => ({
+      const emit = items.map(({ elsewhere, ...item }) => ({
         ...item,
         type: TYPES[item.type]!,
-        id: this.#newId(),
+        id: this.#newId(elsewhere ? 1 : 0),
         envelope: Buffer.alloc(20, this.#made),
       }));
       return [{ ...holder, outcome, retry, fingerprint, result, emit } satisfies CompleteCommand];
@@ -354,7 +220,8 @@ export class Both {
     this.#same(results, this.core.complete(commands), commands);
     for (const result of results) {
       if (result.kind !== 'completed') continue;
-      for (const id of result.emitted) if (!this.#ids.includes(id)) this.#ids.push(id);
+      const here = result.emitted.filter((id) => partitionOfId(id) === 0 && !this.#ids.includes(id));
+      this.#ids.push(...here);
     }
   }
 
@@ -455,9 +322,9 @@ export class Both {
   }
 
   /** Ids sort as they are made, so that an order by id and an order by acceptance are one. */
-  #newId(): string {
+  #newId(partition = 0): string {
     const time = (0x0198_0000_0000 + this.#next()).toString(16).padStart(12, '0');
-    return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
+    return `${time.slice(0, 8)}-${time.slice(8)}-7000-80${partition}0-000000000000`;
   }
 }
 

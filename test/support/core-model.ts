@@ -22,12 +22,14 @@ import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.
 import { decideLease } from '../../src/event/decide/lease.js';
 import { decideDeleteListener, decideSetListener, decideSweep } from '../../src/event/decide/listener.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
+import { decideRelayed, findRelays } from '../../src/event/decide/relay.js';
 import { decideSetType, typeView } from '../../src/event/decide/set-type.js';
 import { listenersOf } from '../../src/event/listeners.js';
 import type { Policy } from '../../src/event/policy.js';
 import { comparePositions, type LogRecord, type Position, type StoreRecord } from '../../src/event/record.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
+import { viewTree } from '../../src/event/tree.js';
 import { shownAttempts, shownRequest, shownView } from '../../src/event/view.js';
 
 export class CoreModel {
@@ -119,6 +121,18 @@ export class CoreModel {
     if (noted && comparePositions(noted.pos, pos) >= 0) return;
     this.apply({ op: 'archived', pos, slot });
     releaseArchived(this.state, this.now, Number.POSITIVE_INFINITY);
+  }
+
+  relays(skip: number, limit: number) {
+    return findRelays(this.state, skip, limit);
+  }
+
+  noteRelayed(children: readonly string[]) {
+    return this.#run(decideRelayed(this.state, children, this.now));
+  }
+
+  readTree(root: string) {
+    return viewTree(this.state, root);
   }
 
   outbox(): LogRecord[] {

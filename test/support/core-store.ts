@@ -25,12 +25,14 @@ import type {
   ListTypesQuery,
   ListTypesResult,
   PruneCommand,
+  Relay,
   SetListenerCommand,
   SetListenerResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
   SweepResult,
+  TreeCounts,
   TypeView,
 } from '../../src/event/command.js';
 import { decideAccept } from '../../src/event/decide/accept.js';
@@ -44,6 +46,7 @@ import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.
 import { decideLease } from '../../src/event/decide/lease.js';
 import { decideDeleteListener, decideSetListener, decideSweep } from '../../src/event/decide/listener.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
+import { decideRelayed, findRelays } from '../../src/event/decide/relay.js';
 import { decideSetType, typeView } from '../../src/event/decide/set-type.js';
 import { listenersOf } from '../../src/event/listeners.js';
 import { split } from '../../src/event/packed.js';
@@ -51,6 +54,7 @@ import type { Policy } from '../../src/event/policy.js';
 import type { LogRecord, Position } from '../../src/event/record.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { type EventState, emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
+import { stilledBy, viewTree } from '../../src/event/tree.js';
 import type { NotArchived } from '../../src/event/unarchived.js';
 import { shownAttempts, shownRequest, shownView } from '../../src/event/view.js';
 import { listEvents, listTypes } from '../../src/store/embedded/list.js';
@@ -156,6 +160,19 @@ export class CoreStore implements Store {
 
   async indexedTo(): Promise<number> {
     return this.#state.indexed;
+  }
+
+  async relays(_partition: number, skip: number, limit: number): Promise<Relay[]> {
+    return findRelays(this.#state, skip, limit);
+  }
+
+  async noteRelayed(_partition: number, children: readonly string[]): Promise<number> {
+    return this.#run((now) => decideRelayed(this.#state, children, now));
+  }
+
+  async readTree(_partition: number, root: string): Promise<TreeCounts | null> {
+    this.#mayFail();
+    return viewTree(this.#state, root);
   }
 
   async read(id: string): Promise<EventView | NotArchived | null> {
@@ -267,14 +284,16 @@ export class CoreStore implements Store {
     const { records, result } = decide(this.#clock());
     for (const record of records) apply(this.#state, record);
     const ids = new Set(records.flatMap((record) => ('id' in record ? [record.id] : [])));
+    const roots = records.flatMap((record) => stilledBy(this.#state, record) ?? []);
+    for (const root of roots) ids.add(root);
     if (ids.size > 0) this.#wake([...ids]);
     return result;
   }
 
   #wake(changed: string[]): void {
-    const ready = changed.map((id) => {
-      const type = this.#state.events.get(id)!.type.name;
-      return { type, listener: 'default', count: 1 };
+    const ready = changed.flatMap((id) => {
+      const type = this.#state.events.get(id)?.type.name;
+      return type === undefined ? [] : [{ type, listener: 'default', count: 1 }];
     });
     for (const wake of this.#listeners) wake({ ready, changed, archived: [], wanted: [] });
   }

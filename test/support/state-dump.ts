@@ -15,6 +15,8 @@ export interface StateDump {
   readonly events: readonly unknown[];
   readonly keys: readonly unknown[];
   readonly calls: readonly unknown[];
+  readonly relays: readonly unknown[];
+  readonly trees: readonly unknown[];
   readonly outbox: readonly unknown[];
 }
 
@@ -52,6 +54,8 @@ export function dumpState(state: PartitionState, now = 0): StateDump {
           .filter(({ delivery, grant }) => delivery.state === 'leased' && delivery.grants === grant)
           .map(({ delivery, grant }) => [delivery.event.id, delivery.listener, grant]),
       })),
+    relays: [...state.relays.values()].map((relay) => ({ ...relay, envelope: text(relay.envelope) })),
+    trees: [...state.trees].sort(([a], [b]) => (a < b ? -1 : 1)),
     outbox: [...state.outbox].map((record) => ({
       ...record,
       pos: formatPosition(record.pos),

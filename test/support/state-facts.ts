@@ -16,5 +16,9 @@ export function factsOf(state: PartitionState, now: number): unknown {
     paused,
     open,
   ]);
-  return { events, types, indexed: state.indexed, keys };
+  const relays = [...state.relays.values()];
+  const trees = [...state.trees]
+    .map(([root, { changed: _, promised: __, ...counts }]) => [root, counts])
+    .sort();
+  return { events, types, indexed: state.indexed, keys, relays, trees };
 }

@@ -13,7 +13,7 @@ export function decideAccept(
   command: AcceptCommand,
   now: number,
 ): Decision<AcceptResult> {
-  const { id, type, idempotency } = command;
+  const { id, type, idempotency, emitted } = command;
   const known = state.events.get(id);
   if (known)
     return refuse({ kind: 'accepted', id, createdAt: known.createdAt, archive: promised(state, known) });
@@ -27,12 +27,13 @@ export function decideAccept(
     }
   }
   const bytes = state.bytes + state.outbox.overheadBytes + command.envelope.byteLength;
-  if (bytes > state.limits.bytesMax) return refuse({ kind: 'full' });
+  if (bytes > state.limits.bytesMax && !emitted) return refuse({ kind: 'full' });
 
   const recorder = new Recorder(state, now);
   const { open = 0, policy = state.policy } = state.types.get(type) ?? {};
-  if (open >= (policy.maxPending ?? Number.POSITIVE_INFINITY)) return refuse({ kind: 'too_many_pending' });
-  if (!recorder.declare(type)) return refuse({ kind: 'too_many_types' });
+  if (open >= (policy.maxPending ?? Number.POSITIVE_INFINITY) && !emitted)
+    return refuse({ kind: 'too_many_pending' });
+  if (!recorder.declare(type, emitted !== undefined)) return refuse({ kind: 'too_many_types' });
   const receivers = receiversOf(state.types.get(type)?.listeners ?? [], command.envelope);
   const archives = command.durability === 'archive';
   const archive = archives ? recorder.nextPosition() : null;
@@ -40,11 +41,12 @@ export function decideAccept(
     op: 'accepted',
     id,
     type,
-    dueAt: now + command.delayMs,
+    dueAt: emitted ? Math.max(now, emitted.dueAt) : now + command.delayMs,
     ...deadlineOf(command.deadlineMs ?? policy.deadlineMs, now),
     ...(isFirstOnly(receivers) ? NOTHING : { listeners: receivers }),
     ...(archives ? ARCHIVES : NOTHING),
     idempotency: idempotency && { ...idempotency, expiresAt: idempotencyExpiresAt(now) },
+    ...(emitted ? { parent: emitted.parent, root: emitted.root } : NOTHING),
     payload: command.envelope,
   });
   return { records: recorder.records, result: { kind: 'accepted', id, createdAt: now, archive } };

@@ -39,9 +39,9 @@ export function decideComplete(
   return { records: recorder.records, result: answerOf(found.delivery, { ...standing, emitted, archive }) };
 }
 
-/** What was accepted among `records` with `archive` durability must be archived before the answer is given. */
+/** What was emitted among `records` with `archive` durability must be archived before the answer is given. */
 function promisedOf(records: readonly LogRecord[]): Position | null {
-  const archives = (record: LogRecord) => record.op === 'accepted' && record.durability === 'archive';
+  const archives = (record: LogRecord) => 'durability' in record && record.durability === 'archive';
   return records.findLast(archives)?.pos ?? null;
 }
 

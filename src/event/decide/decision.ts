@@ -44,12 +44,12 @@ export class Recorder {
     this.records.push({ ...record, type, pos: this.nextPosition(), at: this.now } as LogRecord);
   }
 
-  /** Makes the type when there is none of this name; false when there are as many types as there may be. */
-  declare(type: string): boolean {
+  /** Makes the type when there is none of this name; false when there are as many types as there may be, unless it has to be. */
+  declare(type: string, always = false): boolean {
     const { types, typesByOrdinal, limits } = this.state;
     if (types.has(type) || this.#declared.has(type)) return true;
     const ordinal = typesByOrdinal.length + this.#declared.size;
-    if (ordinal >= limits.typesMax) return false;
+    if (ordinal >= limits.typesMax && !always) return false;
     this.add({ op: 'typeSet', type, ordinal, version: 0 });
     this.#declared.add(type);
     return true;

@@ -1,5 +1,6 @@
 /** Emit: a completion brings further events about. They are accepted together with it, or not at all. */
-import type { EmitCommand } from '../command.js';
+import type { EmitCommand, Relay } from '../command.js';
+import { partitionOfId } from '../id.js';
 import { isFirstOnly, receiversOf } from '../listeners.js';
 import type { Position } from '../record.js';
 import type { EventState, PartitionState } from '../state.js';
@@ -15,23 +16,30 @@ export function recordEmitted(
   emit: readonly EmitCommand[],
   now: number,
 ): boolean {
-  for (const { id, type, envelope, delayMs, durability } of emit) {
-    if (!recorder.declare(type)) return false;
-    const receivers = receiversOf(types.get(type)?.listeners ?? [], envelope);
-    recorder.add({
-      op: 'accepted',
-      id,
-      type,
-      ...(isFirstOnly(receivers) ? NOTHING : { listeners: receivers }),
-      dueAt: now + delayMs,
-      ...deadlineOf(types.get(type)?.policy.deadlineMs, now),
-      // What a promise of `archive` has brought about is promised too.
-      ...(durability === 'archive' || parent.unarchived !== null ? ARCHIVES : NOTHING),
-      idempotency: null,
-      parent: parent.id,
-      root: parent.tree?.root ?? parent.id,
-      payload: envelope,
-    });
+  const partition = partitionOfId(parent.id);
+  const root = parent.tree?.root ?? parent.id;
+  for (const { id, type, envelope: payload, delayMs, durability } of emit) {
+    // What a promise of `archive` has brought about is promised too.
+    const promise = durability === 'archive' || parent.unarchived !== null ? ARCHIVES : NOTHING;
+    const base = { root, dueAt: now + delayMs, ...promise, payload };
+    if (partitionOfId(id) !== partition) {
+      recorder.add({ op: 'emitted', id: parent.id, child: id, childType: type, ...base });
+    } else {
+      if (!recorder.declare(type)) return false;
+      const receivers = receiversOf(types.get(type)?.listeners ?? [], payload);
+      const listeners = isFirstOnly(receivers) ? NOTHING : { listeners: receivers };
+      const deadline = deadlineOf(types.get(type)?.policy.deadlineMs, now);
+      recorder.add({
+        op: 'accepted',
+        id,
+        type,
+        ...listeners,
+        ...base,
+        ...deadline,
+        idempotency: null,
+        parent: parent.id,
+      });
+    }
   }
   return true;
 }
@@ -39,16 +47,20 @@ export function recordEmitted(
 const ARCHIVES = { durability: 'archive' } as const;
 const NOTHING = {};
 
-/** The acceptance, of those of `emitted`, that is archived last; null: none has to be archived any more. */
+/** The record, of those that brought about `emitted`, that is archived last; null: none has to be archived any more. */
 export function unarchivedEmission(
-  { events, archived }: PartitionState,
+  { events, relays, archived }: PartitionState,
   emitted: readonly string[],
 ): Position | null {
   // The last one comes last in the log.
   for (const id of emitted.toReversed()) {
-    const event = events.get(id);
-    if (event && event.unarchived !== null && isBeyond(event.position, archived?.pos ?? null))
-      return event.position;
+    const position = promisedAt(events.get(id), relays.get(id));
+    if (position !== null && isBeyond(position, archived?.pos ?? null)) return position;
   }
   return null;
+}
+
+function promisedAt(event: EventState | undefined, relay: Relay | undefined): Position | null {
+  if (relay) return relay.durability === 'archive' ? relay.position : null;
+  return event?.unarchived ? event.position : null;
 }

@@ -34,7 +34,9 @@ export function decidePrune(state: PartitionState, command: PruneCommand, now: n
   return { records: recorder.records, result: pruned.size };
 }
 
-function isArchived({ archived }: PartitionState, { last }: EventState): boolean {
+/** All that there is of it; while something that it emitted is on its way, there is more to come. */
+function isArchived({ archived }: PartitionState, { last, tree }: EventState): boolean {
+  if (tree && tree.relaying > 0) return false;
   return archived !== null && last !== null && comparePositions(last, archived.pos) <= 0;
 }
 

@@ -5,8 +5,9 @@ import { ClockworkError } from '../../errors.js';
 import type { EventView } from '../../event/command.js';
 import { type EnvelopeHead, unpackEnvelope } from '../../event/envelope.js';
 import { unpackResult } from '../../event/result.js';
+import type { TreeAnswer } from '../../queue/queue.js';
 import type { HttpContext } from '../context.js';
-import { attemptsText, eventSummaryText, eventTag, eventText } from '../event-json.js';
+import { attemptsText, eventSummaryText, eventTag, eventText, treeText } from '../event-json.js';
 import { hangUpSignal } from '../hang-up.js';
 import { headerIn } from '../posted.js';
 import { appliedWait, preferredWaitMs } from '../prefer.js';
@@ -61,8 +62,14 @@ export function eventRoutes(app: App, context: HttpContext): void {
     return sendJson(reply, attemptsText(attempts, config.leaseBytesMax));
   });
 
+  app.get('/v1/events/:id/tree', { schema: schemas.treeSchema }, async (request, reply) => {
+    const id = eventIdOf(request.params.id);
+    return sendJson(reply, treeText(await readTree(context, request, reply, id, request.query.limit ?? 50)));
+  });
+
   app.delete('/v1/events/:id', { schema: schemas.cancelSchema }, async (request, reply) => {
     const id = eventIdOf(request.params.id);
+    if (request.query.tree) return cancelTree(context, reply, id);
     const { kind } = await queue.cancel(id);
     if (kind === 'unknown') throw eventNotFound(id);
     if (kind === 'not_archived')
@@ -77,6 +84,35 @@ export function eventRoutes(app: App, context: HttpContext): void {
     const event = mustExist(await queue.read(id), id);
     return sendJson(reply.code(kind === 'cancelled' ? 200 : 202), eventText(event));
   });
+}
+
+async function readTree(
+  { queue, config }: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  id: string,
+  limit: number,
+): Promise<TreeAnswer> {
+  const waitMs = preferredWaitMs(request.headers.prefer, config.waitMsMax);
+  if (waitMs === null || waitMs === 0) return mustExist(await queue.readTree(id, limit), id);
+  if (!queue.hasRoomToWait) throw tooManyWaiters();
+  const tree = await queue.waitForTree(id, limit, { waitMs, signal: hangUpSignal(reply) });
+  reply.header('preference-applied', appliedWait(waitMs));
+  return mustExist(tree, id);
+}
+
+async function cancelTree({ queue }: HttpContext, reply: FastifyReply, id: string): Promise<FastifyReply> {
+  const answer = await queue.cancelTree(id);
+  if (answer.kind === 'unknown') throw eventNotFound(id);
+  if (answer.kind === 'not_archived')
+    throw notArchived(
+      answer.id,
+      'An event of the tree was cancelled, and that was not archived in time.',
+      'Cancel the tree again.',
+    );
+  const { kind: _, ...counts } = answer;
+  const done = counts.requested === 0 && !counts.more;
+  return sendJson(reply.code(done ? 200 : 202), JSON.stringify(counts));
 }
 
 async function readOrWait(

@@ -1,6 +1,6 @@
 /** The contract of the routes about events. */
 import Type from 'typebox';
-import { ListQuerySchema } from './input.js';
+import { CancelQuerySchema, ListQuerySchema, TreeQuerySchema } from './input.js';
 import { EXAMPLES, jsonReply, problems, ref } from './output.js';
 import { PreferHeaders } from './submit.js';
 
@@ -102,17 +102,38 @@ export const attemptsSchema = {
   },
 };
 
+export const treeSchema = {
+  operationId: 'readTree',
+  summary: 'See what came of an event',
+  description:
+    'How the events of the whole cascade stand that the event belongs to, and those that its own completions emitted. With ' +
+    '`Prefer: wait=N` the answer comes when the cascade is settled, or as it is after N s. Events that have left the store ' +
+    'are not counted any more.',
+  tags,
+  params,
+  querystring: TreeQuerySchema,
+  headers: PreferHeaders,
+  response: {
+    200: jsonReply('The tree.', ref('Tree'), {
+      'Preference-Applied': Type.String({ description: 'The wait that was heeded.' }),
+    }),
+    ...problems('event-not-found', 'event-expired', 'too-many-waiters', 'not-archived'),
+  },
+};
+
 export const cancelSchema = {
   operationId: 'cancelEvent',
   summary: 'Cancel an event',
   description:
     'One that nobody works on ends at once: fail, `cancelled`. The listener that holds it hears of it when it extends ' +
-    'its lease, and may complete it none the less.',
+    'its lease, and may complete it none the less. With `tree=true` the same is done to all that came of it, complete or not, ' +
+    'and the answer counts them.',
   tags,
   params,
+  querystring: CancelQuerySchema,
   response: {
-    200: jsonReply('Cancelled.', ref('Event')),
-    202: jsonReply('Asked of the listener that holds it.', ref('Event')),
+    200: jsonReply('Cancelled.', Type.Union([ref('Event'), ref('CancelledTree')])),
+    202: jsonReply('Asked of the listeners that hold it.', Type.Union([ref('Event'), ref('CancelledTree')])),
     ...problems('event-not-found', 'event-expired', 'event-complete', 'not-archived'),
   },
 };

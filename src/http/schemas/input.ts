@@ -161,6 +161,29 @@ export const CompletionItem = Type.Object(
 );
 export type CompletionItem = Static<typeof CompletionItem>;
 
+export const TreeQuerySchema = Type.Object(
+  {
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: SETTINGS.pageMax.fallback,
+        default: 50,
+        description: 'Children to show.',
+      }),
+    ),
+  },
+  strict,
+);
+
+export const CancelQuerySchema = Type.Object(
+  {
+    tree: Type.Optional(
+      Type.Boolean({ default: false, description: 'Cancel also what came of it: its children, and theirs.' }),
+    ),
+  },
+  strict,
+);
+
 export const ListQuerySchema = Type.Object(
   {
     type: Type.Optional(Type.String({ description: 'Events of this type only.' })),

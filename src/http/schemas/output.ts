@@ -11,6 +11,7 @@ const EXAMPLE_LINKS = {
   request: `/v1/events/${EXAMPLE_ID}/request`,
   response: `/v1/events/${EXAMPLE_ID}/response`,
   attempts: `/v1/events/${EXAMPLE_ID}/attempts`,
+  tree: `/v1/events/${EXAMPLE_ID}/tree`,
 };
 const EXAMPLE_BODY = { value: 'hello' };
 
@@ -57,6 +58,7 @@ const Links = named(
     request: Type.String(),
     response: Type.String(),
     attempts: Type.String(),
+    tree: Type.String(),
   },
   { description: 'Where to ask for more.', examples: [EXAMPLE_LINKS] },
 );
@@ -301,6 +303,43 @@ const Emitted = named(
   },
 );
 
+const Tree = named(
+  'Tree',
+  {
+    root: Id,
+    counts: Type.Object(
+      {
+        pending: Type.Integer(),
+        inProcess: Type.Integer(),
+        success: Type.Integer(),
+        fail: Type.Integer(),
+        relaying: Type.Integer({ description: 'Emitted, and on their way to where their types live.' }),
+      },
+      { additionalProperties: false, description: 'Events of the cascade, the root included.' },
+    ),
+    settled: Type.Boolean({
+      description: 'Nothing of the cascade goes on, and nothing more can come of it.',
+    }),
+    emitted: Type.Integer({ description: 'Events that the completions of the event asked for emitted.' }),
+    children: Type.Array(ref('EventSummary'), { description: 'The first of those.' }),
+  },
+  { description: 'How a cascade stands.' },
+);
+
+const CancelledTree = named(
+  'CancelledTree',
+  {
+    cancelled: Type.Integer({ description: 'Ended as cancelled, now or before.' }),
+    requested: Type.Integer({ description: 'Held by listeners, who are asked.' }),
+    complete: Type.Integer({ description: 'Had ended otherwise.' }),
+    more: Type.Boolean({ description: 'There are more than one call goes through: cancel subtrees.' }),
+  },
+  {
+    description: 'What cancelling an event and all that came of it has done.',
+    examples: [{ cancelled: 3, requested: 1, complete: 2, more: false }],
+  },
+);
+
 const Result = named(
   'Result',
   { outcome: Type.Enum(['success', 'fail']), ...resultFields },
@@ -363,6 +402,10 @@ const LogRecord = named(
     parent: Type.Optional(Id),
     root: Type.Optional(Id),
     emitted: Type.Optional(Type.Array(Id, { description: 'Events that the completion emitted.' })),
+    child: Type.Optional(
+      Type.String({ description: 'An emitted event whose type lives in another partition.' }),
+    ),
+    childType: Type.Optional(TypeName),
     request: Type.Optional(
       Type.Object(
         { ...envelopeFields },
@@ -409,6 +452,8 @@ export const SHARED = [
   Lease,
   Completed,
   Emitted,
+  Tree,
+  CancelledTree,
   Result,
   Omitted,
   Attempt,

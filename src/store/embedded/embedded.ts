@@ -31,12 +31,14 @@ import type {
   ListTypesQuery,
   ListTypesResult,
   PruneCommand,
+  Relay,
   SetListenerCommand,
   SetListenerResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
   SweepResult,
+  TreeCounts,
   TypeView,
 } from '../../event/command.js';
 import { decideAccept } from '../../event/decide/accept.js';
@@ -50,12 +52,14 @@ import { decideAbandon, decideHandBack } from '../../event/decide/hand-back.js';
 import { decideLease } from '../../event/decide/lease.js';
 import { decideDeleteListener, decideSetListener, decideSweep } from '../../event/decide/listener.js';
 import { decidePrune, findSettled } from '../../event/decide/prune.js';
+import { decideRelayed, findRelays } from '../../event/decide/relay.js';
 import { decideSetType, typeView } from '../../event/decide/set-type.js';
 import { listenersOf } from '../../event/listeners.js';
 import type { Policy } from '../../event/policy.js';
 import { comparePositions, type KeptRecord, type LogRecord, type Position } from '../../event/record.js';
 import { promoteDue, releaseArchived, tidy } from '../../event/schedule.js';
 import type { Limits, PartitionState } from '../../event/state.js';
+import { stilledBy, viewTree } from '../../event/tree.js';
 import type { NotArchived } from '../../event/unarchived.js';
 import { shownAttempts, shownRequest, shownView } from '../../event/view.js';
 import {
@@ -195,12 +199,11 @@ export class EmbeddedStore implements Store, Recoverable {
     );
   }
 
-  async listListeners(type: string): Promise<ListenerView[] | null> {
-    this.#assertOpen('listListeners');
-    const known = this.#state.types.get(type);
-    const listeners = known ? listenersOf(known.listeners) : null;
-    await this.folder.journal.tail();
-    return listeners;
+  listListeners(type: string): Promise<ListenerView[] | null> {
+    return this.#transition('listListeners', () => {
+      const known = this.#state.types.get(type);
+      return known ? listenersOf(known.listeners) : null;
+    });
   }
 
   sweep(_partition: number, limit: number): Promise<SweepResult> {
@@ -222,22 +225,30 @@ export class EmbeddedStore implements Store, Recoverable {
     });
   }
 
-  async settled(_partition: number, retentionMs: number, limit: number): Promise<SettledEvent[]> {
-    this.#assertOpen('settled');
-    const events = findSettled(this.#state, retentionMs, limit, this.now());
-    await this.folder.journal.tail();
-    return events;
+  settled(_partition: number, retentionMs: number, limit: number): Promise<SettledEvent[]> {
+    return this.#transition('settled', (now) => findSettled(this.#state, retentionMs, limit, now));
   }
 
   prune(_partition: number, command: PruneCommand): Promise<number> {
     return this.#transition('prune', (now) => this.#carryOut(decidePrune(this.#state, command, now)));
   }
 
-  async indexedTo(_partition: number): Promise<number> {
-    this.#assertOpen('indexedTo');
-    const { indexed } = this.#state;
-    await this.folder.journal.tail();
-    return indexed;
+  indexedTo(_partition: number): Promise<number> {
+    return this.#transition('indexedTo', () => this.#state.indexed);
+  }
+
+  relays(_partition: number, skip: number, limit: number): Promise<Relay[]> {
+    return this.#transition('relays', () => findRelays(this.#state, skip, limit));
+  }
+
+  noteRelayed(_partition: number, children: readonly string[]): Promise<number> {
+    return this.#transition('noteRelayed', (now) =>
+      this.#carryOut(decideRelayed(this.#state, children, now)),
+    );
+  }
+
+  readTree(_partition: number, root: string): Promise<TreeCounts | null> {
+    return this.#transition('readTree', () => viewTree(this.#state, root));
   }
 
   async read(id: string): Promise<EventView | NotArchived | null> {
@@ -268,11 +279,8 @@ export class EmbeddedStore implements Store, Recoverable {
     return attempts;
   }
 
-  async list(query: ListQuery): Promise<ListResult> {
-    this.#assertOpen('list');
-    const result = listEvents(this.#state, query);
-    await this.folder.journal.tail();
-    return result;
+  list(query: ListQuery): Promise<ListResult> {
+    return this.#transition('list', () => listEvents(this.#state, query));
   }
 
   setType(command: SetTypeCommand): Promise<SetTypeResult> {
@@ -283,19 +291,15 @@ export class EmbeddedStore implements Store, Recoverable {
     });
   }
 
-  async readType(type: string): Promise<TypeView | null> {
-    this.#assertOpen('readType');
-    const known = this.#state.types.get(type);
-    const view = known ? typeView(known) : null;
-    await this.folder.journal.tail();
-    return view;
+  readType(type: string): Promise<TypeView | null> {
+    return this.#transition('readType', () => {
+      const known = this.#state.types.get(type);
+      return known ? typeView(known) : null;
+    });
   }
 
-  async listTypes(query: ListTypesQuery): Promise<ListTypesResult> {
-    this.#assertOpen('listTypes');
-    const result = listTypes(this.#state, query);
-    await this.folder.journal.tail();
-    return result;
+  listTypes(query: ListTypesQuery): Promise<ListTypesResult> {
+    return this.#transition('listTypes', () => listTypes(this.#state, query));
   }
 
   async readOutbox(
@@ -304,11 +308,10 @@ export class EmbeddedStore implements Store, Recoverable {
     limit: { records: number; bytes: number },
     view?: number,
   ): Promise<LogRecord[]> {
-    this.#assertOpen('readOutbox');
-    this.#assertView('readOutbox', view);
-    const records = this.#state.outbox.read(after, limit);
-    await this.folder.journal.tail();
-    return records;
+    return this.#transition('readOutbox', () => {
+      this.#assertView('readOutbox', view);
+      return this.#state.outbox.read(after, limit);
+    });
   }
 
   markArchived(_partition: number, pos: Position, slot: number, view?: number): Promise<void> {
@@ -440,7 +443,7 @@ export class EmbeddedStore implements Store, Recoverable {
     }
   }
 
-  /** Does `act` at one time, and answers when all that it did and saw is durable. */
+  /** Does `act`, or looks, at one time, and answers when all that it did and saw is durable. */
   async #transition<Result>(operation: string, act: (now: number) => Result): Promise<Result> {
     this.#assertOpen(operation);
     const result = act(this.now());
@@ -462,6 +465,7 @@ export class EmbeddedStore implements Store, Recoverable {
       apply(this.#state, record);
       this.folder.journal.append(record);
       this.#wakes.note(record);
+      this.#wakes.noteChanged(stilledBy(this.#state, record));
     }
     return result;
   }

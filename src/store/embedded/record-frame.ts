@@ -28,6 +28,7 @@ const OPS_WITH_PAYLOAD: ReadonlySet<string> = new Set<StoreRecord['op']>([
   'accepted',
   'retried',
   'completed',
+  'emitted',
   'dead',
   'late',
 ]);

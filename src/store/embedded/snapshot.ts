@@ -15,7 +15,9 @@ import {
   findAttempt,
   findDelivery,
   type PartitionState,
+  type RelayState,
   type Tree,
+  type TreeState,
 } from '../../event/state.js';
 import type { Unarchived } from '../../event/unarchived.js';
 import { payloadOf, withPayload } from './record-frame.js';
@@ -107,6 +109,17 @@ interface CallPart {
   readonly grants: readonly (readonly [id: string, listener: number, grant: number])[];
 }
 
+/** Its payload: the envelope. */
+interface RelayPart extends Omit<RelayState, 'envelope'> {
+  readonly part: 'relay';
+}
+
+interface TreePart {
+  readonly part: 'tree';
+  readonly root: string;
+  readonly tree: TreeState;
+}
+
 /** Its payload is the frame's own, unless an event has the same bytes. */
 interface RecordPart {
   readonly part: 'record';
@@ -119,7 +132,16 @@ interface EndPart {
   readonly frames: number;
 }
 
-export type SnapshotPart = SnapshotHead | TypePart | EventPart | KeysPart | CallPart | RecordPart | EndPart;
+export type SnapshotPart =
+  | SnapshotHead
+  | TypePart
+  | EventPart
+  | KeysPart
+  | CallPart
+  | RelayPart
+  | TreePart
+  | RecordPart
+  | EndPart;
 
 export interface EncodedPart {
   readonly part: SnapshotPart;
@@ -161,6 +183,9 @@ function* partsOf(state: PartitionState, origin: Origin): IterableIterator<Encod
     const parts = grants.map(({ delivery, grant }) => [delivery.event.id, delivery.listener, grant] as const);
     yield { part: { part: 'call', call, claim, expiresAt, grants: parts }, payload: null };
   }
+  for (const { envelope, ...relay } of state.relays.values())
+    yield { part: { part: 'relay', ...relay }, payload: [envelope] };
+  for (const [root, tree] of state.trees) yield { part: { part: 'tree', root, tree }, payload: null };
   for (const record of state.outbox) yield encodeOutboxRecord(state, record);
 }
 
@@ -279,6 +304,14 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
       return decodeKeys(state, part);
     case 'call':
       return decodeCall(state, part);
+    case 'relay': {
+      const { part: _, ...relay } = part;
+      state.relays.set(relay.id, { ...relay, envelope: payload! });
+      return;
+    }
+    case 'tree':
+      state.trees.set(part.root, part.tree);
+      return;
     case 'record': {
       const bytes = part.shared ? bytesOfEvent(state, part.record, part.shared) : payload;
       state.outbox.push(withPayload(part.record as LogRecord, bytes));

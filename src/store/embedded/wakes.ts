@@ -36,6 +36,13 @@ export class Wakes {
     this.#schedule();
   }
 
+  /** As if a record were about the event, if there is one: of its tree nothing goes on any more. */
+  noteChanged(id: string | null): void {
+    if (id === null || this.#heard.size === 0) return;
+    this.#changed.add(id);
+    this.#schedule();
+  }
+
   /** Somebody waits for what was recorded to be archived. */
   noteWanted(): void {
     if (this.#heard.size === 0) return;

@@ -6,7 +6,7 @@ import { StoreError } from '../store.js';
 import { type Argument, OutOfMemory } from './connection.js';
 import { type Partition, QueueKeys } from './partition.js';
 import { positionOf } from './state-codec.js';
-import { aboutOf, TypeGuesses, WRONG_GUESSES_MAX } from './type-guesses.js';
+import { aboutOf, ELSEWHERE, TypeGuesses, WRONG_GUESSES_MAX } from './type-guesses.js';
 
 export interface AcceptOptions {
   readonly typesMax: number;
@@ -49,11 +49,14 @@ function argumentsOf(partition: Partition, commands: readonly AcceptCommand[], o
   const queues = new QueueKeys();
   const types = new TypeGuesses(partition);
   const args: Argument[] = [options.typesMax, refusalOf(options), partition.listenersVersion];
-  for (const { id, type, envelope, delayMs, idempotency, durability, deadlineMs } of commands) {
+  for (const command of commands) {
+    const { id, type, envelope, delayMs, idempotency, durability, deadlineMs, emitted } = command;
     const { ordinal, isGuess } = types.ordinalOf(type);
     const queue = queues.placeOf(partition.keys.fresh(ordinal, 0));
-    args.push(id, type, ordinal, aboutOf(isGuess, durability), queue, delayMs);
-    args.push(idempotency?.scope ?? '', idempotency?.fingerprint ?? '', asBuffer(envelope), deadlineMs ?? '');
+    const about = aboutOf(isGuess, durability) + (emitted ? ELSEWHERE : 0);
+    args.push(id, type, ordinal, about, queue, emitted ? emitted.dueAt : delayMs);
+    const place = emitted ? `${emitted.parent} ${emitted.root} 0` : (idempotency?.scope ?? '');
+    args.push(place, idempotency?.fingerprint ?? '', asBuffer(envelope), deadlineMs ?? '');
     args.push(receiversText(partition, queues, ordinal, envelope));
   }
   return { args, queues, guessed: types.guessed };

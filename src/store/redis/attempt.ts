@@ -15,7 +15,7 @@ import { receiversText } from './accept.js';
 import type { Argument } from './connection.js';
 import { type Partition, QueueKeys } from './partition.js';
 import { outcomeCode, outcomeOf, positionOf, reasonOf, statusOf } from './state-codec.js';
-import { aboutOf, TypeGuesses, WRONG_GUESSES_MAX } from './type-guesses.js';
+import { aboutOf, ELSEWHERE, TypeGuesses, WRONG_GUESSES_MAX } from './type-guesses.js';
 
 /** A command with what its attempt's id names. */
 export interface OnAttempt<Command> {
@@ -106,6 +106,10 @@ function argumentsOf(partition: Partition, items: readonly OnAttempt<CompleteCom
     args.push(...place(attempt), queue, token, outcomeCode(outcome), retry.kind);
     args.push(retry.kind === 'after' ? retry.afterMs : 0, fingerprint, asBuffer(result), emit.length);
     for (const { id, type, delayMs, durability, envelope } of emit) {
+      if (partitionOfId(id) !== partition.number) {
+        args.push(id, type, 0, ELSEWHERE + aboutOf(false, durability), 0, delayMs, asBuffer(envelope), '');
+        continue;
+      }
       const { ordinal, isGuess } = types.ordinalOf(type);
       const fresh = queues.placeOf(partition.keys.fresh(ordinal, 0));
       const receivers = receiversText(partition, queues, ordinal, envelope);

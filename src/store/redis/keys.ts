@@ -42,6 +42,12 @@ export const KEY_NAMES = [
   'outbox',
   /** List: attempts beyond those that are kept, whose bodies go once the outbox is archived. */
   'forgotten',
+  /** Hash: id of an event that is to be relayed → what there is to know of it; its envelope stands among the results. */
+  'relays',
+  /** Sorted set: the same ids → when they were emitted. */
+  'relaying',
+  /** Hash: id of a root → counts of its tree, see lua/include/tree.lua. */
+  'trees',
   /** String: who archives the partition for now. */
   'archiving',
   /** Hashes that take turns by day: scope of an idempotency key → its first event. */

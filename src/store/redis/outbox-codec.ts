@@ -118,6 +118,19 @@ export type Entry =
       grant: number,
       fingerprint: string,
     ]
+  | readonly [
+      'M',
+      at: number,
+      id: string,
+      ordinal: number,
+      child: string,
+      childType: string,
+      dueAt: number,
+      /** 1: with `archive` durability. */
+      archive: 0 | 1,
+      root: string,
+    ]
+  | readonly ['Y', at: number, id: string, ordinal: number, child: string]
   | readonly ['Q' | 'X' | 'E', at: number, id: string, ordinal: number]
   | readonly ['P', at: number, id: string, ordinal: number, index: number];
 
@@ -190,6 +203,14 @@ export function readRecord(
       };
       return { op: 'completed', ...of, listener, grant, ...said, payload: need(body, position) };
     }
+    case 'M': {
+      const [, , , , child, childType, dueAt, archive, root] = entry;
+      const durability = archive === 1 ? ({ durability: 'archive' } as const) : {};
+      const facts = { child, childType, root, dueAt, ...durability };
+      return { op: 'emitted', ...of, ...facts, payload: need(body, position) };
+    }
+    case 'Y':
+      return { op: 'relayed', ...of, child: entry[4] };
     case 'D': {
       const [, , , , listener, grant, why, print] = entry;
       const ended = { why: WHY[why]!, ...completion(print, body, position) };
@@ -277,6 +298,12 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
       if (emitted === undefined) return ['C', at, id, ordinal, listener, grant, ...codes, fingerprint];
       return ['C', at, id, ordinal, listener, grant, ...codes, fingerprint, emitted];
     }
+    case 'emitted': {
+      const { child, childType, root, dueAt, durability } = record;
+      return ['M', at, id, ordinal, child, childType, dueAt, durability === 'archive' ? 1 : 0, root];
+    }
+    case 'relayed':
+      return ['Y', at, id, ordinal, record.child];
     case 'dead': {
       const { listener, grant, why, fingerprint } = record;
       return ['D', at, id, ordinal, listener, grant, WHY.indexOf(why), fingerprint ?? false];

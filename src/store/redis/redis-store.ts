@@ -27,12 +27,14 @@ import type {
   ListTypesQuery,
   ListTypesResult,
   PruneCommand,
+  Relay,
   SetListenerCommand,
   SetListenerResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
   SweepResult,
+  TreeCounts,
   TypeView,
 } from '../../event/command.js';
 import { partitionOfId } from '../../event/id.js';
@@ -66,6 +68,7 @@ import { listTypes, readType, setType, type TypesOptions } from './policies.js';
 import { indexedTo, prune, settled } from './prune.js';
 import { readAttempts, readBatch, readRequest } from './read.js';
 import { Recovery } from './recovery.js';
+import { noteRelayed, readTree, relays } from './relay.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
 import { makePartitions, type RedisStoreOptions, setUp } from './set-up.js';
 import { positionOf } from './state-codec.js';
@@ -230,6 +233,18 @@ export class RedisStore implements Store, Recoverable {
 
   async indexedTo(partition: number): Promise<number> {
     return indexedTo(this.#partition(partition));
+  }
+
+  async relays(partition: number, skip: number, limit: number): Promise<Relay[]> {
+    return relays(this.#partition(partition), skip, limit);
+  }
+
+  async noteRelayed(partition: number, children: readonly string[]): Promise<number> {
+    return noteRelayed(this.#partition(partition), children);
+  }
+
+  async readTree(partition: number, root: string): Promise<TreeCounts | null> {
+    return readTree(this.#partition(partition), root);
   }
 
   async read(id: string): Promise<EventView | NotArchived | null> {

@@ -136,7 +136,7 @@ export function readState(id: string, packed: Buffer): EventFacts {
 function readTree(tree: string | false | undefined): { parent: string | null; root: string | null } {
   if (!tree) return { parent: null, root: null };
   const [parent, root] = tree.split(' ') as [string, string];
-  return { parent, root };
+  return { parent: parent === '-' ? null : parent, root: root === '-' ? null : root };
 }
 
 /** What of the event must not be shown, `archived` being what is archived; null: nothing. */

@@ -6,15 +6,16 @@
 -- ARGV     1–7 head, 8 most types, 9 what new events are refused as (0: they are not; or 3 or 5), 10 the version of the
 --          listeners that the caller knows; then for each item: id,
 --          type, its ordinal, whether that is a guess (1: the type is not known to the caller; 2 more with `archive`
---          durability), which of the queues, delay in ms, scope and fingerprint of the idempotency key (no fingerprint: no
---          key), envelope, ms after which it ends if it is not complete by then (nothing: what the type says), and the
---          listeners that get it, each as its ordinal and which of the queues with a colon between, and spaces between them
---          (nothing: listener 0 alone; `none`: no listener)
+--          durability; 4 more when a completion in another partition has emitted it: then the delay is the time when it is due,
+--          and the scope says where it belongs, as its state does), which of the queues, delay in ms, scope and fingerprint of
+--          the idempotency key (no fingerprint: no key), envelope, ms after which it ends if it is not complete by then
+--          (nothing: what the type says), and the listeners that get it, each as its ordinal and which of the queues with a
+--          colon between, and spaces between them (nothing: listener 0 alone; `none`: no listener)
 -- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, both with view and n
 --          behind them of what must be archived before the answer is given; {2, id} conflict, {3} full, {4} too many types,
 --          {5} the archive is too far behind, {6} too many of the type are not complete. Or `stale`: the listeners are not
 --          those that the caller knows. It stops short of an item whose ordinal was guessed wrong.
---@keys meta events envelopes types typeNames policies ids delayed held settled outbox scopes0 scopes1 scopes2 open deadlines
+--@keys meta events envelopes types typeNames policies ids delayed held settled outbox scopes0 scopes1 scopes2 open deadlines trees
 --@include gate
 --@include head
 --@include record
@@ -40,11 +41,13 @@ for first = 11, #ARGV, FIELDS do
     id = ARGV[first],
     type = ARGV[first + 1],
     ordinal = tonumber(ARGV[first + 2]),
-    guess = about == '1' or about == '3',
-    archive = about == '2' or about == '3',
+    guess = about == '1' or about == '3' or about == '5' or about == '7',
+    archive = about == '2' or about == '3' or about == '6' or about == '7',
+    relayed = #about == 1 and about >= '4',
     queue = tonumber(ARGV[first + 4]),
     delayMs = tonumber(ARGV[first + 5]),
     scope = ARGV[first + 7] ~= '' and ARGV[first + 6],
+    tree = ARGV[first + 6],
     fingerprint = ARGV[first + 7],
     envelope = ARGV[first + 8],
     deadlineMs = tonumber(ARGV[first + 9]),
@@ -109,7 +112,8 @@ local function decide(item)
     end
     return { 1, first.id, first.createdAt }
   end
-  if REFUSED ~= 0 then
+  -- What was emitted elsewhere is there already, and must find its place.
+  if REFUSED ~= 0 and not item.relayed then
     return { REFUSED }
   end
   if item.guess then
@@ -118,7 +122,7 @@ local function decide(item)
       return nil
     end
     if not ordinal then
-      if typeCount >= TYPES_MAX then
+      if typeCount >= TYPES_MAX and not item.relayed then
         return { 4 }
       end
       if typeCount ~= item.ordinal then
@@ -132,7 +136,7 @@ local function decide(item)
   local maxPending = policyOf(item.ordinal).maxPending
   if maxPending then
     local open = openNow[item.ordinal] or tonumber(redis.call('HGET', OPEN, item.ordinal) or 0)
-    if open >= maxPending then
+    if open >= maxPending and not item.relayed then
       return { 6 }
     end
     openNow[item.ordinal] = open + (item.listeners == 'none' and 0 or 1)
@@ -160,6 +164,9 @@ end
 -- Writes what was accepted.
 for _, item in ipairs(accepted) do
   local ordinal, dueAt = item.ordinal, now + item.delayMs
+  if item.relayed then
+    dueAt = math.max(now, item.delayMs)
+  end
   if item.declares then
     record('T', now, item.type, ordinal)
     applyTypeSet(item.type, ordinal)
@@ -167,8 +174,12 @@ for _, item in ipairs(accepted) do
   local receivers, queues = readReceivers(item.listeners)
   local deadlineMs = item.deadlineMs or policyOf(ordinal).deadlineMs
   local deadlineAt = deadlineMs and now + deadlineMs
-  if deadlineAt or receivers then
-    local print, archives = item.scope and item.fingerprint, item.archive and 1 or 0
+  local print, archives = item.scope and item.fingerprint, item.archive and 1 or 0
+  if item.relayed then
+    local parent, root = string.match(item.tree, '^(%S+) (%S+)')
+    record('A', now, item.id, ordinal, dueAt, false, false, archives, parent, root, deadlineAt or false, receivers)
+    item.view, item.n = view, n
+  elseif deadlineAt or receivers then
     -- What is nothing at the end is left out.
     record('A', now, item.id, ordinal, dueAt, item.scope, print, archives, false, false, deadlineAt or false, receivers)
     item.view, item.n = view, n
@@ -183,8 +194,8 @@ for _, item in ipairs(accepted) do
   local queue = queues or KEYS[CONSTANT_KEYS + item.queue]
   local archive = item.archive
   addAccepted(
-    item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, archive, archive, false,
-    deadlineAt, receivers
+    item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, archive, archive,
+    item.relayed and item.tree, deadlineAt, receivers
   )
 end
 applyAccepted()

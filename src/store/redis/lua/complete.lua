@@ -4,13 +4,13 @@
 -- KEYS     the constant ones below, then the queues `again` of the items and `fresh` of what they emit
 -- ARGV     1–7 head, 8 most types, 9 the version of the listeners that the caller knows; then for each item: id, ordinal,
 --          listener, grant, which of the queues, token, outcome (1 success, 2 fail), retry (never, policy, after), ms after which, fingerprint, result, how many events it emits;
---          then for each of those: id, type, its ordinal, what is said about it as for accept, which of the queues, delay in
---          ms, envelope, the listeners that get it as for accept
+--          then for each of those: id, type, its ordinal, what is said about it (as for accept; 4 more when the type lives
+--          in another partition: then neither ordinal nor queue), which of the queues, delay in ms, envelope, the listeners that get it as for accept
 -- RETURNS  whom it wakes, the version of the listeners, then for each item: {0, status, outcome, reason, retryAt, ids of
 --          what it emitted or 0} completed, with view and n behind it of what must be archived before the answer is given;
 --          {1} lease lost, {2} conflict, {3} unknown, {4} too many types, {5} the ordinal of a type was guessed wrong, or it
 --          emits and the listeners are not those that the caller knows
---@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2 open deadlines
+--@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2 open deadlines trees relays relaying forgotten
 --@include gate
 --@include head
 --@include record
@@ -19,6 +19,7 @@
 --@include attempt
 --@include type-set
 --@include accepted
+--@include relay
 local TYPES_MAX = tonumber(ARGV[8])
 --@include emitted
 local FIELDS = 12
@@ -142,7 +143,8 @@ local function readEmit(first, count)
       type = ARGV[first + 1],
       ordinal = tonumber(ARGV[first + 2]),
       guess = about == '1' or about == '3',
-      archive = about == '2' or about == '3',
+      archive = about == '2' or about == '3' or about == '6',
+      elsewhere = about == '4' or about == '6',
       queue = tonumber(ARGV[first + 4]),
       delayMs = tonumber(ARGV[first + 5]),
       envelope = ARGV[first + 6],

@@ -5,7 +5,7 @@
 -- KEYS     below
 -- ARGV     1–7 head, 8 by what slot the part of the index is named that has them; then for each event: id, version
 -- RETURNS  whom it wakes, then how many went
---@keys meta events envelopes results ids oldIds settled outbox
+--@keys meta events envelopes results ids oldIds settled outbox trees
 --@include gate
 --@include head
 --@include record

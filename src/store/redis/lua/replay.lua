@@ -8,7 +8,7 @@
 --          keys it needs, 0 for none: `fresh` for A, a list
 --          of them when it names listeners; `fresh`, `again` and the call for G; `again` for H and R]; then the bodies
 -- RETURNS  1, or 0 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines
+--@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines trees relays relaying
 --@include run
 --@include recovering
 --@include last
@@ -51,6 +51,7 @@ end
 --@include apply
 --@include granted
 --@include listeners
+--@include relay
 --@include pruned
 --@include note-archived
 local BODIES = 12
@@ -76,6 +77,7 @@ local function writeAll()
   applyAccepted()
   callInSlices('HSET', EVENTS, states)
   writeDeferred()
+  writeTrees()
   changed, addedAt, inFresh = {}, {}, {}
 end
 
@@ -156,7 +158,7 @@ local onAttempt = {
 
 local function accept(id, entry, body, queue)
   local dueAt, receivers = entry[5], entry[12]
-  local tree = entry[9] and entry[9] .. ' ' .. entry[10]
+  local tree = entry[9] and entry[9] .. ' ' .. entry[10] .. ' 0'
   addAccepted(
     id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false, tree, entry[11] or nil, receivers
   )
@@ -220,10 +222,18 @@ local function apply(entry, body, keys)
     changed[id] = nil
     return true
   end
-  local listener = entry[5]
+  local listener = op ~= 'M' and op ~= 'Y' and entry[5]
   local delivery = listener and deliveryOf(state, listener)
   if op == 'Q' then
     applyCancelRequested(id, state)
+  elseif op == 'M' then
+    applyEmitted(id, state, entry[5], entry[6], entry[7], entry[8] == 1, entry[9], body)
+  elseif op == 'Y' then
+    local relay = redis.call('HGET', RELAYS, entry[5])
+    if not relay then
+      return false
+    end
+    applyRelayed(state, entry[5], cjson.decode(relay)[2])
   elseif op == 'X' or op == 'E' then
     endUnworked(id, state, op == 'X' and BY_CANCEL or BY_DEADLINE)
     if state[UNARCHIVED] then

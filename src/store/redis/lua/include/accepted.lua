@@ -75,6 +75,13 @@ local function addAccepted(
   id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree, deadlineAt, receivers
 )
   sequence = sequence + 1
+  if tree then
+    local root, isUnmatched = string.match(tree, '^%S+ (%S+)'), receivers and #receivers == 0
+    moveInTree(root, nil, isUnmatched and AS_FAIL or AS_PENDING, archive)
+    if not isUnmatched then
+      moveInTree(root, nil, LIVE_IN_TREE, archive)
+    end
+  end
   added[#added + 1] = id
   addedStates[#addedStates + 1] = id
   addedStates[#addedStates + 1] = (archive or tree or deadlineAt or receivers)

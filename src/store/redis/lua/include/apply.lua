@@ -79,6 +79,10 @@ local function settle(id, state)
     state[SETTLED_N] = n
   end
   redis.call('RPUSH', SETTLED, id)
+  local root = rootOf(state)
+  if root then
+    moveInTree(root, LIVE_IN_TREE, nil, state[UNARCHIVED])
+  end
 end
 
 -- … its delivery waits, until it is due or in `queue`, the one of those that come back; without a queue the event ends
@@ -103,6 +107,11 @@ end
 
 -- … or its event is complete, by the record that was made last.
 local function completeEvent(id, state, outcome, reason)
+  local root = rootOf(state)
+  if root then
+    local before = state[STATUS] == PENDING and AS_PENDING or AS_IN_PROCESS
+    moveInTree(root, before, outcome == SUCCESS and AS_SUCCESS or AS_FAIL, state[UNARCHIVED])
+  end
   state[STATUS] = COMPLETE
   state[OUTCOME] = outcome
   state[REASON] = reason

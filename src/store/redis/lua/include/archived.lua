@@ -1,4 +1,4 @@
--- isArchived(state): whether all records of a complete event are in a segment.
+-- isArchived(state): whether all records of a complete event are in a segment, and nothing that it emitted is to be relayed.
 --
 -- Needs META and state.
 local archivedView, archivedN
@@ -8,6 +8,9 @@ do
 end
 
 local function isArchived(state)
+  if state[TREE] and not string.find(state[TREE], ' 0$') then
+    return false
+  end
   local lastView, lastN = state[LAST_VIEW] or state[ENDED_VIEW], state[LAST_N] or state[ENDED_N]
   return lastView < archivedView or (lastView == archivedView and lastN <= archivedN)
 end

@@ -6,6 +6,9 @@ local function bodyOf(text)
   if op == 'A' then
     return ENVELOPES, id
   end
+  if op == 'M' then
+    return RESULTS, cjson.decode(text)[5]
+  end
   if op ~= 'C' and op ~= 'R' and op ~= 'D' and op ~= 'L' then
     return nil
   end

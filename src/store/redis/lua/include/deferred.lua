@@ -4,52 +4,55 @@
 --
 -- Needs RESULTS, SETTLED, OPEN and LEASED_UNTIL.
 local server = redis
-local resultsGathered, settledGathered, leasesGathered, openGathered = {}, {}, {}, {}
+local redis, callInSlices, writeDeferred
+do
+  local resultsGathered, settledGathered, leasesGathered, openGathered = {}, {}, {}, {}
 
--- Lua takes some 8,000 arguments to a call.
-local ARGUMENTS_MAX = 4000
+  -- Lua takes some 8,000 arguments to a call.
+  local ARGUMENTS_MAX = 4000
 
-local function callInSlices(command, key, arguments)
-  for first = 1, #arguments, ARGUMENTS_MAX do
-    server.call(command, key, unpack(arguments, first, math.min(first + ARGUMENTS_MAX - 1, #arguments)))
+  function callInSlices(command, key, arguments)
+    for first = 1, #arguments, ARGUMENTS_MAX do
+      server.call(command, key, unpack(arguments, first, math.min(first + ARGUMENTS_MAX - 1, #arguments)))
+    end
   end
-end
 
-local redis = { error_reply = server.error_reply }
+  redis = { error_reply = server.error_reply }
 
-function redis.call(command, key, ...)
-  local first, second = ...
-  if key == LEASED_UNTIL and command == 'ZADD' then
-    leasesGathered[second] = first
-    return 1
-  elseif key == LEASED_UNTIL and command == 'ZREM' and leasesGathered[first] then
-    leasesGathered[first] = nil
-    return 1
-  elseif key == RESULTS and command == 'HSET' then
-    resultsGathered[#resultsGathered + 1] = first
-    resultsGathered[#resultsGathered + 1] = second
-    return 1
-  elseif key == SETTLED and command == 'RPUSH' then
-    settledGathered[#settledGathered + 1] = first
-    return 1
-  elseif key == OPEN and command == 'HINCRBY' then
-    openGathered[first] = (openGathered[first] or 0) + second
-    return 1
+  function redis.call(command, key, ...)
+    local first, second = ...
+    if key == LEASED_UNTIL and command == 'ZADD' then
+      leasesGathered[second] = first
+      return 1
+    elseif key == LEASED_UNTIL and command == 'ZREM' and leasesGathered[first] then
+      leasesGathered[first] = nil
+      return 1
+    elseif key == RESULTS and command == 'HSET' then
+      resultsGathered[#resultsGathered + 1] = first
+      resultsGathered[#resultsGathered + 1] = second
+      return 1
+    elseif key == SETTLED and command == 'RPUSH' then
+      settledGathered[#settledGathered + 1] = first
+      return 1
+    elseif key == OPEN and command == 'HINCRBY' then
+      openGathered[first] = (openGathered[first] or 0) + second
+      return 1
+    end
+    return server.call(command, key, ...)
   end
-  return server.call(command, key, ...)
-end
 
-local function writeDeferred()
-  local leases = {}
-  for member, expiresAt in pairs(leasesGathered) do
-    leases[#leases + 1] = expiresAt
-    leases[#leases + 1] = member
+  function writeDeferred()
+    local leases = {}
+    for member, expiresAt in pairs(leasesGathered) do
+      leases[#leases + 1] = expiresAt
+      leases[#leases + 1] = member
+    end
+    callInSlices('ZADD', LEASED_UNTIL, leases)
+    callInSlices('HSET', RESULTS, resultsGathered)
+    callInSlices('RPUSH', SETTLED, settledGathered)
+    for ordinal, count in pairs(openGathered) do
+      server.call('HINCRBY', OPEN, ordinal, count)
+    end
+    resultsGathered, settledGathered, leasesGathered, openGathered = {}, {}, {}, {}
   end
-  callInSlices('ZADD', LEASED_UNTIL, leases)
-  callInSlices('HSET', RESULTS, resultsGathered)
-  callInSlices('RPUSH', SETTLED, settledGathered)
-  for ordinal, count in pairs(openGathered) do
-    server.call('HINCRBY', OPEN, ordinal, count)
-  end
-  resultsGathered, settledGathered, leasesGathered, openGathered = {}, {}, {}, {}
 end

@@ -14,7 +14,7 @@ local function checkEmit(emit, version)
   local count
   local fresh = {}
   for _, child in ipairs(emit) do
-    if child.guess then
+    if child.guess and not child.elsewhere then
       local known = fresh[child.type] or tonumber(redis.call('HGET', TYPES, child.type) or nil)
       count = count or redis.call('LLEN', TYPE_NAMES)
       if not known then
@@ -45,7 +45,7 @@ end
 -- After `checkEmit`, and after the completion has been recorded. Gives view and n of the last one that is promised to be
 -- archived, or nothing.
 local function acceptEmitted(id, state, emit)
-  local root = state[TREE] and string.match(state[TREE], '^%S+ (%S+)') or id
+  local root = rootOf(state) or id
   local promisedN
   for _, child in ipairs(emit) do
     if child.declares then
@@ -55,20 +55,25 @@ local function acceptEmitted(id, state, emit)
     -- What a promise of `archive` has brought about is promised too.
     local archive = child.archive or (state[UNARCHIVED] and true or false)
     local dueAt = now + child.delayMs
-    local deadlineMs = policyOf(child.ordinal).deadlineMs
-    local deadlineAt = deadlineMs and now + deadlineMs
-    local receivers, queues = readReceivers(child.listeners)
-    if deadlineAt or receivers then
-      local archives = archive and 1 or 0
-      record('A', now, child.id, child.ordinal, dueAt, false, false, archives, id, root, deadlineAt or false, receivers)
+    if child.elsewhere then
+      record('M', now, id, state[TYPE], child.id, child.type, dueAt, archive and 1 or 0, root)
+      applyEmitted(id, state, child.id, child.type, dueAt, archive, root, child.envelope)
     else
-      record('A', now, child.id, child.ordinal, dueAt, false, false, archive and 1 or 0, id, root)
+      local deadlineMs = policyOf(child.ordinal).deadlineMs
+      local deadlineAt = deadlineMs and now + deadlineMs
+      local receivers, queues = readReceivers(child.listeners)
+      if deadlineAt or receivers then
+        local archives = archive and 1 or 0
+        record('A', now, child.id, child.ordinal, dueAt, false, false, archives, id, root, deadlineAt or false, receivers)
+      else
+        record('A', now, child.id, child.ordinal, dueAt, false, false, archive and 1 or 0, id, root)
+      end
+      addAccepted(
+        child.id, child.ordinal, dueAt, false, false, child.envelope, queues or KEYS[CONSTANT_KEYS + child.queue],
+        archive, archive, id .. ' ' .. root .. ' 0', deadlineAt, receivers
+      )
     end
     promisedN = archive and n or promisedN
-    addAccepted(
-      child.id, child.ordinal, dueAt, false, false, child.envelope, queues or KEYS[CONSTANT_KEYS + child.queue],
-      archive, archive, id .. ' ' .. root, deadlineAt, receivers
-    )
   end
   if #added > ADDED_MAX then
     applyAccepted()
@@ -81,10 +86,18 @@ local function unarchivedEmission(emitted)
   -- They may come from this very call.
   applyAccepted()
   for place = #emitted, 1, -1 do
-    local packed = redis.call('HGET', EVENTS, emitted[place])
-    local child = packed and cjson.decode(packed)
-    if child and child[UNARCHIVED] and isUnarchived(child[VIEW], child[N]) then
-      return child[VIEW], child[N]
+    local relay = redis.call('HGET', RELAYS, emitted[place])
+    local packed = not relay and redis.call('HGET', EVENTS, emitted[place])
+    local someView, someN
+    if relay then
+      local known = cjson.decode(relay)
+      someView, someN = known[5] == 1 and known[6], known[7]
+    elseif packed then
+      local child = cjson.decode(packed)
+      someView, someN = child[UNARCHIVED] and child[VIEW], child[N]
+    end
+    if someView and isUnarchived(someView, someN) then
+      return someView, someN
     end
   end
 end

@@ -28,6 +28,10 @@ local function applyGranted(id, state, listener, delivery, grant, count, token, 
   if state[STATUS] == PENDING then
     state[STATUS] = IN_PROCESS
     state[STARTED_AT] = now
+    local root = rootOf(state)
+    if root then
+      moveInTree(root, AS_PENDING, AS_IN_PROCESS, state[UNARCHIVED])
+    end
   end
   noteLast(state)
   state[VERSION] = state[VERSION] + 1

@@ -13,6 +13,10 @@ end
 
 -- Its idempotency key stays for as long as it would have.
 local function applyPruned(id, state, index)
+  local root = rootOf(state)
+  if root then
+    moveInTree(root, state[OUTCOME] == SUCCESS and AS_SUCCESS or AS_FAIL, nil, false)
+  end
   redis.call('HDEL', EVENTS, id)
   redis.call('HDEL', ENVELOPES, id)
   redis.call('ZREM', OLD_IDS, id)

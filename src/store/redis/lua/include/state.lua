@@ -27,7 +27,8 @@ local LAST_N = 18
 -- With `archive` durability only, where the four before are false instead of missing: the records that may not be
 -- archived yet, oldest first, each as its position, its letter and the grant that it is about (0: none), with commas.
 local UNARCHIVED = 19
--- In a cascade only, where those before that are not there are false: parent and root, with a blank between them.
+-- In a cascade only, where those before that are not there are false: parent and root (`-`: it has none), and how many of the
+-- events that it emitted are still to be relayed, with blanks between them.
 local TREE = 20
 -- With a deadline only, likewise: when the event ends if it is not complete by then.
 local DEADLINE_AT = 21
@@ -72,6 +73,12 @@ local EMITTED = 13
 local ASIDE = 14
 
 local LIVE, COMPLETED, RETRIED, DEAD, EXPIRED, HANDED_BACK, UNSUBSCRIBED = 0, 1, 2, 3, 4, 5, 6
+
+-- The root of the tree that the event is counted in; nothing for a root and outside of cascades.
+local function rootOf(state)
+  local root = state[TREE] and string.match(state[TREE], '^%S+ (%S+)')
+  return root and root ~= '-' and root or nil
+end
 
 local function unfoldState(state)
   if not state[VERSION] then

@@ -3,41 +3,48 @@
 -- waits until what was recorded is, and the version of the listeners. The message is also returned, so that the process that caused it need not wait for its
 -- own words. Nothing is sent when nothing changed.
 --
--- Needs head, META and listenersVersion.
-local queuesReady, queuesReadyOrder, eventsChanged, recordsArchived, archiverWanted = {}, {}, {}, '', ''
+-- Whoever wakes has counted trees too: they are written with the message.
+--
+-- Needs head, view, n, META and listenersVersion.
+local wakeQueue, wakeEvent, wakeArchived, wakeArchiver, wakeAll, moveInTree, writeTrees
+do
+  local queuesReady, queuesReadyOrder, eventsChanged, recordsArchived, archiverWanted = {}, {}, {}, '', ''
 
-local function wakeQueue(typeOrdinal, listener)
-  local queue = typeOrdinal .. '.' .. listener
-  if not queuesReady[queue] then
-    queuesReady[queue] = 0
-    queuesReadyOrder[#queuesReadyOrder + 1] = queue
+  function wakeQueue(typeOrdinal, listener)
+    local queue = typeOrdinal .. '.' .. listener
+    if not queuesReady[queue] then
+      queuesReady[queue] = 0
+      queuesReadyOrder[#queuesReadyOrder + 1] = queue
+    end
+    queuesReady[queue] = queuesReady[queue] + 1
   end
-  queuesReady[queue] = queuesReady[queue] + 1
-end
 
-local function wakeEvent(id)
-  eventsChanged[#eventsChanged + 1] = id
-end
-
-local function wakeArchived()
-  recordsArchived = 'archived'
-end
-
-local function wakeArchiver()
-  archiverWanted = 'wanted'
-end
-
-local function wakeAll()
-  if #queuesReadyOrder == 0 and #eventsChanged == 0 and recordsArchived == '' and archiverWanted == '' then
-    return ''
+  function wakeEvent(id)
+    eventsChanged[#eventsChanged + 1] = id
   end
-  local queues = {}
-  for _, queue in ipairs(queuesReadyOrder) do
-    queues[#queues + 1] = queue .. '.' .. queuesReady[queue]
+
+  function wakeArchived()
+    recordsArchived = 'archived'
   end
-  local changed = table.concat(eventsChanged, ',')
-  local words = { INSTANCE, table.concat(queues, ','), changed, recordsArchived, archiverWanted, listenersVersion }
-  local message = table.concat(words, ' ')
-  redis.call('PUBLISH', string.gsub(META, 'meta$', 'wake'), message)
-  return message
+
+  function wakeArchiver()
+    archiverWanted = 'wanted'
+  end
+
+  function wakeAll()
+    writeTrees()
+    if #queuesReadyOrder == 0 and #eventsChanged == 0 and recordsArchived == '' and archiverWanted == '' then
+      return ''
+    end
+    local queues = {}
+    for _, queue in ipairs(queuesReadyOrder) do
+      queues[#queues + 1] = queue .. '.' .. queuesReady[queue]
+    end
+    local changed = table.concat(eventsChanged, ',')
+    local words = { INSTANCE, table.concat(queues, ','), changed, recordsArchived, archiverWanted, listenersVersion }
+    local message = table.concat(words, ' ')
+    redis.call('PUBLISH', string.gsub(META, 'meta$', 'wake'), message)
+    return message
+  end
 end
+--@include tree

@@ -1,0 +1,116 @@
+/**
+ * Relaying: events that were emitted for other partitions are accepted there. What is accepted twice is one event, so anybody
+ * may do it, at any time; what is noted as relayed is in the log of the other partition, and nobody need do it again.
+ */
+import type { AcceptCommand, EmitCommand, Relay } from '../event/command.js';
+import { partitionOfId } from '../event/id.js';
+import { comparePositions } from '../event/record.js';
+import { isBeyond, NOT_ARCHIVED } from '../event/unarchived.js';
+import { type Store, StoreError } from '../store/store.js';
+
+export type RelayStore = Pick<
+  Store,
+  'partitions' | 'accept' | 'read' | 'archivedTo' | 'hurryArchiving' | 'relays' | 'noteRelayed'
+>;
+
+export interface Relaying {
+  /** Looked at, of one partition. */
+  readonly seen: number;
+  readonly relayed: number;
+}
+
+/** Whether an event that the store does not know has been there, and has left it. */
+export type HasLeft = (id: string) => Promise<boolean>;
+
+/** One look at what waits in a partition, from the place `skip` on. Rejects only when that partition is away. */
+export async function relaySome(
+  store: RelayStore,
+  partition: number,
+  window: { readonly skip: number; readonly limit: number },
+  hasLeft: HasLeft,
+): Promise<Relaying> {
+  const relays = await store.relays(partition, window.skip, window.limit);
+  if (relays.length === 0) return { seen: 0, relayed: 0 };
+  const archived = (await store.archivedTo(partition))?.pos ?? null;
+  // Nothing of a promise of `archive` shows before what it rests on is archived.
+  const ready = relays.filter(
+    ({ durability, position }) => durability === 'store' || !isBeyond(position, archived),
+  );
+  const done: string[] = [];
+  for (const [target, group] of byPartition(ready)) {
+    try {
+      done.push(...(await relayTo(store, target, group, hasLeft)));
+    } catch (error) {
+      // That partition is away: those for others go on, these stay.
+      if (!(error instanceof StoreError)) throw error;
+    }
+  }
+  const relayed = done.length === 0 ? 0 : await store.noteRelayed(partition, done);
+  return { seen: relays.length, relayed };
+}
+
+/** The ids of those that are there for good. */
+async function relayTo(
+  store: RelayStore,
+  target: number,
+  relays: readonly Relay[],
+  hasLeft: HasLeft,
+): Promise<string[]> {
+  const left = await Promise.all(relays.map(({ id }) => hasLeft(id)));
+  const gone = relays.filter((_relay, index) => left[index]).map(({ id }) => id);
+  const here = relays.filter((_relay, index) => !left[index]);
+  await store.accept(here.map(acceptCommand));
+  const archived = (await store.archivedTo(target))?.pos ?? null;
+  const events = await Promise.all(here.map(({ id }) => store.read(id)));
+  const safe = here.filter((_relay, index) => {
+    const event = events[index];
+    if (!event || event === NOT_ARCHIVED) return false;
+    return archived !== null && comparePositions(event.position, archived) <= 0;
+  });
+  if (safe.length < here.length) await store.hurryArchiving(target);
+  return [...gone, ...safe.map(({ id }) => id)];
+}
+
+function acceptCommand({ id, type, envelope, durability, parent, root, dueAt }: Relay): AcceptCommand {
+  const base = { id, type, envelope, delayMs: 0, idempotency: null, durability };
+  return { ...base, emitted: { parent, root, dueAt } };
+}
+
+function byPartition(relays: readonly Relay[]): Map<number, Relay[]> {
+  const groups = new Map<number, Relay[]>();
+  for (const relay of relays) {
+    const target = partitionOfId(relay.id) ?? 0;
+    const group = groups.get(target);
+    if (group) group.push(relay);
+    else groups.set(target, [relay]);
+  }
+  return groups;
+}
+
+/**
+ * What a completion has just emitted for other partitions is accepted there before it is answered, where that can be: then
+ * the ids in the answer are known at once. The relay does it otherwise.
+ */
+export async function relayAtOnce(
+  store: RelayStore,
+  parent: string,
+  emit: readonly EmitCommand[],
+): Promise<void> {
+  const elsewhere = emit.filter(({ id }) => partitionOfId(id) !== partitionOfId(parent));
+  if (elsewhere.length === 0) return;
+  try {
+    const event = await store.read(parent);
+    if (!event || event === NOT_ARCHIVED) return;
+    const root = event.root ?? parent;
+    await store.accept(
+      elsewhere.map(({ id, type, envelope, delayMs, durability }) => {
+        const dueAt = delayMs === 0 ? 0 : Date.now() + delayMs;
+        const base = { id, type, envelope, delayMs, idempotency: null, durability };
+        return { ...base, emitted: { parent, root, dueAt } };
+      }),
+    );
+  } catch (error) {
+    // The completion stands, and what it emitted is fixed: the relay will find it.
+    if (!(error instanceof StoreError)) throw error;
+  }
+}

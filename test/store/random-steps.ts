@@ -1,0 +1,167 @@
+/** What random work is made of: everything that can be asked of a store, drawn at random. */
+import fc from 'fast-check';
+import type { RetryWish } from '../../src/event/command.js';
+import { DECLARED } from './random-policies.js';
+
+const SECOND = 1_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+export const TYPES = ['mail', 'bill {0}', 'naïve/🕰️\r\n', 'rare'];
+
+/** A place in a list that has grown by then, from its end; nothing when the list is empty. */
+const place = fc.nat({ max: 12 });
+const token = fc.constantFrom('own', 'own', 'own', 'own', 'own', 'own', 'wrong', 'other');
+
+const acceptItem = fc.record({
+  type: fc.nat({ max: TYPES.length - 1 }),
+  delayMs: fc.constantFrom(0, 0, 0, SECOND, 3 * SECOND),
+  scope: fc.option(fc.nat({ max: 2 })),
+  fingerprint: fc.constantFrom('print 1', 'print 1', 'print 1', 'print 2'),
+  resend: fc.option(place, { freq: 6 }),
+  size: fc.constantFrom(0, 10, 100),
+  durability: fc.constantFrom('store' as const, 'archive' as const),
+  deadlineMs: fc.constantFrom(undefined, undefined, undefined, SECOND, 10 * SECOND),
+  /** Emitted in another partition, where it became due so long before or after now. */
+  emitted: fc.option(fc.constantFrom(-SECOND, 0, 2 * SECOND), { freq: 4 }),
+});
+
+const retry: fc.Arbitrary<RetryWish> = fc.constantFrom(
+  { kind: 'never' },
+  { kind: 'policy' },
+  { kind: 'policy' },
+  { kind: 'after', afterMs: 0 },
+  { kind: 'after', afterMs: 2 * SECOND },
+);
+
+interface EmitItem {
+  /** Of a type that lives in another partition. */
+  readonly elsewhere: boolean;
+  readonly type: number;
+  readonly delayMs: number;
+  readonly durability: 'store' | 'archive';
+}
+
+const emitItem: fc.Arbitrary<EmitItem> = fc.record({
+  elsewhere: fc.boolean(),
+  type: fc.nat({ max: TYPES.length - 1 }),
+  delayMs: fc.constantFrom(0, 0, SECOND),
+  durability: fc.constantFrom('store' as const, 'archive' as const),
+});
+
+const completeItem = fc.record({
+  lease: place,
+  token,
+  outcome: fc.constantFrom('success' as const, 'fail' as const, 'fail' as const),
+  retry,
+  fingerprint: fc.constantFrom('done 1', 'done 1', 'done 2'),
+  emit: fc.oneof(fc.constant<EmitItem[]>([]), fc.array(emitItem, { maxLength: 3 })),
+});
+
+export const step = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('accept' as const),
+      items: fc.array(acceptItem, { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      do: fc.constant('lease' as const),
+      types: fc.subarray([0, 1, 2, 3], { minLength: 1 }),
+      max: fc.integer({ min: 1, max: 4 }),
+      bytesMax: fc.constantFrom(1_000_000, 1_000_000, 60),
+      leaseMs: fc.constantFrom(null, 2 * SECOND, 10 * SECOND, 60 * SECOND),
+      worker: fc.constantFrom(null, 'w "1"'),
+      call: fc.nat({ max: 5 }),
+    }),
+  },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      do: fc.constant('complete' as const),
+      items: fc.array(completeItem, { minLength: 1, maxLength: 3 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('extend' as const),
+      items: fc.array(
+        fc.record({ lease: place, token, leaseMs: fc.constantFrom(SECOND, 20 * SECOND, 60 * SECOND) }),
+        { minLength: 1, maxLength: 3 },
+      ),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('handBack' as const), lease: place, token }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('abandon' as const), answer: place, older: fc.boolean() }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('cancel' as const), event: place }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('relay' as const),
+      skip: fc.constantFrom(0, 0, 1),
+      limit: fc.constantFrom(1, 2, 100),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('expire' as const), limit: fc.constantFrom(1, 2, 100) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('promote' as const), limit: fc.constantFrom(1, 100) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('prune' as const),
+      retentionMs: fc.constantFrom(0, SECOND, DAY),
+      limit: fc.constantFrom(1, 100),
+      /** Something may happen between the look and the prune. */
+      stale: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('setType' as const),
+      type: fc.nat({ max: TYPES.length - 1 }),
+      kind: fc.constantFrom('declare' as const, 'declare' as const, 'reset' as const, 'pause' as const),
+      policy: fc.constantFrom(...DECLARED),
+      /** How far from the type's own; null: none is named. */
+      ifVersion: fc.constantFrom(null, 0, 0, 0, 1, 'any' as const),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('resume' as const) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('archive' as const),
+      back: fc.constantFrom(0, 0, 0, 1, 2, 5, 20),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      ms: fc.constantFrom(1, 999, SECOND, 2 * SECOND, 10 * SECOND, 61 * SECOND, DAY, 2 * DAY),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      ms: fc.constantFrom(-1, -SECOND, -45 * SECOND, -HOUR),
+    }),
+  },
+);
+
+export type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
