@@ -67,8 +67,8 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'an expired lease of an event to be cancelled is retried',
     file: 'include/attempt',
-    from: 'if state[CANCEL_REQUESTED] == 1 then\n    cancelling = true',
-    to: 'if false then\n    cancelling = true',
+    from: 'local dueAt = now\n  local cancelling = state[CANCEL_REQUESTED] == 1',
+    to: 'local dueAt = now\n  local cancelling = false',
   },
   {
     name: 'a repeated completion is a second one',
@@ -182,14 +182,14 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'a cancelled event is leased',
     file: 'lease',
-    from: 'state[DELIVERIES][1][STATE] == WAITING',
-    to: 'state[DELIVERIES][1][STATE] ~= LEASED',
+    from: 'if delivery and delivery[STATE] == WAITING then',
+    to: 'if delivery and delivery[STATE] ~= LEASED then',
   },
   {
     name: 'a cancel takes the event from who holds it',
     file: 'cancel',
-    from: 'held = held + 1',
-    to: 'overdue[#overdue + 1] = index',
+    from: 'held[#held + 1] = place',
+    to: 'overdue[place] = delivery',
   },
   {
     name: 'an extension does not reach the index of leases',
@@ -236,13 +236,13 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'that a lease was given is not noted as unarchived',
     file: 'include/granted',
-    from: "noteUnarchived(state, 'G', grant)",
+    from: "noteUnarchived(state, 'G', grant, listener)",
     to: '',
   },
   {
     name: 'that an attempt ended is not noted as unarchived',
     file: 'include/apply',
-    from: 'noteUnarchived(state, op, attempt[GRANT])',
+    from: 'noteUnarchived(state, op, attempt[GRANT], listener, mark)',
     to: '',
   },
   {
@@ -254,13 +254,13 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'that an event was cancelled is not noted as unarchived',
     file: 'include/apply',
-    from: "noteUnarchived(state, 'X', 0)",
+    from: "noteUnarchived(state, reason == BY_CANCEL and 'X' or 'E', 0)",
     to: '',
   },
   {
     name: 'a late completion is not noted as unarchived',
     file: 'include/apply',
-    from: "noteUnarchived(state, 'L', grant)",
+    from: "noteUnarchived(state, 'L', grant, listener)",
     to: '',
   },
   {
@@ -278,8 +278,8 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'a repeated completion is answered without waiting for the archive',
     file: 'complete',
-    from: 'return promise(standing(attempt), state)\n  end\n  if not',
-    to: 'return standing(attempt)\n  end\n  if not',
+    from: 'local answer = promise(standing(attempt, state), state)',
+    to: 'local answer = standing(attempt, state)',
   },
   {
     name: 'a repeated request is answered without waiting for the archive',
