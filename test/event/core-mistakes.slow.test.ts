@@ -10,8 +10,8 @@ const MISTAKES: readonly CoreMistake[] = [
   {
     name: 'nothing is held until it is archived',
     module: 'apply',
-    from: 'if (event.unarchived) hold',
-    to: 'if (false) hold',
+    from: 'if (event.unarchived)',
+    to: 'if (false)',
   },
   {
     name: 'what is held is released before it is archived',

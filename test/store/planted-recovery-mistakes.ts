@@ -35,8 +35,8 @@ export const RECOVERY_MISTAKES: readonly Mistake[] = [
   {
     name: 'what was accepted and leased at once stays in its queue',
     file: 'replay',
-    from: 'if inFresh[id] then\n        waiting',
-    to: 'if true then\n        waiting',
+    from: 'if inFresh[freshName(id, listenerOf[queue])] then',
+    to: 'if true then',
   },
   {
     name: 'a lease that ended at once is among those that expire',
