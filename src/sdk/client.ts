@@ -8,14 +8,21 @@ import { Content, decodeBody, encodeBody } from './content.js';
 import { ClockworkError } from './error.js';
 import type { AnyPayloads, Event, Payloads, Receipt } from './payload.js';
 import { type Call, jsonOf, type Reply, randomKey, Transport, type TransportOptions } from './transport.js';
-import type { Attempt, EventSummary, Event as WireEvent, Receipt as WireReceipt } from './wire.js';
+import type {
+  Attempt,
+  CancelledTree,
+  EventSummary,
+  Tree,
+  Event as WireEvent,
+  Receipt as WireReceipt,
+} from './wire.js';
 
 export type { SubmitItem, SubmitResult } from './bulk.js';
 export type { Clock } from './clock.js';
 export { Content } from './content.js';
 export { ClockworkError, type OwnCode } from './error.js';
 export type { AnyPayloads, Event, EventResponse, Payload, Payloads, Receipt } from './payload.js';
-export type { Attempt, EventSummary, Problem } from './wire.js';
+export type { Attempt, CancelledTree, EventSummary, Problem, Tree } from './wire.js';
 
 export type ClientOptions = TransportOptions;
 
@@ -60,6 +67,13 @@ export interface WaitOptions<Body> extends CallOptions {
   readonly timeoutMs?: number;
   /** Hears of each state that the event is seen in before it is complete. */
   readonly onChange?: (event: Event<Body>) => void;
+}
+
+export interface TreeOptions extends CallOptions {
+  /** Wait so long, in whole seconds of at most 25, until the cascade is settled. */
+  readonly waitMs?: number;
+  /** Children to show, 50 unless said. */
+  readonly limit?: number;
 }
 
 export interface ListOptions extends CallOptions {
@@ -223,6 +237,21 @@ export class Client<P extends Payloads<P> = AnyPayloads> {
   async attempts(event: Target<unknown>, options: CallOptions = {}): Promise<readonly Attempt[]> {
     const reply = await this.#transport.call('GET', `${pathOf(idOf(event))}/attempts`, options);
     return jsonOf<{ attempts: readonly Attempt[] }>(reply).attempts;
+  }
+
+  /** How the cascade stands that the event belongs to, and what its own completions emitted. */
+  async tree(target: Target<unknown>, options: TreeOptions = {}): Promise<Tree> {
+    const { waitMs = 0, limit, signal } = options;
+    const headers = waitMs > 0 ? { prefer: `wait=${Math.ceil(waitMs / 1_000)}` } : {};
+    const query = limit === undefined ? '' : `?limit=${limit}`;
+    const path = `${pathOf(idOf(target))}/tree${query}`;
+    return jsonOf<Tree>(await this.#transport.call('GET', path, { headers, waitMs, signal }));
+  }
+
+  /** Cancels the event and all that came of it; what had ended is counted, and no error. */
+  async cancelTree(target: Target<unknown>, options: CallOptions = {}): Promise<CancelledTree> {
+    const path = `${pathOf(idOf(target))}?tree=true`;
+    return jsonOf<CancelledTree>(await this.#transport.call('DELETE', path, options));
   }
 
   /** The events that the store holds, newest first. Pages are read as they are needed. */

@@ -195,6 +195,25 @@ t.test('against the service', async (t) => {
     }
   });
 
+  t.test('tree: what came of an event, until that is settled, and cancelled as a whole', async (t) => {
+    const receipt = await anyClient.submit('planted');
+    await complete(await lease('planted'), {
+      outcome: 'success',
+      emit: [{ type: 'twig' }, { type: 'leaf' }],
+    });
+    t.match(await client.tree(receipt), {
+      root: receipt.id,
+      settled: false,
+      emitted: 2,
+      counts: { pending: 2 },
+    });
+    t.equal((await client.tree(receipt, { limit: 1 })).children.length, 1);
+    const settled = client.tree(receipt.id, { waitMs: 20_000 });
+    await complete(await lease('twig'), { outcome: 'success' });
+    t.match(await client.cancelTree(receipt), { cancelled: 1, requested: 0, complete: 2, more: false });
+    t.match(await settled, { settled: true, counts: { success: 2, fail: 1 } });
+  });
+
   t.test('cancel: at once, asked of the listener, too late', async (t) => {
     const receipt = await anyClient.submit('cancelled');
     t.match(await client.cancel(receipt), { kind: 'cancelled', event: { reason: 'cancelled' } });
