@@ -97,7 +97,7 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'every parent is a root',
     file: 'include/emitted',
-    from: "local root = state[TREE] and string.match(state[TREE], '^%S+ (%S+)') or id",
+    from: 'local root = rootOf(state) or id',
     to: 'local root = id',
   },
   {
@@ -146,7 +146,7 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'the limit of types is not looked at',
     file: 'accept',
-    from: 'if typeCount >= TYPES_MAX then',
+    from: 'if typeCount >= TYPES_MAX and not item.relayed then',
     to: 'if false then',
   },
   {
