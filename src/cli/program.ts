@@ -11,6 +11,7 @@ import { list } from './online/list.js';
 import { types } from './online/policies.js';
 import { status } from './online/status.js';
 import { submit } from './online/submit.js';
+import { tree } from './online/tree.js';
 import { wait } from './online/wait.js';
 
 /** Commands that ask a running service. */
@@ -21,6 +22,7 @@ const ONLINE = [
   response,
   request,
   list,
+  tree,
   cancel,
   lease,
   extend,

@@ -155,6 +155,7 @@ t.test('on a running service', async (t) => {
       response: answered,
       request: answered,
       cancel: leased,
+      tree: answered,
       extend: leased,
       complete: leased,
       'hand-back': leased,
@@ -302,6 +303,30 @@ t.test('on a running service', async (t) => {
     t.match((await here('status', id)).out, `parent      ${held.id}\nroot        ${held.id}\n`);
     t.match((await here('status', held.id, '--attempts')).out, `emitted     ${id}\n`);
     t.match(await here('complete', '--emit', '{'), { code: EXIT.usage, err: /JSON/ });
+  });
+
+  await t.test('a cascade is counted, waited for, and cancelled', async (t) => {
+    const held = await leased();
+    const emit = ['--emit', '{"type":"leaf"}', '--emit', '{"type":"leaf"}'];
+    await run(['complete', ...emit], { env: { ...env, ...held } });
+    t.match(
+      (await here('tree', held.id, '--max', '1')).out,
+      /^root +\S+\nsettled +no\npending +2\n[\s\S]*\nsuccess +1\n[\s\S]*\nemitted +2\nchild +\S+ pending leaf\n$/,
+    );
+    t.match(await here('tree', held.id, '--wait', '--timeout-ms', '50'), {
+      code: EXIT.timedOut,
+      out: /^settled +no$/m,
+      err: /not settled in time\. It goes on/,
+    });
+    t.match((await here('lease', 'leaf')).code, 0);
+    t.match(await here('cancel', held.id, '--tree'), {
+      code: 0,
+      out: /^cancelled +1\nrequested +1\ncomplete +1\n$/,
+    });
+    t.match(JSON.parse((await here('cancel', held.id, '--tree', '--json')).out), {
+      cancelled: 1,
+      requested: 1,
+    });
   });
 
   await t.test('types are shown, changed field by field or as a whole, and paused', async (t) => {
