@@ -27,12 +27,12 @@ const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 const IDS = Array.from({ length: 7 }, () => makeEventId(1, 0));
 
-const typeSet = (n: number, type: string): LogRecord => ({
+const typeSet = (n: number, type: string, ordinal: number): LogRecord => ({
   op: 'typeSet',
   pos: { view: 1, n },
   at: 1,
   type,
-  ordinal: n,
+  ordinal,
   version: 0,
 });
 const accepted = (n: number, type: string): LogRecord => ({
@@ -42,8 +42,8 @@ const accepted = (n: number, type: string): LogRecord => ({
 });
 
 const RUNS: LogRecord[][] = [
-  [typeSet(1, 'mail'), accepted(2, 'mail')],
-  [typeSet(3, 'order'), accepted(4, 'order'), accepted(5, 'mail')],
+  [typeSet(1, 'mail', 0), accepted(2, 'mail')],
+  [typeSet(3, 'order', 1), accepted(4, 'order'), accepted(5, 'mail')],
   [accepted(6, 'mail')],
 ];
 const LINES = RUNS.map((records) => records.map((record) => `${encodeRecord(record)}\n`));
