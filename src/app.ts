@@ -19,11 +19,13 @@ import { eventRoutes } from './http/routes/events.js';
 import { gatewayRoutes } from './http/routes/gateway.js';
 import { healthRoutes } from './http/routes/health.js';
 import { leaseRoutes } from './http/routes/leases.js';
+import { listenerRoutes } from './http/routes/listeners.js';
 import { logRoutes } from './http/routes/log.js';
 import { metricsRoutes } from './http/routes/metrics.js';
 import { typeRoutes } from './http/routes/policies.js';
 import { submitRoutes } from './http/routes/submit.js';
 import type { App } from './http/routing.js';
+import { LISTENER_SCHEMAS } from './http/schemas/listeners.js';
 import { SHARED } from './http/schemas/output.js';
 import { TYPE_SCHEMAS } from './http/schemas/policies.js';
 import { serverOptions } from './http/server-options.js';
@@ -65,7 +67,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   guardRequests(app, config);
   app.setValidatorCompiler(({ schema, httpPart }) => validatorOf(schema as TSchema, httpPart));
   app.setSerializerCompiler(() => JSON.stringify);
-  for (const schema of [...SHARED, ...TYPE_SCHEMAS]) app.addSchema(schema);
+  for (const schema of [...SHARED, ...TYPE_SCHEMAS, ...LISTENER_SCHEMAS]) app.addSchema(schema);
 
   await describeRoutes(app as unknown as FastifyInstance);
   if (config.corsOrigins.length > 0) await app.register(cors, () => corsOptions(config.corsOrigins));
@@ -80,6 +82,7 @@ function routes(app: App, context: HttpContext): void {
   leaseRoutes(app, context);
   attemptRoutes(app, context);
   typeRoutes(app, context);
+  listenerRoutes(app, context);
   logRoutes(app, context);
   healthRoutes(app, context);
   metricsRoutes(app, context);

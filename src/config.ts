@@ -328,6 +328,8 @@ export const SETTINGS = {
     'bytes',
     'Events in the answer to one call for leases; the first comes whatever it weighs.',
   ),
+  listenersMax: fixed(64, 'count', 'Listeners of a type.'),
+  filterBytesMax: fixed(8 * KIB, 'bytes', 'Filter of a listener, as JSON.'),
   leaseTypesMax: fixed(100, 'count', 'Types of one call for leases.'),
   responseBytesMax: fixed(4 * MIB, 'bytes', 'Body of a response in a completion.'),
   completionBytesMax: fixed(8 * MIB, 'bytes', 'Body of a request that completes one attempt.'),

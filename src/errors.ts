@@ -33,6 +33,7 @@ export const ERRORS = {
   'method-not-allowed': 'The path exists, the method does not. `Allow` lists those that do.',
   'event-not-found': 'No event has this id.',
   'event-expired': 'The event was completed so long ago that the log no longer has all of it.',
+  'listener-not-found': 'Nobody has declared a listener of this name for the type.',
   'type-not-found': 'There is no such type: nobody has declared it, and no event of it was ever taken.',
   'attempt-not-found': 'No attempt has this id.',
   'response-not-found':
@@ -48,6 +49,7 @@ export const ERRORS = {
   'completion-conflict': 'The attempt was completed before, with another completion.',
   'not-subscribed': 'The type has no listener of this name.',
   'idempotency-conflict': 'The idempotency key was used before, for another request.',
+  'too-many-listeners': 'The type has as many listeners as it may.',
   'too-many-types': 'No further type can come into being.',
   'precondition-required':
     'What is declared of a type is changed only by who knows it: `If-Match` must name its `ETag`.',

@@ -12,12 +12,15 @@ export interface ReaperOptions {
   readonly batch: number;
 }
 
+const SWEEP_ROUNDS = 20;
+
 export class Reaper {
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> = Promise.resolve();
   #started = false;
   #stopping = false;
   #failing = false;
+  #rounds = 0;
 
   constructor(
     private readonly store: Store,
@@ -46,9 +49,12 @@ export class Reaper {
 
   /** One round over all partitions. */
   async run(): Promise<void> {
+    // What was left behind is rare, and to look for it is not for nothing.
+    const sweeps = this.#rounds++ % SWEEP_ROUNDS === 0;
     for (let partition = 0; partition < this.store.partitions; partition += 1) {
       await this.#expireAll(partition);
       await this.#promoteAll(partition);
+      if (sweeps) await this.#sweepAll(partition);
     }
   }
 
@@ -70,6 +76,11 @@ export class Reaper {
     while ((await this.store.promote(partition, this.options.batch)) === this.options.batch) {
       if (this.#stopping) return;
     }
+  }
+
+  /** What a deleted listener has left, when whoever deleted it did not come to the end. */
+  async #sweepAll(partition: number): Promise<void> {
+    while ((await this.store.sweep(partition, this.options.batch)).more) if (this.#stopping) return;
   }
 
   #schedule(): void {

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import type { AbandonCommand, Lease, LeaseCommand } from '../event/command.js';
 import { sha256Hex } from '../event/envelope.js';
-import { DEFAULT_LISTENER } from '../event/listeners.js';
 import { partitionOfType, type Store } from '../store/store.js';
 import { queueTopic } from './topic.js';
 import type { Waiting } from './waiting.js';
@@ -28,6 +27,7 @@ export interface NextRequest {
   /** Of the attempt that was completed. */
   readonly attemptId: string;
   readonly type: string;
+  readonly listener: string;
   readonly max: number;
   readonly leaseMs: number | null;
   readonly worker: string | null;
@@ -40,7 +40,7 @@ export type LeaseAnswer =
       /** For `Queue.abandon`, when the answer cannot be delivered. */
       readonly undo: readonly AbandonCommand[];
     }
-  | { readonly kind: 'not_subscribed'; readonly listener: string };
+  | { readonly kind: 'not_subscribed'; readonly type: string; readonly listener: string };
 
 type Wanted = Omit<LeaseCommand, 'tokens' | 'bytesMax'>;
 
@@ -89,7 +89,7 @@ export class Leasing {
   leaseNext(request: NextRequest): Promise<LeaseAnswer> {
     return this.#look({
       types: [request.type],
-      listener: DEFAULT_LISTENER,
+      listener: request.listener,
       max: request.max,
       leaseMs: request.leaseMs,
       worker: request.worker,
@@ -112,7 +112,11 @@ export class Leasing {
       if (max <= 0 || bytesLeft <= 0) break;
       const command = { ...wanted, types, max, bytesMax: bytesLeft, tokens: makeTokens(max) };
       const result = await this.store.lease(command);
-      if (result.kind === 'not_subscribed') return result;
+      if (result.kind === 'not_subscribed') {
+        // What other partitions have given already is not for a call that is refused.
+        await Promise.all(undo.map((each) => this.store.abandon(each)));
+        return result;
+      }
       if (result.leases.length === 0) continue;
       leases.push(...result.leases);
       for (const { event } of result.leases) bytesLeft -= event.envelope.byteLength;

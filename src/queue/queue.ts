@@ -7,15 +7,19 @@ import type {
   AttemptView,
   CompleteCommand,
   CompleteResult,
+  DeleteListenerResult,
   EventView,
   ExtendCommand,
   ExtendResult,
   HandBackCommand,
   HandBackResult,
+  ListenerView,
   ListQuery,
   ListResult,
   ListTypesQuery,
   ListTypesResult,
+  SetListenerCommand,
+  SetListenerResult,
   SetTypeCommand,
   SetTypeResult,
   TypeView,
@@ -199,6 +203,25 @@ export class Queue {
 
   listTypes(query: ListTypesQuery): Promise<ListTypesResult> {
     return this.store.listTypes(query);
+  }
+
+  setListener(command: SetListenerCommand): Promise<SetListenerResult> {
+    return this.store.setListener(command);
+  }
+
+  /** Null: there is no such type. */
+  listListeners(type: string): Promise<ListenerView[] | null> {
+    return this.store.listListeners(type);
+  }
+
+  /** Its deliveries end here, as far as there is time; the rest of them in the background. */
+  async deleteListener(type: string, name: string): Promise<DeleteListenerResult> {
+    const result = await this.store.deleteListener(type, name);
+    const endsAt = performance.now() + SWEEP_MS;
+    const partition = partitionOfType(type, this.store.partitions);
+    for (let more = result.kind === 'deleted'; more && performance.now() < endsAt; )
+      ({ more } = await this.store.sweep(partition, SWEEP_BATCH));
+    return result;
   }
 
   async cancel(id: string): Promise<CancelAnswer> {
@@ -415,6 +438,10 @@ const CANCEL_EVENTS_MAX = 100_000;
 function emittedBy({ emitted = [] }: AttemptView): readonly string[] {
   return emitted;
 }
+
+/** How long a call that deletes a listener ends its deliveries, and how many events one step looks at. */
+const SWEEP_MS = 2_000;
+const SWEEP_BATCH = 1_000;
 
 /** How often who waits for the archive looks without a hint, at least. */
 const ARCHIVE_LOOK_MS = 1_000;

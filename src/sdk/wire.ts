@@ -20,7 +20,7 @@ export interface Problem {
   /** What is wrong, for people. */
   readonly detail: string;
   /** What is wrong, for programs. Stable. */
-  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'type-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'too-many-pending' | 'schema-mismatch' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
+  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'listener-not-found' | 'type-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'too-many-listeners' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'too-many-pending' | 'schema-mismatch' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
   /** What to do about it. */
   readonly hint?: string;
   /** The path that was asked for. */
@@ -280,7 +280,7 @@ export interface LogRecord {
   readonly type: string;
   /** UUIDv7 of the event. */
   readonly id?: string;
-  /** Number of the type within its partition. */
+  /** Number of the type in its partition, or of the listener in its type. */
   readonly ordinal?: number;
   /** Of the type. */
   readonly version?: number;
@@ -288,6 +288,14 @@ export interface LogRecord {
   readonly policy?: unknown | null;
   /** Nothing of the type is leased. */
   readonly paused?: boolean;
+  /** Of the listener. */
+  readonly name?: string;
+  /** Of the listener; null when it gets all events. */
+  readonly filter?: unknown | null;
+  /** With `listenerSet`: whether it is one. With `unsubscribed`: number of the listener that is it from now on, or null. */
+  readonly responder?: boolean | number | null;
+  /** Numbers of the listeners that get the event, the responder first. Left out: 0 alone. */
+  readonly listeners?: readonly number[];
   readonly dueAt?: string;
   readonly deadline?: string;
   readonly durability?: 'archive';
@@ -418,4 +426,34 @@ export interface Type {
   /** What is declared, as `PUT` takes it; null when nothing is. */
   readonly declared: DeclaredPolicy | null;
   readonly policy: Policy;
+}
+
+/** A listener that was declared. */
+export interface Listener {
+  readonly type: string;
+  readonly name: string;
+  readonly responder: boolean;
+  /** Which events it gets: all parts must hold. Null: all. */
+  readonly filter: {
+    /** One of these, in capitals. */
+    readonly method?: readonly string[];
+    /** The path as it came: `{name}` stands for one segment, `*` at the end for all that follow. */
+    readonly path?: string;
+    /** One of these, of the payload (`Event-Version`). */
+    readonly version?: readonly string[];
+    /** By name in lower case: a value that a field has, or `true`: there is one. */
+    readonly header?: {
+      readonly [name: string]: string | true;
+    };
+    /** What a JSON body must have. */
+    readonly body?: readonly ({
+      /** Where in the JSON body (RFC 6901). */
+      readonly pointer: string;
+      readonly equals: string | number | boolean | null;
+    } | {
+      /** Where in the JSON body (RFC 6901). */
+      readonly pointer: string;
+      readonly exists: boolean;
+    })[];
+  } | null;
 }

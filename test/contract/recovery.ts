@@ -62,7 +62,16 @@ const PRUNED: History = {
   policy: POLICIES[0]!,
   before: [
     { do: 'accept', items: [item, { ...item, scope: 1 }] },
-    { do: 'lease', types: [0], max: 2, bytesMax: 1_000_000, leaseMs: null, worker: null, call: 0 },
+    {
+      do: 'lease',
+      types: [0],
+      max: 2,
+      bytesMax: 1_000_000,
+      leaseMs: null,
+      worker: null,
+      listener: 'default',
+      call: 0,
+    },
     {
       do: 'complete',
       items: [0, 1].map((lease) => ({
@@ -260,6 +269,7 @@ const EVERYTHING_LEASED: readonly Step[] = [
       bytesMax: 1_000_000,
       leaseMs: null,
       worker: null,
+      listener: 'default',
       call: 5,
     }),
   ),

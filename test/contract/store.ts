@@ -11,6 +11,7 @@ import { deadlineContract } from './store/deadline.js';
 import { depthsContract } from './store/depths.js';
 import { emitContract } from './store/emit.js';
 import { expireContract } from './store/expire.js';
+import { fanOutContract } from './store/fan-out.js';
 import { handBackContract } from './store/hand-back.js';
 import { leaseContract } from './store/lease.js';
 import { outboxContract } from './store/outbox.js';
@@ -51,6 +52,7 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('cancel', (t) => cancelContract(t, harness));
   await t.test('expire', (t) => expireContract(t, harness));
   await t.test('deadline', (t) => deadlineContract(t, harness));
+  await t.test('several listeners', (t) => fanOutContract(t, harness));
   await t.test('prune', (t) => pruneContract(t, harness));
   await t.test('read', (t) => readContract(t, harness));
   await t.test('outbox', (t) => outboxContract(t, harness));

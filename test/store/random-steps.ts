@@ -1,6 +1,7 @@
 /** What random work is made of: everything that can be asked of a store, drawn at random. */
 import fc from 'fast-check';
 import type { RetryWish } from '../../src/event/command.js';
+import { leaseListener, listenerStep } from './random-listeners.js';
 import { DECLARED } from './random-policies.js';
 
 const SECOND = 1_000;
@@ -75,6 +76,7 @@ export const step = fc.oneof(
       leaseMs: fc.constantFrom(null, 2 * SECOND, 10 * SECOND, 60 * SECOND),
       worker: fc.constantFrom(null, 'w "1"'),
       call: fc.nat({ max: 5 }),
+      listener: leaseListener,
     }),
   },
   {
@@ -100,6 +102,7 @@ export const step = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('abandon' as const), answer: place, older: fc.boolean() }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('cancel' as const), event: place }) },
+  { weight: 2, arbitrary: listenerStep },
   {
     weight: 2,
     arbitrary: fc.record({

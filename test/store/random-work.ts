@@ -13,6 +13,7 @@ import { summaryOf } from '../../src/event/view.js';
 import type { Store } from '../../src/store/store.js';
 import type { StoreHarness } from '../contract/store.js';
 import { CoreModel } from '../support/core-model.js';
+import { doListenerStep, envelopeOf } from './random-listeners.js';
 import { POLICIES } from './random-policies.js';
 import { type Step, step, TYPES } from './random-steps.js';
 
@@ -114,6 +115,11 @@ export class Both {
         return;
       case 'prune':
         return this.#prune(step);
+      case 'listener': {
+        const [found, expected] = await doListenerStep(this.store, this.core, TYPES[step.type]!, step);
+        this.#same(found, expected, step);
+        return;
+      }
       case 'setType':
         return this.#setType(step);
       case 'resume':
@@ -154,7 +160,7 @@ export class Both {
         return {
           id,
           type: TYPES[type]!,
-          envelope: Buffer.alloc(20 + size, this.#made),
+          envelope: envelopeOf(size, this.#made),
           delayMs,
           durability,
           ...(deadlineMs === undefined ? {} : { deadlineMs }),
@@ -184,11 +190,11 @@ export class Both {
     this.#same(await this.store.noteRelayed(0, ids), this.core.noteRelayed(ids), 'again');
   }
 
-  async #lease({ types, max, call, ...more }: Extract<Step, { do: 'lease' }>): Promise<void> {
+  async #lease({ types, max, call, listener, ...more }: Extract<Step, { do: 'lease' }>): Promise<void> {
     const { bytesMax, leaseMs, worker } = more;
     const command: LeaseCommand = {
       types: types.map((type) => TYPES[type]!),
-      listener: 'default',
+      listener,
       max,
       bytesMax,
       leaseMs,
@@ -212,7 +218,7 @@ export class Both {
         ...item,
         type: TYPES[item.type]!,
         id: this.#newId(elsewhere ? 1 : 0),
-        envelope: Buffer.alloc(20, this.#made),
+        envelope: envelopeOf(0, this.#made),
       }));
       return [{ ...holder, outcome, retry, fingerprint, result, emit } satisfies CompleteCommand];
     });

@@ -19,7 +19,7 @@ import type { Decision } from '../../src/event/decide/decision.js';
 import { decideExpire } from '../../src/event/decide/expire.js';
 import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
-import { decideLease } from '../../src/event/decide/lease.js';
+import { decideLease, unsubscribedIn } from '../../src/event/decide/lease.js';
 import { decideDeleteListener, decideSetListener, decideSweep } from '../../src/event/decide/listener.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
 import { decideRelayed, findRelays } from '../../src/event/decide/relay.js';
@@ -50,6 +50,8 @@ export class CoreModel {
   }
 
   lease(command: LeaseCommand) {
+    const missing = unsubscribedIn(this.state, command);
+    if (missing !== null) return missing;
     this.#run(decideDeadlines(this.state, Number.POSITIVE_INFINITY, this.now));
     promoteDue(this.state, this.now, Number.POSITIVE_INFINITY);
     return this.#run(decideLease(this.state, command, this.now));

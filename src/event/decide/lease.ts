@@ -24,13 +24,9 @@ export function decideLease(
   command: LeaseCommand,
   now: number,
 ): Decision<LeaseResult> {
-  const queues: Queue[] = [];
-  for (const name of command.types) {
-    const type = state.types.get(name);
-    const listener = ordinalFor(type?.listeners ?? [], command.listener);
-    if (listener === null) return refuse({ kind: 'not_subscribed', type: name, listener: command.listener });
-    if (type && !type.paused) queues.push({ type, listener });
-  }
+  const missing = unsubscribedIn(state, command);
+  if (missing !== null) return refuse(missing);
+  const queues = queuesFor(state, command);
   const known = findCall(state, command.call, now);
   const live = known ? liveLeases(state, known, now) : [];
   if (known && live.length > 0) return replay(command, known, live);
@@ -86,6 +82,25 @@ function liveLeases(state: PartitionState, call: LeaseCall, now: number): Lease[
     leases.push(leaseOf(delivery, grant, attempt, token, delivery.expiresAt));
   }
   return leases;
+}
+
+/** One of the types has no such listener. */
+export function unsubscribedIn(
+  { types }: PartitionState,
+  command: LeaseCommand,
+): Extract<LeaseResult, { kind: 'not_subscribed' }> | null {
+  const { listener } = command;
+  const isMissing = (type: string) => ordinalFor(types.get(type)?.listeners ?? [], listener) === null;
+  const type = command.types.find(isMissing);
+  return type === undefined ? null : { kind: 'not_subscribed', type, listener };
+}
+
+function queuesFor({ types }: PartitionState, command: LeaseCommand): Queue[] {
+  return command.types.flatMap((name) => {
+    const type = types.get(name);
+    if (!type || type.paused) return [];
+    return [{ type, listener: ordinalFor(type.listeners, command.listener)! }];
+  });
 }
 
 interface Queue {

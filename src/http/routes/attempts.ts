@@ -81,7 +81,16 @@ async function complete(
   const members = completedMembers(result!, posted);
   if (next === undefined) return sendJson(reply, `{${members},"next":[]}`);
   const { max = 1, leaseMs = null, worker = null } = next;
-  const answer = leased(await queue.leaseNext({ attemptId, type: result!.type, max, leaseMs, worker }));
+  const answer = leased(
+    await queue.leaseNext({
+      attemptId,
+      type: result!.type,
+      listener: result!.listener,
+      max,
+      leaseMs,
+      worker,
+    }),
+  );
   await handBackIfLost(context, reply, answer, request.log);
   return sendJson(reply, `{${members},"next":${leasesText(answer.leases)}}`);
 }

@@ -50,11 +50,16 @@ type Leased = Extract<LeaseAnswer, { kind: 'leased' }>;
 
 export function leased(answer: LeaseAnswer): Leased {
   if (answer.kind === 'leased') return answer;
-  const { listener } = answer;
-  throw new ClockworkError('not-subscribed', `The type has no listener ${JSON.stringify(listener)}.`, {
-    hint: 'Lease as `default`, which subscribes itself.',
-    members: { listener },
-  });
+  const { type, listener } = answer;
+  const path = `/v1/types/${encodeURIComponent(type)}/listeners/${encodeURIComponent(listener)}`;
+  throw new ClockworkError(
+    'not-subscribed',
+    `The type ${JSON.stringify(type)} has no listener ${JSON.stringify(listener)}.`,
+    {
+      hint: `Declare it with PUT ${path}. Where none was declared, lease as \`default\`, which subscribes itself.`,
+      members: { listener, eventType: type },
+    },
+  );
 }
 
 /** Leases that their caller never heard of are nobody's: they go back at once instead of running out. */

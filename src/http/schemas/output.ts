@@ -3,6 +3,7 @@ import Type, { type TSchema } from 'typebox';
 import { ERRORS, type ErrorCode } from '../../errors.js';
 import { LOG_OPS } from '../../log/record-line.js';
 import { STATUS } from '../error-reply.js';
+import { listenerMembers } from './record-members.js';
 
 const EXAMPLE_ID = '0193f1c2-7b5a-7c3e-8000-5f2d9a1b4c6d';
 const EXAMPLE_TIME = '2026-11-23T08:00:00.000Z';
@@ -391,10 +392,13 @@ const LogRecord = named(
     op: Type.Enum(LOG_OPS, { description: 'What happened.' }),
     type: TypeName,
     id: Type.Optional(Id),
-    ordinal: Type.Optional(Type.Integer({ description: 'Number of the type within its partition.' })),
+    ordinal: Type.Optional(
+      Type.Integer({ description: 'Number of the type in its partition, or of the listener in its type.' }),
+    ),
     version: Type.Optional(Type.Integer({ description: 'Of the type.' })),
     policy: Type.Optional(nullable(Type.Unknown(), 'What is declared of the type; null when nothing is.')),
     paused: Type.Optional(Type.Boolean({ description: 'Nothing of the type is leased.' })),
+    ...listenerMembers,
     dueAt: Type.Optional(Time),
     deadline: Type.Optional(Time),
     durability: Type.Optional(Type.Literal('archive')),

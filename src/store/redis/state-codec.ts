@@ -162,11 +162,8 @@ const QUOTE = 34;
 const CLOSED = 93;
 
 function deliveriesOf(state: PackedState): { listener: number; delivery: PackedDelivery }[] {
-  // Lua writes an empty list as an object.
-  const deliveries = state[13] ?? [];
-  if (!Array.isArray(deliveries)) return [];
   const receivers = state[21]?.split(' ').map(Number);
-  return (deliveries as readonly PackedDelivery[]).map((delivery, place) => {
+  return (state[13] ?? []).map((delivery, place) => {
     return { listener: receivers?.[place] ?? 0, delivery };
   });
 }

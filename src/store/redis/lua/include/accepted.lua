@@ -128,7 +128,9 @@ local function applyAccepted()
     return
   end
   for place = 2, #addedStates, 2 do
-    addedStates[place] = cjson.encode(addedStates[place])
+    local text = cjson.encode(addedStates[place])
+    -- Without deliveries they are a list all the same, which others look for; nothing happens to such an event any more.
+    addedStates[place] = addedStates[place][8] == 2 and string.gsub(text, '{}', '[]') or text
   end
   redis.call('HSET', EVENTS, unpack(addedStates))
   redis.call('HSET', ENVELOPES, unpack(addedEnvelopes))

@@ -185,7 +185,7 @@ local function applyCompleted(id, state, listener, delivery, attempt, outcome, r
   endAttempt(id, state, listener, attempt, COMPLETED, 'C')
   attempt[END_OUTCOME] = outcome
   attempt[END_REASON] = reason
-  attempt[EMITTED] = emitted
+  attempt[EMITTED] = emitted or attempt[EMITTED]
   keepResult(id, listener, attempt, fingerprint, result)
   endDelivery(id, state, listener, delivery)
 end
