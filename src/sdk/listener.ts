@@ -52,6 +52,8 @@ export interface ErrorContext {
 
 export interface ListenerOptions<P extends Payloads<P> = AnyPayloads> extends TransportOptions {
   readonly types: readonly (keyof P & string)[];
+  /** As which listener of the types it leases; `default` unless said. Another must have been declared. */
+  readonly listener?: string;
   /** Whether the event is this listener's business. One that is not fails, since nobody else can have it. */
   filterEvent?(event: ListenedEvent<P>): boolean | Promise<boolean>;
   /** Brings the listener's state up to date; without any other effect. */
@@ -216,11 +218,11 @@ export class Listener<P extends Payloads<P> = AnyPayloads> {
     waitMs: number,
     call: Pick<Call, 'triesMax' | 'timeoutMs' | 'signal'>,
   ): Promise<Reply> {
-    const { types, worker } = this.#options;
+    const { types, listener, worker } = this.#options;
     return this.#transport.call('POST', '/v1/leases', {
       ...call,
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
-      body: JSON.stringify({ types, max, leaseMs: this.#leaseMs, waitMs, worker }),
+      body: JSON.stringify({ types, listener, max, leaseMs: this.#leaseMs, waitMs, worker }),
       waitMs,
       onRetry: (error) => this.#tell(error, { during: 'lease', id: null }),
     });
