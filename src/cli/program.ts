@@ -8,6 +8,7 @@ import { extend } from './online/extend.js';
 import { handBack } from './online/hand-back.js';
 import { lease } from './online/lease.js';
 import { list } from './online/list.js';
+import { listeners } from './online/listeners.js';
 import { types } from './online/policies.js';
 import { status } from './online/status.js';
 import { submit } from './online/submit.js';
@@ -29,6 +30,7 @@ const ONLINE = [
   complete,
   handBack,
   types,
+  listeners,
 ];
 
 /** All commands. */

@@ -375,6 +375,39 @@ t.test('on a running service', async (t) => {
     t.ok(all.some((line) => JSON.parse(line).type === 'mine'));
   });
 
+  await t.test('listeners of a type are declared, listed and deleted', async (t) => {
+    const filter = '{"path":"/users/*","version":["2"]}';
+    t.match(await here('listeners', 'list', 'heard'), { code: EXIT.refused, err: /\(type-not-found\)/ });
+    t.match(await here('listeners', 'set', 'heard', 'a b', '--responder'), {
+      code: 0,
+      out: /^listener +a b\nresponder +yes\n$/,
+    });
+    t.match(
+      (await here('listeners', 'set', 'heard', 'c', '--filter', filter)).out,
+      `filter      ${filter}\n`,
+    );
+    t.equal((await here('listeners', 'list', 'heard')).out, `responder  a b\n-          c  ${filter}\n`);
+    const { out } = await here('listeners', 'list', 'heard', '--json');
+    t.match(JSON.parse(out), { listeners: [{ name: 'a b' }, { name: 'c', filter: JSON.parse(filter) }] });
+    const id = (await here('submit', 'heard', '1')).out.trim();
+    t.match(
+      await here('lease', 'heard', '--listener', 'c'),
+      { code: EXIT.timedOut },
+      'its filter lets nothing through',
+    );
+    t.match((await here('lease', 'heard', '--listener', 'a b')).out, `event       ${id}\n`);
+    t.match(await here('listeners', 'delete', 'heard', 'c'), { code: 0, out: '', err: '' });
+    t.match(await here('listeners', 'delete', 'heard', 'c'), {
+      code: EXIT.refused,
+      err: /\(listener-not-found\)/,
+    });
+    t.match(await here('listeners', 'set', 'heard', 'd', '--filter', '{'), { code: EXIT.usage, err: /JSON/ });
+    t.match(await here('listeners', 'set', 'heard', 'd', '--filter', '{"path":"x"}'), {
+      code: EXIT.refused,
+      err: /\/filter\/path/,
+    });
+  });
+
   await t.test('cancelled, or asked for', async (t) => {
     const { id } = await client.submit('unwanted');
     t.match(await here('cancel', id), { code: 0, out: 'cancelled\n' });

@@ -90,6 +90,32 @@ const LINES: Record<string, (t: Test) => Promise<void>> = {
     t.same(handled, ['/users/1']);
   },
 
+  'several listeners filter one type, each for itself': async (t) => {
+    const declare = (name: string, body: object) =>
+      fetch(`${service.url}/v1/types/users/listeners/${name}`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    const handled: string[] = [];
+    const filters = { old: { version: ['1'] }, new: { version: ['2'] }, audit: { path: '/v1/*' } };
+    for (const [name, filter] of Object.entries(filters)) {
+      t.ok((await declare(name, { filter, responder: name !== 'audit' })).ok);
+      listen(t, {
+        types: ['users'],
+        listener: name,
+        handleSideEffects: ({ body }) => {
+          handled.push(`${name} ${body}`);
+          return { body: name };
+        },
+      });
+    }
+    t.equal((await ask('users', 'a', { version: '1' })).response?.body, 'old');
+    t.equal((await ask('users', 'b', { version: '2' })).response?.body, 'new');
+    while (handled.length < 4) await delay(5);
+    t.same(handled.sort(), ['audit a', 'audit b', 'new b', 'old a']);
+  },
+
   '`handleStateUpdate` before `handleSideEffects`': async (t) => {
     // Two processes, each with a state of its own: whoever answers has seen all events up to this one.
     for (let n = 0; n < 2; n += 1) {
