@@ -5,45 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { type CliContext, EXIT } from '../../src/cli/context.js';
-import { commandsOf, runCli, wholeProgram } from '../../src/cli/program.js';
+import { commandsOf, wholeProgram } from '../../src/cli/program.js';
 import { Client } from '../../src/sdk/client.js';
 import { Listener } from '../../src/sdk/listener.js';
 import { cliDocument } from '../support/cli-doc.js';
 import { freePort } from '../support/free-port.js';
+import { run } from '../support/run-cli.js';
 import { Service } from '../support/service.js';
 import { masked, Shell, shellBlocks } from '../support/shell-doc.js';
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-const decoder = new TextDecoder();
-
-async function run(args: readonly string[], more: Partial<CliContext> = {}): Promise<Ran> {
-  let out = '';
-  let err = '';
-  const none = () => Promise.reject(new Error('the test has none'));
-  const code = await runCli(args, {
-    env: {},
-    version: '1.2.3',
-    out: async (result) => {
-      out += typeof result === 'string' ? result : decoder.decode(result);
-    },
-    err: (text) => {
-      err += text;
-    },
-    stdin: none,
-    terminal: false,
-    openLog: none,
-    openStore: none,
-    readStore: none,
-    signal: new AbortController().signal,
-    ...more,
-  });
-  return { code, out, err };
-}
 
 /** Every command of the program that does something, with the examples of its help. */
 async function examples(): Promise<Map<string, string[]>> {
