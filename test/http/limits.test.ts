@@ -416,6 +416,25 @@ limit('feedPageBytesMax', 8 * MIB, async (t, max) => {
   t.equal((await rendered([most, most, fill + 1])).count, 2);
 });
 
+limit('listenersMax', 64, async (t, max) => {
+  const app = await openApp(t);
+  const put = (n: number) => told(app, 'PUT', `/v1/types/a/listeners/l${n}`, {});
+  for (let n = 1; n <= max; n += 1) t.same(await put(n), { status: 201 });
+  t.same(await put(max + 1), refused(409, 'too-many-listeners'));
+  t.same(await put(max), ok, 'those that are there can be declared again');
+});
+
+limit('filterBytesMax', 8_192, async (t, max) => {
+  const app = await openApp(t);
+  const put = (bytes: number) => {
+    const around = JSON.stringify({ header: { tenant: '' } }).length;
+    const filter = { header: { tenant: 'x'.repeat(bytes - around) } };
+    return told(app, 'PUT', '/v1/types/a/listeners/one', { filter });
+  };
+  t.same(await put(max), { status: 201 });
+  t.same(await put(max + 1), refused(400, 'invalid-request'));
+});
+
 t.test('every limit that cannot be set is tested here', async (t) => {
   const fixed = Object.entries(SETTINGS).filter(([, { variable }]) => variable === null);
   const missing = fixed.filter(([name]) => !tested.has(name) && !TIMES.includes(name));
