@@ -9,14 +9,17 @@
  */
 import { createHash } from 'node:crypto';
 import { parseAttemptId } from '../event/attempt-id.js';
-import type { AttemptView, EventView, TypeView } from '../event/command.js';
+import type { AttemptView, EventView, ListenerView, TypeView } from '../event/command.js';
 import { policyText } from '../event/policy.js';
 import { formatPosition, type Late } from '../event/record.js';
 import { NOT_ARCHIVED, type NotArchived } from '../event/unarchived.js';
 import type { Store } from '../store/store.js';
 
 /** What the log fixes about a type. */
-export type TypeFacts = Pick<TypeView, 'type' | 'version' | 'declared' | 'paused'>;
+export interface TypeFacts extends Pick<TypeView, 'type' | 'version' | 'declared' | 'paused'> {
+  /** Those that are living, by ordinal. */
+  readonly listeners: readonly ListenerView[];
+}
 
 const LANES = 8;
 const LANE_BYTES = 4;
@@ -40,10 +43,12 @@ export class Digest {
     for (const attempt of attempts) this.#addAttempt(id, attempt);
   }
 
-  /** Nothing of a type that exists by use only and goes its way. */
-  addType({ type, version, declared, paused }: TypeFacts): void {
+  /** Nothing of a type that exists by use only and goes its way: listeners are there only when they were declared. */
+  addType({ type, version, declared, paused, listeners }: TypeFacts): void {
     if (version > 0 || paused)
       this.#add('type', type, version, declared && policyText(declared), Number(paused));
+    for (const { ordinal, name, responder, filter } of listeners)
+      this.#add('listener', type, ordinal, name, Number(responder), filter && JSON.stringify(filter));
   }
 
   /** A completion that came too late, for an event of which the rest was added before. */
@@ -96,7 +101,7 @@ const PAGE = { limit: 500, scanMax: 10_000 };
 
 /** Of everything that the store keeps. It must not change meanwhile, or the digest is of no moment that ever was. */
 export async function digestOfStore(
-  store: Pick<Store, 'list' | 'listTypes' | 'read' | 'readRequest' | 'readAttempts'>,
+  store: Pick<Store, 'list' | 'listTypes' | 'listListeners' | 'read' | 'readRequest' | 'readAttempts'>,
 ): Promise<string> {
   const digest = new Digest();
   for (let cursor: string | null | undefined; cursor !== null; ) {
@@ -125,11 +130,11 @@ export async function digestOfStore(
 }
 
 /** All types, page by page. */
-export async function* typesOf(store: Pick<Store, 'listTypes'>): AsyncGenerator<TypeView> {
+export async function* typesOf(store: Pick<Store, 'listTypes' | 'listListeners'>): AsyncGenerator<TypeFacts> {
   for (let cursor: string | null | undefined; cursor !== null; ) {
     const page = await store.listTypes({ cursor: cursor ?? null, limit: PAGE.limit });
     if (page.kind !== 'page') throw new Error(`the store does not know its own cursor ${cursor}`);
-    yield* page.types;
+    for (const type of page.types) yield { ...type, listeners: (await store.listListeners(type.type)) ?? [] };
     cursor = page.cursor;
   }
 }

@@ -5,11 +5,18 @@
  */
 import { apply } from '../event/apply.js';
 import { typeView } from '../event/decide/set-type.js';
+import { listenersOf } from '../event/listeners.js';
 import type { LogRecord } from '../event/record.js';
 import { tidy } from '../event/schedule.js';
-import { ATTEMPTS_KEPT_MAX, type EventState, emptyState, type PartitionState } from '../event/state.js';
+import {
+  ATTEMPTS_KEPT_MAX,
+  type EventState,
+  emptyState,
+  type PartitionState,
+  type TypeState,
+} from '../event/state.js';
 import { attemptsOf, viewOf } from '../event/view.js';
-import { Digest, sha256 } from './digest.js';
+import { Digest, sha256, type TypeFacts } from './digest.js';
 
 /** Decisions need these, records do not: they are facts. */
 export const FOLD_POLICY = {
@@ -64,7 +71,7 @@ export class LogFold {
       else if (event.status === 'in_process') inProcess += 1;
       this.#letGo(event);
     }
-    for (const type of this.#state.typesByOrdinal) this.#digest.addType(typeView(type));
+    for (const type of this.#state.typesByOrdinal) this.#digest.addType(typeFacts(type));
     return { events: { ...this.#counts, pending, inProcess }, digest: this.#digest.toString() };
   }
 
@@ -90,6 +97,11 @@ export class LogFold {
     this.#digest.addEvent(viewOf(event), event.envelope, attemptsOf(event));
     this.#state.events.delete(event.id);
   }
+}
+
+/** What of a type is in a digest. */
+export function typeFacts(type: TypeState): TypeFacts {
+  return { ...typeView(type), listeners: listenersOf(type.listeners) };
 }
 
 /** Nothing but a late completion can come; with more attempts than are kept, it may be of one that is forgotten. */

@@ -13,8 +13,8 @@ import {
   comparePositions,
   formatPosition,
   type KeptRecord,
+  type OfType,
   type Position,
-  type TypeSet,
 } from '../event/record.js';
 import { tidy } from '../event/schedule.js';
 import { type EventState, emptyState } from '../event/state.js';
@@ -24,14 +24,14 @@ import type { Recoverable, Store } from '../store/store.js';
 import { type CheckpointDamagedError, newestCheckpoint, readParts } from './checkpoint.js';
 import { Digest, type TypeFacts, typesOf } from './digest.js';
 import { floorOf } from './floor.js';
-import { FOLD_LIMITS, FOLD_POLICY, TIDY_RECORDS_MIN, withHashes } from './fold.js';
+import { FOLD_LIMITS, FOLD_POLICY, TIDY_RECORDS_MIN, typeFacts, withHashes } from './fold.js';
 import { followsOn, type LogIdentity, LogReader } from './reader.js';
 import { isLogRecord } from './record-line.js';
 
 /** What is asked of a store: nothing that changes it. */
 export type StoreReading = Pick<
   Store & Recoverable,
-  'list' | 'listTypes' | 'read' | 'readRequest' | 'readAttempts' | 'readOutbox' | 'standing'
+  'list' | 'listTypes' | 'listListeners' | 'read' | 'readRequest' | 'readAttempts' | 'readOutbox' | 'standing'
 >;
 
 export interface Difference {
@@ -104,23 +104,30 @@ export async function verifyStore(check: StoreCheck): Promise<StoreReport> {
   };
 }
 
-/** What is declared of each type, by its name, as text. */
-async function readTypes(store: StoreReading): Promise<ReadonlyMap<string, string>> {
-  const types = new Map<string, string>();
-  for await (const type of typesOf(store)) types.set(type.type, factsText(type));
+/** What is declared of a type, its listeners apart: they are read one after the other, and either may change in between. */
+type Declared = Record<'policy' | 'listeners', string>;
+
+async function readTypes(store: StoreReading): Promise<ReadonlyMap<string, Declared>> {
+  const types = new Map<string, Declared>();
+  for await (const type of typesOf(store)) types.set(type.type, declaredOf(type));
   return types;
 }
 
-function factsText({ version, declared, paused }: Omit<TypeFacts, 'type'>): string {
-  return JSON.stringify([version, declared, paused]);
+function declaredOf({ version, declared, paused, listeners }: TypeFacts): Declared {
+  const each = listeners.map(({ ordinal, name, responder, filter }) => [ordinal, name, responder, filter]);
+  return { policy: JSON.stringify([version, declared, paused]), listeners: JSON.stringify(each) };
 }
 
 /** As what, by its name, a type may have been read. */
-type TypeHistory = Map<string, Set<string>>;
+type TypeHistory = Map<string, Declared[]>;
 
-function differingTypes(read: ReadonlyMap<string, string>, declared: TypeHistory): Difference[] {
+function differingTypes(read: ReadonlyMap<string, Declared>, declared: TypeHistory): Difference[] {
+  const differs = ([type, found]: [string, Declared]) =>
+    (['policy', 'listeners'] as const).some(
+      (part) => !declared.get(type)?.some((each) => each[part] === found[part]),
+    );
   return [...read]
-    .filter(([type, text]) => !declared.get(type)?.has(text))
+    .filter(differs)
     .map(([type]) => ({ id: type, what: 'what is declared of the type is not what the log says' }));
 }
 
@@ -230,8 +237,10 @@ class Comparison {
     if (!isLogRecord(record)) return;
     if (record.op === 'emitted' || record.op === 'relayed') return;
     const slim = withHashes(record);
-    if (slim.op === 'typeSet') this.#noteType(slim);
-    if (!('id' in slim)) return apply(this.#state, slim);
+    if (!('id' in slim)) {
+      apply(this.#state, slim);
+      return this.#noteType(slim);
+    }
     const read = this.read.get(slim.id);
     // What came after it was read is of no account, nor what came after the store forgot it.
     if (read?.compared || (slim.op === 'late' && !this.#state.events.has(slim.id))) return;
@@ -266,11 +275,11 @@ class Comparison {
     return this.before === null || comparePositions(position, this.before) > 0;
   }
 
-  #noteType({ type, version, policy, paused, pos }: TypeSet): void {
-    const text = factsText({ version, declared: policy ?? null, paused: paused ?? false });
+  #noteType({ type, pos }: OfType): void {
+    const now = declaredOf(typeFacts(this.#state.types.get(type)!));
     const known = this.declared.get(type);
-    if (known && this.#isNew(pos)) known.add(text);
-    else this.declared.set(type, new Set([text]));
+    if (known && this.#isNew(pos)) known.push(now);
+    else this.declared.set(type, [now]);
   }
 
   #compare(event: EventState, read: Read): void {

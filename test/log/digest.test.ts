@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { AttemptView, EventView, Lease } from '../../src/event/command.js';
+import type { AttemptView, EventView, Lease, LeaseCommand } from '../../src/event/command.js';
 import { Digest, digestOfStore } from '../../src/log/digest.js';
 import { LogFold } from '../../src/log/fold.js';
 import { EmbeddedStore } from '../../src/store/embedded/embedded.js';
@@ -16,6 +16,7 @@ import { startRedisServer } from '../support/redis-server.js';
 
 const STEPS = 200;
 const TYPES = ['mail', 'order', 'Grüße'];
+const LISTENERS = ['default', 'audit', 'copy'];
 
 const embedded: StoreHarness = {
   name: 'embedded',
@@ -51,19 +52,28 @@ function randomFrom(seed: number): (below: number) => number {
   };
 }
 
+function setListener(s: Scene, type: string, name: string, responder: boolean): Promise<unknown> {
+  const filter = responder ? null : { method: ['POST'] };
+  return s.store.setListener({ type, listener: { name, responder, filter } });
+}
+
 /** Everything that can happen to events, in any order; leases are used long after they were lost, too. */
 async function workAtRandom(s: Scene, seed: number): Promise<void> {
   const random = randomFrom(seed);
   const ids: string[] = [];
   const leases: Lease[] = [];
   const anyLease = () => leases[random(leases.length)];
+  const leaseSome = async (more: Partial<LeaseCommand>) => {
+    const result = await s.tryLease(TYPES[random(3)]!, more);
+    if (result.kind === 'leased') leases.push(...result.leases);
+  };
   const steps: (() => Promise<unknown>)[] = [
     async () => void ids.push(await s.accept(TYPES[random(3)]!)),
     async () => void ids.push(await s.accept(TYPES[random(3)]!, { delayMs: random(5) * SECOND })),
     () => s.tryAccept(TYPES[random(3)]!, { idempotency: keyOf(`key ${random(5)}`, `request ${random(2)}`) }),
-    async () =>
-      void leases.push(...(await s.leaseAll(TYPES[random(3)]!, { max: 1 + random(3), worker: 'w' }))),
-    async () => void leases.push(...(await s.leaseAll(TYPES[random(3)]!, { max: 1 + random(3) }))),
+    () => leaseSome({ max: 1 + random(3), worker: 'w' }),
+    () => leaseSome({ max: 1 + random(3) }),
+    () => leaseSome({ max: 1 + random(3), listener: LISTENERS[random(3)]! }),
     async () => leases.length > 0 && s.complete(anyLease()!),
     async () => leases.length > 0 && s.complete(anyLease()!),
     async () => leases.length > 0 && s.fail(anyLease()!),
@@ -74,6 +84,9 @@ async function workAtRandom(s: Scene, seed: number): Promise<void> {
     async () => ids.length > 0 && s.store.cancel(ids[random(ids.length)]!),
     () => declare(s, TYPES[random(3)]!, { attemptsMax: 1 + random(3) }, 'any'),
     () => s.store.setType({ kind: random(2) === 0 ? 'pause' : 'resume', type: TYPES[random(3)]! }),
+    () => setListener(s, TYPES[random(3)]!, LISTENERS[random(3)]!, random(2) === 0),
+    () => s.store.deleteListener(TYPES[random(3)]!, LISTENERS[random(3)]!),
+    () => s.store.sweep(0, 1 + random(5)),
     () => s.pass(random(20) * SECOND),
     () => s.expire(),
   ];

@@ -282,6 +282,8 @@ export class Both {
   async #compareLists(): Promise<void> {
     const { types } = { types: [], ...(await this.store.listTypes({ cursor: null, limit: 100 })) };
     this.#same(types, this.core.types(), 'types');
+    for (const type of TYPES)
+      this.#same(await this.store.listListeners(type), this.core.listListeners(type), `listeners of ${type}`);
 
     const newestFirst = [...this.core.state.history].reverse();
     for (const [type, status, limit, scanMax] of [

@@ -6,11 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type {
   AttemptView,
   EventView,
+  ListenerView,
   ListQuery,
   ListResult,
   ListTypesQuery,
   ListTypesResult,
 } from '../../event/command.js';
+import { listenersOf } from '../../event/listeners.js';
 import type { Policy } from '../../event/policy.js';
 import type { LogRecord, Position } from '../../event/record.js';
 import type { Limits, PartitionState } from '../../event/state.js';
@@ -28,7 +30,7 @@ const AGAIN_MS = 200;
 
 type Reading = Pick<
   Store & Recoverable,
-  'list' | 'listTypes' | 'read' | 'readRequest' | 'readAttempts' | 'readOutbox' | 'standing'
+  'list' | 'listTypes' | 'listListeners' | 'read' | 'readRequest' | 'readAttempts' | 'readOutbox' | 'standing'
 >;
 
 /** Null: no store has been founded there. Throws FolderError. */
@@ -70,6 +72,11 @@ class FolderReading implements Reading {
 
   async listTypes(query: ListTypesQuery): Promise<ListTypesResult> {
     return listTypes(this.state, query);
+  }
+
+  async listListeners(type: string): Promise<ListenerView[] | null> {
+    const known = this.state.types.get(type);
+    return known ? listenersOf(known.listeners) : null;
   }
 
   async read(id: string): Promise<EventView | NotArchived | null> {
