@@ -17,7 +17,7 @@ function projectFiles(): SourceFile[] {
       throw error;
     }
     return names
-      .filter((name) => TEXT.test(name))
+      .filter((name) => TEXT.test(name) && !name.includes('node_modules'))
       .map((name) => join(folder, name).replaceAll('\\', '/'))
       .map((path) => ({ path, text: readFileSync(path, 'utf8') }));
   });
