@@ -39,6 +39,26 @@ t.test('against the service', async (t) => {
   const ask = async (type: string, body?: unknown): Promise<Event> =>
     client.wait(await client.submit(type, body), IN_TIME);
 
+  t.test('under a name of its own, once that was declared', async (t) => {
+    const audited = new Deferred<unknown>();
+    const { told } = listen(t, {
+      types: ['named'],
+      listener: 'audit',
+      handleSideEffects: ({ body }) => audited.resolve(body),
+    });
+    while (told.length === 0) await delay(10);
+    t.match(told[0], { during: 'lease', error: { code: 'not-subscribed' } });
+    for (const name of ['default', 'audit']) {
+      const url = `${service.url}/v1/types/named/listeners/${name}`;
+      const headers = { 'content-type': 'application/json' };
+      t.equal((await fetch(url, { method: 'PUT', headers, body: '{}' })).status, 201);
+    }
+    listen(t, { types: ['named'], handleSideEffects: () => ({ body: 'from the responder' }) });
+    const { response } = await ask('named', 'hello');
+    t.equal(response?.body, 'from the responder');
+    t.equal(await audited.promise, 'hello');
+  });
+
   t.test('an answer of every kind', async (t) => {
     const answers: Record<string, Answer | undefined> = {
       nothing: undefined,
