@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import type { KeptRecord, LogRecord, Position, StoreRecord } from '../../src/event/record.js';
 import { type Recoverable, type Store, StoreError } from '../../src/store/store.js';
 import { POLICIES } from '../store/random-policies.js';
-import { type Step, step } from '../store/random-steps.js';
+import { type Step, stepsOf } from '../store/random-steps.js';
 import { Both, LIMITS, STARTS_AT, type WorkOptions } from '../store/random-work.js';
 import { CoreModel } from '../support/core-model.js';
 import { keptOf } from '../support/kept-records.js';
@@ -32,8 +32,7 @@ const EPOCH = 7;
 const SUPERSEDED = 6;
 
 /** A store forgets what it promoted, so a clock that steps back would tell it from one that was not recovered. */
-const forward = step.filter((each) => each.do !== 'pass' || each.ms >= 0);
-const steps = fc.array(forward, { minLength: 1, maxLength: 25, size: 'max' });
+const steps = stepsOf(25, (each) => each.do !== 'pass' || each.ms >= 0);
 
 const history = fc.record({
   policy: fc.constantFrom(...POLICIES),

@@ -15,7 +15,7 @@ import type { StoreHarness } from '../contract/store.js';
 import { CoreModel } from '../support/core-model.js';
 import { doListenerStep, envelopeOf } from './random-listeners.js';
 import { POLICIES } from './random-policies.js';
-import { type Step, step, TYPES } from './random-steps.js';
+import { type Step, stepsOf, TYPES } from './random-steps.js';
 
 const SECOND = 1_000;
 export const STARTS_AT = Date.UTC(2026, 0, 15, 23, 59, 50);
@@ -36,7 +36,7 @@ export async function compareWithCore(harness: StoreHarness, options: WorkOption
   const { runs, seed, shorten = true, msMax } = options;
   const work = fc.record({
     policy: fc.constantFrom(...POLICIES),
-    steps: fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
+    steps: stepsOf(40),
   });
   await fc.assert(
     fc.asyncProperty(work, async ({ policy, steps }) => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { WebSocket } from 'undici';
-import { endWithMe } from './end-with-me.js';
+import { endWithMe, killGroup } from './end-with-me.js';
 
 const PROGRAMS = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome'];
 
@@ -57,9 +57,10 @@ export class Browser {
       [...args, '--remote-debugging-port=0', `--user-data-dir=${folder}`, 'about:blank'],
       {
         stdio: ['ignore', 'ignore', 'pipe'],
+        detached: true,
       },
     );
-    endWithMe(child);
+    endWithMe(child, true);
     const port = await debuggingPort(child);
     const pages = (await (await fetch(`http://127.0.0.1:${port}/json`)).json()) as {
       type: string;
@@ -99,7 +100,7 @@ export class Browser {
   async stop(): Promise<void> {
     const exited = once(this.process, 'exit');
     this.socket.close();
-    this.process.kill('SIGTERM');
+    killGroup(this.process, 'SIGTERM');
     await exited;
     // Processes of its own may hold the other end a little longer.
     this.process.stderr?.destroy();
