@@ -17,9 +17,9 @@ const BATCH = 500;
 const TYPE = 'order.placed';
 /** By ordinal, in the order in which they are declared. */
 const LISTENERS = [
-  { name: 'charge', responder: true, failing: 0.05 },
-  { name: 'audit', responder: false, failing: 0.4 },
-  { name: 'notify', responder: false, failing: 0 },
+  { name: 'charge', responder: true, failing: 0.05, leases: 50, workMs: 50 },
+  { name: 'audit', responder: false, failing: 0.4, leases: 50, workMs: 50 },
+  { name: 'notify', responder: false, failing: 0, leases: 250, workMs: 400 },
 ];
 const KILLED = 'notify';
 const WATCHED = 200;
@@ -48,8 +48,12 @@ interface LogPage {
   readonly atEnd: boolean;
 }
 
-function startListener(url: string, { name, failing }: (typeof LISTENERS)[number]): ChildProcess {
-  const child = spawn(process.execPath, [PROGRAM, url, TYPE, name, String(failing)], { stdio: 'inherit' });
+function startListener(url: string, { name, ...how }: (typeof LISTENERS)[number]): ChildProcess {
+  const numbers = [how.failing, how.leases, how.workMs].map(String);
+  const child = spawn(process.execPath, [PROGRAM, url, TYPE, name, ...numbers], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  child.stdout!.resume();
   endWithMe(child);
   return child;
 }
@@ -137,12 +141,16 @@ async function fanOut(t: Test, store: string, service: Service): Promise<void> {
   const killed = LISTENERS.find(({ name }) => name === KILLED)!;
   let kills = 0;
   while (story.ends.size < EVENTS * LISTENERS.length) {
-    await delay(100 + Math.random() * 600);
-    await kill(processes.get(KILLED)!);
-    kills += 1;
-    processes.set(KILLED, startListener(service.url, killed));
-    // Time for it to begin, or nothing would ever be done.
+    // Time for it to have done something, or nothing ever would be.
     await delay(1_500);
+    const victim = processes.get(KILLED)!;
+    const atWork = await Promise.race([once(victim.stdout!, 'data'), delay(2_000, null)]);
+    if (atWork !== null) {
+      await delay(Math.random() * killed.workMs * 0.8);
+      await kill(victim);
+      kills += 1;
+      processes.set(KILLED, startListener(service.url, killed));
+    }
     await story.readOn();
   }
   await watching;

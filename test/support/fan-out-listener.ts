@@ -2,19 +2,17 @@
  * A listener in a process of its own, which a test can kill: leases in bulk, fails a share of what it gets and asks for it again,
  * completes the rest. Every call may be repeated, and is while the service is away.
  *
- * Told in argv: the service's URL, the type, the listener's name, and the share that fails.
+ * Told in argv: the service's URL, the type, the listener's name, the share that fails, how many it leases, and what the work on
+ * those takes, in milliseconds.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Api } from './api.js';
 
-const LEASES = 50;
 /** Short, so that what a killed process held is soon another's. */
 const LEASE_MS = 1_000;
-/** What the work on them takes, so that whoever kills it mostly finds it at work. */
-const WORK_MS = 50;
 
-const [url = '', type = '', listener = '', failing = '0'] = process.argv.slice(2);
+const [url = '', type = '', listener = '', failing = '0', max = '1', workMs = '0'] = process.argv.slice(2);
 const api = new Api(url, 2);
 
 interface Lease {
@@ -35,13 +33,15 @@ for (;;) {
     body: {
       types: [type],
       listener,
-      max: LEASES,
+      max: Number(max),
       leaseMs: LEASE_MS,
       waitMs: 5_000,
       worker: String(process.pid),
     },
   });
   const { leases = [] } = leased.json<{ leases?: Lease[] }>();
-  await delay(WORK_MS);
+  // Who wants to kill it at work waits for this.
+  if (leases.length > 0) process.stdout.write('at work\n');
+  await delay(Number(workMs));
   if (leases.length > 0) await api.persist('POST', '/v1/completions', { body: leases.map(completionOf) });
 }
