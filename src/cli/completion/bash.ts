@@ -1,21 +1,17 @@
 /** The completion for bash, 3.2 or newer, with nothing else installed. */
-import { anyOf, type Completed, optionsWithFile, optionsWithValue, quoted } from './model.js';
+import {
+  anyOf,
+  type Completed,
+  optionsWithChoices,
+  optionsWithFile,
+  optionsWithValue,
+  quoted,
+} from './model.js';
 
 export function bashCompletion(model: readonly Completed[]): string {
   const commands = model.slice(1).map(({ path }) => path);
   const branches = [
-    ...model.flatMap(({ path, options }) =>
-      options.flatMap(({ names, choices }) =>
-        choices.length === 0
-          ? []
-          : [
-              branch(
-                names.map((name) => `${path} ${name}`),
-                choices,
-              ),
-            ],
-      ),
-    ),
+    ...optionsWithChoices(model).map(({ paths, choices }) => branch(paths, choices)),
     branch(optionsWithFile(model), null),
     ...model.map(({ path, options }) =>
       branch(

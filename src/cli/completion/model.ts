@@ -51,6 +51,17 @@ export function optionsWithFile(model: readonly Completed[]): string[] {
   return pathsOf(model, ({ value }) => value === 'file');
 }
 
+/** Each option that takes one of some words: its names, each behind its command, and the words. */
+export function optionsWithChoices(
+  model: readonly Completed[],
+): { readonly paths: readonly string[]; readonly choices: readonly string[] }[] {
+  return model.flatMap(({ path, options }) =>
+    options
+      .filter(({ choices }) => choices.length > 0)
+      .map(({ names, choices }) => ({ paths: names.map((name) => `${path} ${name}`), choices })),
+  );
+}
+
 function pathsOf(model: readonly Completed[], isWanted: (option: CompletedOption) => boolean): string[] {
   return model.flatMap(({ path, options }) =>
     options.filter(isWanted).flatMap(({ names }) => names.map((name) => `${path} ${name}`)),

@@ -1,21 +1,22 @@
 /** The completion for zsh. */
-import { anyOf, type Completed, optionsWithFile, optionsWithValue, quoted } from './model.js';
+import {
+  anyOf,
+  type Completed,
+  optionsWithChoices,
+  optionsWithFile,
+  optionsWithValue,
+  quoted,
+} from './model.js';
 
 type Word = readonly [word: string, about: string];
 
 export function zshCompletion(model: readonly Completed[]): string {
   const commands = model.slice(1).map(({ path }) => path);
   const branches = [
-    ...model.flatMap(({ path, options }) =>
-      options.flatMap(({ names, choices }) =>
-        choices.length === 0
-          ? []
-          : [
-              branch(
-                names.map((name) => `${path} ${name}`),
-                choices.map((word): Word => [word, '']),
-              ),
-            ],
+    ...optionsWithChoices(model).map(({ paths, choices }) =>
+      branch(
+        paths,
+        choices.map((word): Word => [word, '']),
       ),
     ),
     `    ${anyOf(optionsWithFile(model))}) _files; return ;;`,
