@@ -3,6 +3,8 @@
  * and what it is for. `readConfig` turns an environment into a checked, frozen object; a bad value throws with
  * the variable's name and what is allowed. `docs/configuration.md` shows the table and a test keeps it equal.
  */
+import { PARTITIONS_MAX } from './event/id.js';
+import { LISTENERS_MAX } from './event/listeners.js';
 
 export type Unit = 'ms' | 'bytes' | 'count' | 'ratio' | 'factor' | 'port' | null;
 
@@ -177,7 +179,7 @@ export const SETTINGS = {
   partitions: integer(
     'PARTITIONS',
     1,
-    { unit: 'count', min: 1, max: 1_024 },
+    { unit: 'count', min: 1, max: PARTITIONS_MAX },
     'Parts that types are spread over; kept in the store, another number later is refused.',
   ),
   embeddedBytesMax: integer(
@@ -328,7 +330,7 @@ export const SETTINGS = {
     'bytes',
     'Events in the answer to one call for leases; the first comes whatever it weighs.',
   ),
-  listenersMax: fixed(64, 'count', 'Listeners of a type.'),
+  listenersMax: fixed(LISTENERS_MAX, 'count', 'Listeners of a type.'),
   filterBytesMax: fixed(8 * KIB, 'bytes', 'Filter of a listener, as JSON.'),
   leaseTypesMax: fixed(100, 'count', 'Types of one call for leases.'),
   responseBytesMax: fixed(4 * MIB, 'bytes', 'Body of a response in a completion.'),
