@@ -16,17 +16,18 @@ import { decideLease } from '../../src/event/decide/lease.js';
 import { decideRelayed, findRelays } from '../../src/event/decide/relay.js';
 import { decideSetType } from '../../src/event/decide/set-type.js';
 import { makeEventId } from '../../src/event/id.js';
-import { comparePositions, type LogRecord, type Position, type StoreRecord } from '../../src/event/record.js';
+import type { LogRecord, StoreRecord } from '../../src/event/record.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { type Delivery, emptyState, leaseExpired, type PartitionState } from '../../src/event/state.js';
 import { isBeyond, NOT_ARCHIVED } from '../../src/event/unarchived.js';
-import { attemptsOf, shownAttempts, shownRequest, shownView, viewOf } from '../../src/event/view.js';
+import { shownView } from '../../src/event/view.js';
 import { decodePart, encodeState, type SnapshotPart } from '../../src/store/embedded/snapshot.js';
 import { dumpState } from '../support/state-dump.js';
 import { checkEmitted, checkTrees, type Place } from './core-cascades.js';
 import type { Op } from './core-ops.js';
 import { oldest } from './core-order.js';
 import { commandOf, PolicyAccount } from './core-policies.js';
+import { checkShown, promisedReceipt, promiseOf, promiseOfEmitting, withoutEnds } from './core-shown.js';
 
 export const POLICY = {
   attemptsMax: 2,
@@ -133,44 +134,7 @@ export class CoreMachine {
     }
     assert.deepEqual([...this.state.events.keys()], this.#ids, 'S1: what was accepted is known');
     checkTrees(this.state, this.#onTheWay);
-    this.#checkShown();
-  }
-
-  /** Of events with `archive` durability that is seen which the archived records say, and nothing else. */
-  #checkShown(): void {
-    for (const event of this.state.events.values()) {
-      const view = shownView(this.state, event);
-      const attempts = shownAttempts(this.state, event);
-      if (event.unarchived === null) {
-        assert.deepEqual([view, attempts], [viewOf(event), attemptsOf(event)]);
-        continue;
-      }
-      const archived = this.#log.events.get(event.id);
-      const seen = [view, shownRequest(this.state, event), attempts];
-      if (!archived) {
-        assert.deepEqual(seen, ['not_archived', 'not_archived', 'not_archived'], 'S9: not accepted for sure');
-        continue;
-      }
-      const behind = archived.version < event.version;
-      const expected = [{ ...viewOf(archived), behind }, archived.envelope, attemptsOf(archived)];
-      assert.deepEqual(withoutEnds(seen), withoutEnds(expected), 'S9: what is seen is archived');
-    }
-  }
-
-  /** What a receipt of the event rests on: the record of its acceptance, unless that is archived. */
-  #promisedReceipt(id: string): Position | null {
-    const { unarchived, position } = this.state.events.get(id)!;
-    return unarchived !== null && !this.#log.events.has(id) ? position : null;
-  }
-
-  /** What an answer about the event rests on: its newest record, unless that is archived. */
-  #promiseOf(id: string): Position | null {
-    const event = this.state.events.get(id)!;
-    if (event.unarchived === null) return null;
-    const records = this.state.outbox;
-    const isOfEvent = (record: LogRecord) =>
-      'id' in record && record.id === id && record.op !== 'emitted' && record.op !== 'relayed';
-    return [...records].findLast(isOfEvent)?.pos ?? null;
+    checkShown(this.state, this.#log);
   }
 
   /** S8: the state is the fold of its records; what of it is logged is the fold of what is logged. */
@@ -249,7 +213,8 @@ export class CoreMachine {
     };
     const decision = decideAccept(this.state, command, this.now);
     const result = this.#carryOut(decision);
-    if ('archive' in result) assert.deepEqual(result.archive, this.#promisedReceipt(result.id), 'S9: accept');
+    if ('archive' in result)
+      assert.deepEqual(result.archive, promisedReceipt(this.state, this.#log, result.id), 'S9: accept');
     if (again) {
       assert.deepEqual([result.kind, decision.records.length], ['accepted', 0], 'the same id again');
       return;
@@ -350,7 +315,7 @@ export class CoreMachine {
     const first = this.#completed.get(attemptId);
     if (first) {
       const emitted = first.answer.kind === 'completed' ? first.answer.emitted : [];
-      const archive = this.#promiseOfEmitting(lease.event.id, emitted);
+      const archive = promiseOfEmitting(this.state, this.#log, lease.event.id, emitted);
       const expected =
         first.fingerprint === fingerprint ? { ...first.answer, archive } : { kind: 'conflict' };
       assert.deepEqual(answer, expected, 'S4: the same completion again, or another');
@@ -368,7 +333,7 @@ export class CoreMachine {
     const { here, onTheWay } = checkEmitted(this.state, lease.event.id, emits ? emit : []);
     this.#ids.push(...here);
     for (const [id, place] of onTheWay) this.#onTheWay.set(id, place);
-    const promise = this.#promiseOfEmitting(lease.event.id, answer.emitted);
+    const promise = promiseOfEmitting(this.state, this.#log, lease.event.id, answer.emitted);
     assert.deepEqual(answer.archive, promise, 'S9: complete');
     this.#completed.set(attemptId, { fingerprint, answer });
     const event = this.state.events.get(lease.event.id)!;
@@ -377,19 +342,6 @@ export class CoreMachine {
       answer.status === 'complete' ? command.result : null,
       'the result is the event’s',
     );
-  }
-
-  #promiseOfChild(id: string): Position | null {
-    if (this.state.events.has(id)) return this.#promisedReceipt(id);
-    const relay = findRelays(this.state, 0, NO_LIMIT).find((each) => each.id === id);
-    if (relay?.durability !== 'archive') return null;
-    return isBeyond(relay.position, this.state.archived?.pos ?? null) ? relay.position : null;
-  }
-
-  /** What the answer to a completion rests on: its event and the events that it emitted. */
-  #promiseOfEmitting(id: string, emitted: readonly string[]): Position | null {
-    const all = [this.#promiseOf(id), ...emitted.map((each) => this.#promiseOfChild(each))];
-    return all.reduce((a, b) => (a === null || (b !== null && comparePositions(b, a) > 0) ? b : a), null);
   }
 
   #handBack(op: Extract<Op, { do: 'handBack' }>): void {
@@ -421,7 +373,7 @@ export class CoreMachine {
     const isHeld = holder !== undefined && this.#lives(holder);
     const result = this.#carryOut(decideCancel(this.state, id, this.now));
     const { kind } = result;
-    assert.deepEqual('archive' in result && result.archive, this.#promiseOf(id), 'S9: cancel');
+    assert.deepEqual('archive' in result && result.archive, promiseOf(this.state, id), 'S9: cancel');
     if (isHeld) assert.equal(kind, 'requested', 'who holds it is asked');
     else assert.match(kind, /^(cancelled|complete)$/);
   }
@@ -488,11 +440,4 @@ export class CoreMachine {
     this.state = state;
     this.#carryOut({ records: [{ op: 'opened', logId: 'log', view: state.view + 1 }], result: null });
   }
-}
-
-/** An extension is not logged, so a fold of the log alone may think that a lease ends earlier. */
-function withoutEnds<Dump>(dump: Dump): Dump {
-  return JSON.parse(
-    JSON.stringify(dump, (key, value: unknown) => (key === 'expiresAt' ? null : value)),
-  ) as Dump;
 }

@@ -9,7 +9,7 @@ const RUNS_MAX = 2_000;
 const MISTAKES: readonly CoreMistake[] = [
   {
     name: 'nothing is held until it is archived',
-    module: 'apply',
+    module: 'apply/accepted',
     from: 'if (event.unarchived)',
     to: 'if (false)',
   },

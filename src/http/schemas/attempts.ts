@@ -1,7 +1,9 @@
 /** The contract of what the holder of a lease does with it. */
 import Type from 'typebox';
 import { CompletionBody, CompletionItem, ExtendBody } from './input.js';
-import { EXAMPLES, jsonReply, problems, ref } from './output.js';
+import { EXAMPLES } from './output.js';
+import { problems } from './problem.js';
+import { jsonReply, ref } from './reply.js';
 
 const tags = ['Listeners'];
 const params = Type.Object({

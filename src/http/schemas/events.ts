@@ -1,7 +1,9 @@
 /** The contract of the routes about events. */
 import Type from 'typebox';
 import { CancelQuerySchema, ListQuerySchema, TreeQuerySchema } from './input.js';
-import { EXAMPLES, jsonReply, problems, ref } from './output.js';
+import { EXAMPLES } from './output.js';
+import { problems } from './problem.js';
+import { jsonReply, ref } from './reply.js';
 import { PreferHeaders } from './submit.js';
 
 const params = Type.Object({

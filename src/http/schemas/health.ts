@@ -1,6 +1,7 @@
 /** The contract of the health checks and of the contract itself. */
 import Type from 'typebox';
-import { jsonReply, problems } from './output.js';
+import { problems } from './problem.js';
+import { jsonReply } from './reply.js';
 
 const tags = ['Operators'];
 const strict = { additionalProperties: false } as const;

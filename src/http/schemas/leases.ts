@@ -1,7 +1,9 @@
 /** The contract of leasing. */
 import Type from 'typebox';
 import { LeaseBody } from './input.js';
-import { EXAMPLES, jsonReply, problems, ref } from './output.js';
+import { EXAMPLES } from './output.js';
+import { problems } from './problem.js';
+import { jsonReply, ref } from './reply.js';
 
 export const leaseSchema = {
   operationId: 'lease',

@@ -1,7 +1,8 @@
 /** The contract of the routes about listeners. */
 import Type, { type Static } from 'typebox';
 import { SETTINGS } from '../../config.js';
-import { jsonReply, problems, ref } from './output.js';
+import { problems } from './problem.js';
+import { jsonReply, ref } from './reply.js';
 
 const strict = { additionalProperties: false } as const;
 const tags = ['Operators'];

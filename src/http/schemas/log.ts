@@ -1,7 +1,8 @@
 /** The contract of the log's feed. */
 import Type from 'typebox';
 import { SETTINGS } from '../../config.js';
-import { jsonReply, problems, ref } from './output.js';
+import { problems } from './problem.js';
+import { jsonReply, ref } from './reply.js';
 
 const LogQuery = Type.Object(
   {

@@ -1,7 +1,9 @@
 /** The contract of the routes that take events. */
 import Type from 'typebox';
 import { EventItem } from './input.js';
-import { EXAMPLES, jsonReply, problems, ref } from './output.js';
+import { EXAMPLES } from './output.js';
+import { problems } from './problem.js';
+import { jsonReply, ref } from './reply.js';
 
 const Prefer = Type.Optional(
   Type.String({

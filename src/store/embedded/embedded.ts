@@ -1,12 +1,8 @@
 /**
  * The embedded store: the pure core in memory, over a journal in a folder of its own. One process, one partition,
- * no server.
- *
- * Every operation is the same: decide, apply, append to the journal, and answer when the journal has synced what
- * the answer reveals. Calls that come meanwhile see the state as it is, and wait for the same sync or the next.
+ * no server. Calls that come while another waits for its sync see the state as it is, and wait for the same sync or
+ * the next.
  */
-import fs from 'node:fs';
-import { apply } from '../../event/apply.js';
 import type {
   AbandonCommand,
   AbandonResult,
@@ -55,43 +51,18 @@ import { decidePrune, findSettled } from '../../event/decide/prune.js';
 import { decideRelayed, findRelays } from '../../event/decide/relay.js';
 import { decideSetType, typeView } from '../../event/decide/set-type.js';
 import { listenersOf } from '../../event/listeners.js';
-import type { Policy } from '../../event/policy.js';
 import { comparePositions, type KeptRecord, type LogRecord, type Position } from '../../event/record.js';
-import { promoteDue, releaseArchived, tidy } from '../../event/schedule.js';
-import type { Limits, PartitionState } from '../../event/state.js';
-import { stilledBy, viewTree } from '../../event/tree.js';
+import { promoteDue, releaseArchived } from '../../event/schedule.js';
+import type { PartitionState } from '../../event/state.js';
+import { viewTree } from '../../event/tree.js';
 import type { NotArchived } from '../../event/unarchived.js';
 import { shownAttempts, shownRequest, shownView } from '../../event/view.js';
-import {
-  type Depths,
-  type Recoverable,
-  type Standing,
-  type Store,
-  StoreError,
-  type StoreHealth,
-  type Wake,
-} from '../store.js';
+import type { Depths, Recoverable, Standing, Store, StoreHealth, Wake } from '../store.js';
 import { depthsOf } from './depths.js';
-import { type Files, nodeFiles } from './files.js';
+import { type EmbeddedOptions, Engine } from './engine.js';
 import { listEvents, listTypes } from './list.js';
-import { type FolderLock, lockFolder } from './lock.js';
-import { type OpenedFolder, openFolder } from './open.js';
-import { Wakes } from './wakes.js';
+import type { Wakes } from './wakes.js';
 
-export interface EmbeddedOptions {
-  /** Made when it is not there. */
-  readonly dir: string;
-  readonly policy: Policy;
-  readonly limits: Limits;
-  /** Milliseconds since the epoch. */
-  readonly now?: () => number;
-  readonly journalFileBytes?: number;
-  readonly compactBytesMin?: number;
-  readonly files?: Files;
-}
-
-const JOURNAL_FILE_BYTES = 16 << 20;
-const COMPACT_BYTES_MIN = 64 << 20;
 /** Deliveries whose wait is over that one lease moves to their queues at most, so that a great many cannot stop the loop. */
 const PROMOTED_BY_LEASE_MAX = 10_000;
 /** Likewise events whose deadline has passed. */
@@ -102,53 +73,27 @@ export class EmbeddedStore implements Store, Recoverable {
   readonly #state: PartitionState;
   readonly #wakes: Wakes;
   #archiving: { readonly holder: string; readonly until: number } | null = null;
-  /** Every run begins with a closed gate: the log may have more than the folder. */
-  #open = false;
-  /** Open, and yet nothing goes through: the log has gone on with another store. */
-  #doubted = false;
-  /** The epoch of the recovery that has begun in this run. */
-  #recovering = 0;
-  #closing: Promise<void> | null = null;
 
-  private constructor(
-    private readonly folder: OpenedFolder,
-    private readonly lock: FolderLock,
-    private readonly now: () => number,
-  ) {
-    this.#state = folder.state;
-    this.#wakes = new Wakes(folder.state);
+  private constructor(private readonly engine: Engine) {
+    this.#state = engine.state;
+    this.#wakes = engine.wakes;
   }
 
   /** That of the log; before there is one, the id that a new log would get. */
   get logId(): string {
-    return this.#state.logId ?? this.folder.logId;
+    return this.#state.logId ?? this.engine.folder.logId;
   }
 
   /** Until `finishRecovery` the gate is closed. Throws FolderError when the folder is another's, or damaged. */
   static async open(options: EmbeddedOptions): Promise<EmbeddedStore> {
-    const { dir, policy, limits, now = Date.now } = options;
-    fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const lock = await lockFolder(dir);
-    try {
-      const folder = await openFolder({
-        dir,
-        policy,
-        limits,
-        now,
-        files: options.files ?? nodeFiles,
-        journalFileBytes: options.journalFileBytes ?? JOURNAL_FILE_BYTES,
-        compactBytesMin: options.compactBytesMin ?? COMPACT_BYTES_MIN,
-      });
-      return new EmbeddedStore(folder, lock, now);
-    } catch (error) {
-      await lock.release();
-      throw error;
-    }
+    return new EmbeddedStore(await Engine.open(options));
   }
 
   accept(commands: readonly AcceptCommand[]): Promise<AcceptResult[]> {
     return this.#transition('accept', (now) =>
-      this.#wantArchived(commands.map((command) => this.#carryOut(decideAccept(this.#state, command, now)))),
+      this.engine.wantArchived(
+        commands.map((command) => this.#carryOut(decideAccept(this.#state, command, now))),
+      ),
     );
   }
 
@@ -166,7 +111,7 @@ export class EmbeddedStore implements Store, Recoverable {
 
   complete(commands: readonly CompleteCommand[]): Promise<CompleteResult[]> {
     return this.#transition('complete', (now) =>
-      this.#wantArchived(
+      this.engine.wantArchived(
         commands.map((command) => this.#carryOut(decideComplete(this.#state, command, now))),
       ),
     );
@@ -182,7 +127,7 @@ export class EmbeddedStore implements Store, Recoverable {
 
   async cancel(id: string): Promise<CancelResult> {
     const [result] = await this.#transition('cancel', (now) =>
-      this.#wantArchived([this.#carryOut(decideCancel(this.#state, id, now))]),
+      this.engine.wantArchived([this.#carryOut(decideCancel(this.#state, id, now))]),
     );
     return result!;
   }
@@ -252,30 +197,30 @@ export class EmbeddedStore implements Store, Recoverable {
   }
 
   async read(id: string): Promise<EventView | NotArchived | null> {
-    this.#assertOpen('read');
+    this.engine.assertOpen('read');
     const event = this.#state.events.get(id);
     if (!event) return null;
     // As it is now, and shown when that is durable; what comes after belongs to another read.
     const view = shownView(this.#state, event);
-    await this.folder.journal.tailOf(id);
+    await this.engine.folder.journal.tailOf(id);
     return view;
   }
 
   async readRequest(id: string): Promise<Uint8Array | NotArchived | null> {
-    this.#assertOpen('readRequest');
+    this.engine.assertOpen('readRequest');
     const event = this.#state.events.get(id);
     if (!event) return null;
     const request = shownRequest(this.#state, event);
-    await this.folder.journal.tailOf(id);
+    await this.engine.folder.journal.tailOf(id);
     return request;
   }
 
   async readAttempts(id: string): Promise<AttemptView[] | NotArchived | null> {
-    this.#assertOpen('readAttempts');
+    this.engine.assertOpen('readAttempts');
     const event = this.#state.events.get(id);
     if (!event) return null;
     const attempts = shownAttempts(this.#state, event);
-    await this.folder.journal.tailOf(id);
+    await this.engine.folder.journal.tailOf(id);
     return attempts;
   }
 
@@ -309,14 +254,14 @@ export class EmbeddedStore implements Store, Recoverable {
     view?: number,
   ): Promise<LogRecord[]> {
     return this.#transition('readOutbox', () => {
-      this.#assertView('readOutbox', view);
+      this.engine.assertView('readOutbox', view);
       return this.#state.outbox.read(after, limit);
     });
   }
 
   markArchived(_partition: number, pos: Position, slot: number, view?: number): Promise<void> {
     return this.#transition('markArchived', (now) => {
-      this.#assertView('markArchived', view);
+      this.engine.assertView('markArchived', view);
       const { archived } = this.#state;
       if (archived && comparePositions(pos, archived.pos) <= 0) return;
       this.#carryOut({ records: [{ op: 'archived', pos, slot }], result: undefined });
@@ -325,15 +270,15 @@ export class EmbeddedStore implements Store, Recoverable {
   }
 
   async archivedTo(_partition: number): Promise<{ pos: Position; slot: number } | null> {
-    this.#assertRunning('archivedTo');
+    this.engine.assertRunning('archivedTo');
     const { archived } = this.#state;
-    await this.folder.journal.tail();
+    await this.engine.folder.journal.tail();
     return archived;
   }
 
   async holdArchiving(_partition: number, holder: string, ms: number): Promise<boolean> {
-    this.#assertRunning('holdArchiving');
-    const now = this.now();
+    this.engine.assertRunning('holdArchiving');
+    const now = this.engine.now();
     const held = this.#archiving;
     if (held && held.holder !== holder && held.until > now && held.until - now <= ms) return false;
     this.#archiving = { holder, until: now + ms };
@@ -341,31 +286,20 @@ export class EmbeddedStore implements Store, Recoverable {
   }
 
   async hurryArchiving(_partition: number): Promise<void> {
-    this.#assertRunning('hurryArchiving');
+    this.engine.assertRunning('hurryArchiving');
     this.#wakes.noteWanted();
   }
 
   async standing(_partition: number): Promise<Standing> {
-    this.#assertRunning('standing');
-    const { logId, view, last, archived } = this.#state;
-    const recovering = this.#recovering;
-    const open = this.#open;
-    await this.folder.journal.tail();
-    if (logId === null) return { open: false, logId, view: 0, last: null, archived: null, recovering };
-    return { open, logId, view, last, archived, recovering };
+    return this.engine.standing();
   }
 
   async beginRecovery(_partition: number, epoch: number): Promise<boolean> {
-    this.#assertRunning('beginRecovery');
-    if (epoch < this.#recovering) return false;
-    this.#recovering = epoch;
-    this.#open = false;
-    this.folder.compactor.pause();
-    return true;
+    return this.engine.beginRecovery(epoch);
   }
 
   empty(_partition: number, epoch: number): Promise<boolean> {
-    return this.#recover('empty', epoch, () => {
+    return this.engine.recover('empty', epoch, () => {
       if (this.#state.last !== null) this.#carryOut({ records: [{ op: 'emptied' }], result: null });
     });
   }
@@ -376,36 +310,25 @@ export class EmbeddedStore implements Store, Recoverable {
     records: readonly KeptRecord[],
     archived: { pos: Position; slot: number },
   ): Promise<boolean> {
-    return this.#recover('replay', epoch, () => {
+    return this.engine.recover('replay', epoch, () => {
       const { last } = this.#state;
       const lacking = records.filter(({ pos }) => last === null || comparePositions(pos, last) > 0);
       this.#carryOut({ records: [...lacking, { op: 'archived', ...archived }], result: null });
     });
   }
 
-  async finishRecovery(
+  finishRecovery(
     _partition: number,
     epoch: number,
     logId: string,
     view: number,
     options = { stayClosed: false },
   ): Promise<boolean> {
-    if (this.#open && epoch === this.#recovering) return true;
-    const opened = await this.#recover('finishRecovery', epoch, () => {
-      tidy(this.#state);
-      this.#carryOut({ records: [{ op: 'opened', logId, view }], result: null });
-      // What was replayed is archived, however much that is: the first leases need not look for it.
-      this.#wakes.notePromoted(releaseArchived(this.#state, this.now(), Number.POSITIVE_INFINITY).ready);
-    });
-    if (!opened || epoch !== this.#recovering) return false;
-    this.#open = !options.stayClosed;
-    this.#doubted = false;
-    this.folder.compactor.resume();
-    return true;
+    return this.engine.finishRecovery(epoch, logId, view, options);
   }
 
   doubt(_partition: number): void {
-    this.#doubted = true;
+    this.engine.doubt();
   }
 
   onWake(wake: (wake: Wake) => void): () => void {
@@ -413,88 +336,24 @@ export class EmbeddedStore implements Store, Recoverable {
   }
 
   async health(): Promise<StoreHealth> {
-    const { journal, compactor } = this.folder;
-    const closed = this.#closedBecause;
-    const notes = [journal.failure?.message, closed, compactor.problem].filter(
-      (note) => typeof note === 'string',
-    );
-    const ready = closed === null && !journal.failure && !this.#closing;
-    return { kind: 'embedded', ready, notes, durable: 'fsync' };
+    return { kind: 'embedded', ...this.engine.health(), durable: 'fsync' };
   }
 
   async depths(_partition: number): Promise<Depths> {
-    this.#assertOpen('depths');
+    this.engine.assertOpen('depths');
     return depthsOf(this.#state);
   }
 
   /** What has been called before ends; what is called after is refused. Rejects when the journal has failed. */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    return this.engine.close();
   }
 
-  async #close(): Promise<void> {
-    this.#wakes.stop();
-    try {
-      await this.folder.compactor.stop();
-      await this.folder.journal.close();
-    } finally {
-      await this.lock.release();
-    }
+  #transition<Result>(operation: string, act: (now: number) => Result): Promise<Result> {
+    return this.engine.transition(operation, act);
   }
 
-  /** Does `act`, or looks, at one time, and answers when all that it did and saw is durable. */
-  async #transition<Result>(operation: string, act: (now: number) => Result): Promise<Result> {
-    this.#assertOpen(operation);
-    const result = act(this.now());
-    await this.folder.journal.tail();
-    return result;
-  }
-
-  /** False when `epoch` is not that of the recovery under way. */
-  async #recover(operation: string, epoch: number, act: () => void): Promise<boolean> {
-    this.#assertRunning(operation);
-    if (this.#open || epoch !== this.#recovering) return false;
-    act();
-    await this.folder.journal.tail();
-    return true;
-  }
-
-  #carryOut<Result>({ records, result }: Decision<Result>): Result {
-    for (const record of records) {
-      apply(this.#state, record);
-      this.folder.journal.append(record);
-      this.#wakes.note(record);
-      this.#wakes.noteChanged(stilledBy(this.#state, record));
-    }
-    return result;
-  }
-
-  /** Whoever archives hears of it when somebody waits for that. */
-  #wantArchived<Result extends object>(results: Result[]): Result[] {
-    if (results.some((result) => 'archive' in result && result.archive !== null)) this.#wakes.noteWanted();
-    return results;
-  }
-
-  #assertView(operation: string, view: number | undefined): void {
-    if (view === undefined || view === this.#state.view) return;
-    throw new StoreError('recovering', operation, new Error(`the store has view ${this.#state.view}`));
-  }
-
-  #assertOpen(operation: string): void {
-    this.#assertRunning(operation);
-    const closed = this.#closedBecause;
-    if (closed !== null) throw new StoreError('recovering', operation, new Error(closed));
-  }
-
-  get #closedBecause(): string | null {
-    if (!this.#open) return 'the store waits until it has caught up with the log';
-    return this.#doubted ? 'the log has gone on with another store' : null;
-  }
-
-  #assertRunning(operation: string): void {
-    const { failure } = this.folder.journal;
-    if (failure) throw failure;
-    if (this.#closing) throw new StoreError('unavailable', operation, new Error('the store is closed'));
+  #carryOut<Result>(decision: Decision<Result>): Result {
+    return this.engine.carryOut(decision);
   }
 }
