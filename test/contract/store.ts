@@ -18,6 +18,7 @@ import { outboxContract } from './store/outbox.js';
 import { typesContract } from './store/policies.js';
 import { pruneContract } from './store/prune.js';
 import { readContract } from './store/read.js';
+import { timesContract } from './store/times.js';
 import { wakeContract } from './store/wake.js';
 
 export interface StoreOptions {
@@ -59,5 +60,6 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('archive durability', (t) => archiveContract(t, harness));
   await t.test('depths', (t) => depthsContract(t, harness));
   await t.test('types', (t) => typesContract(t, harness));
+  await t.test('exact times', (t) => timesContract(t, harness));
   await t.test('wake', (t) => wakeContract(t, harness));
 }
