@@ -1,131 +1,135 @@
 /**
- * The whole loop, for orientation: post, lease, complete, until every event is complete; one by one and in bulk, on
- * both stores. Clients and listeners run in this one process beside the service, so the figures say as much of them.
+ * The whole loop one by one: post, lease, complete, poll, four calls for every event, from 64 connections; beside a
+ * quarter of what the empty handler takes, which is what four calls cannot go below.
  */
-import { Api } from '../test/support/api.js';
-import { startRedisServer } from '../test/support/redis-server.js';
-import { Service } from '../test/support/service.js';
+import {
+  bodyOf,
+  type Contestant,
+  costsOf,
+  POST_PATH,
+  startEmbedded,
+  startFloor,
+  startOnRedis,
+  TYPE,
+} from './contestants.js';
 import { report } from './measure/machine.js';
-import { cpuUs } from './measure/process-cost.js';
-import { markdownTable } from './measure/stats.js';
+import { markdownTable, spreadOf, spreadText } from './measure/stats.js';
+import { type Hits, type Load, longString, runScript, shoot } from './measure/wrk.js';
 
-const TYPE = 'loop';
-const BODY = { orderId: 4711, note: 'n'.repeat(200) };
+const CONNECTIONS = 64;
+const BODY_BYTES = 1_024;
+const REPLY_BYTES = 420;
 
 export interface LoopOptions {
-  readonly events: number;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmSeconds: number;
 }
+
+interface Run extends Hits {
+  /** Processor time of each process for one event. */
+  readonly cpuUs: Readonly<Record<string, number>>;
+}
+
+const FLOOR = 'a quarter of the empty Fastify handler';
 
 interface Way {
-  readonly name: string;
-  readonly clients: number;
-  readonly listeners: number;
-  /** Events, leases and completions in one call. */
-  readonly batch: number;
+  readonly start: () => Promise<Contestant>;
+  readonly work: (load: Load) => Promise<Hits>;
 }
 
-const WAYS: readonly Way[] = [
-  { name: 'one by one', clients: 16, listeners: 16, batch: 1 },
-  { name: 'in bulk', clients: 2, listeners: 2, batch: 200 },
-];
+const WAYS: Readonly<Record<string, Way>> = {
+  [FLOOR]: { start: () => startFloor('parsed', REPLY_BYTES), work: quarterOf },
+  'embedded store, file log': { start: () => startEmbedded(), work: loops },
+  'Redis (AOF everysec), file log': { start: () => startOnRedis(), work: loops },
+};
 
-interface LeaseBody {
-  readonly attemptId: string;
-  readonly token: string;
-}
-
-export async function benchLoop({ events }: LoopOptions): Promise<void> {
-  const rows: string[][] = [];
-  for (const way of WAYS) {
-    rows.push(await measure('embedded', {}, way, events));
-    const redis = await startRedisServer();
-    try {
-      rows.push(await measure('redis', { REDIS_URL: redis.url }, way, events));
-    } finally {
-      await redis.stop();
+export async function benchLoop({ rounds, seconds, warmSeconds }: LoopOptions): Promise<void> {
+  const runs: Record<string, Run[]> = {};
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const [name, way] of Object.entries(WAYS)) {
+      const run = await runOnce(way, seconds, warmSeconds);
+      runs[name] = [...(runs[name] ?? []), run];
+      console.error(`${round}/${rounds} ${name}: ${run.perSecond.toFixed(0)}/s`);
     }
   }
-  const command = `npm run bench -- loop --events ${events}`;
-  const head = ['store', 'way', 'events/s, whole loop', 'service CPU µs an event', 'client CPU µs an event'];
-  report('loop', `${command}\n\n${markdownTable(head, rows)}`, { command, rows });
+  const command = `npm run bench -- loop --rounds ${rounds} --seconds ${seconds} --warm ${warmSeconds}`;
+  report('loop', `${command}\n\n${tableOf(runs)}`, { command, runs });
 }
 
-async function measure(
-  store: string,
-  env: Record<string, string>,
-  way: Way,
-  events: number,
-): Promise<string[]> {
-  const service = await Service.start({ env });
-  const api = new Api(service.url);
+async function runOnce({ start, work }: Way, seconds: number, warmSeconds: number): Promise<Run> {
+  const contestant = await start();
+  const load = { url: contestant.url, connections: CONNECTIONS };
   try {
-    await run(api, way, Math.ceil(events / 10));
-    const before = { service: cpuUs(service.pid), client: process.cpuUsage(), at: performance.now() };
-    await run(api, way, events);
-    const perSecond = (1_000 * events) / (performance.now() - before.at);
-    const { user, system } = process.cpuUsage(before.client);
-    const serviceUs = (cpuUs(service.pid) - before.service) / events;
-    console.error(`${store}, ${way.name}: ${perSecond.toFixed(0)}/s`);
-    return [
-      store,
-      way.name,
-      perSecond.toFixed(0),
-      serviceUs.toFixed(0),
-      ((user + system) / events).toFixed(0),
-    ];
+    await work({ ...load, seconds: warmSeconds });
+    const before = costsOf(contestant);
+    const hits = await work({ ...load, seconds });
+    const after = costsOf(contestant);
+    const each = Object.keys(after).map((name) => [name, (after[name]! - before[name]!) / hits.requests]);
+    return { ...hits, cpuUs: Object.fromEntries(each) };
   } finally {
-    await api.close();
-    await service.stop();
+    await contestant.stop();
   }
 }
 
-async function run(api: Api, way: Way, events: number): Promise<void> {
-  let toPost = events;
-  let toComplete = events;
-  const client = async () => {
-    while (toPost > 0) {
-      const count = Math.min(way.batch, toPost);
-      toPost -= count;
-      await post(api, count);
-    }
-  };
-  const listener = async () => {
-    while (toComplete > 0) {
-      const leases = await lease(api, way.batch);
-      await complete(api, leases);
-      toComplete -= leases.length;
-    }
-  };
-  const clients = Array.from({ length: way.clients }, client);
-  await Promise.all([...clients, ...Array.from({ length: way.listeners }, listener)]);
+async function quarterOf(load: Load): Promise<Hits> {
+  const hits = await shoot({ ...load, url: load.url + POST_PATH, body: bodyOf(BODY_BYTES) });
+  return { ...hits, requests: hits.requests / 4, perSecond: hits.perSecond / 4 };
 }
 
-async function post(api: Api, count: number): Promise<void> {
-  const one = count === 1;
-  const path = one ? `/v1/types/${TYPE}/events` : '/v1/events';
-  const body = one ? BODY : Array.from({ length: count }, () => ({ type: TYPE, body: BODY }));
-  const reply = await api.call('POST', path, { body });
-  if (reply.status !== (one ? 202 : 200)) throw new Error(`${reply.status}: ${reply.text}`);
+function loops(load: Load): Promise<Hits> {
+  return runScript(load, LOOP);
 }
 
-/** A short wait: at the end every listener but one waits in vain. */
-async function lease(api: Api, max: number): Promise<LeaseBody[]> {
-  const reply = await api.call('POST', '/v1/leases', { body: { types: [TYPE], max, waitMs: 50 } });
-  if (reply.status !== 200) throw new Error(`${reply.status}: ${reply.text}`);
-  return reply.json<{ leases: LeaseBody[] }>().leases;
-}
+/**
+ * What comes next is what is nearest to an end, so that loops are finished before others begin: a poll for what is
+ * complete, a completion of what is leased, a lease of what is posted, else a post. Replies are told apart by a member
+ * that only they have. A lease may come back empty when others were quicker.
+ */
+const LOOP = `
+local json = {["content-type"] = "application/json"}
+local order = ${longString(bodyOf(BODY_BYTES))}
+local ask = '{"types":["${TYPE}"]}'
+local posted, leased, completed = 0, {}, {}
+loops = 0
 
-async function complete(api: Api, leases: readonly LeaseBody[]): Promise<void> {
-  const [only, ...more] = leases;
-  if (!only) return;
-  const reply =
-    more.length === 0
-      ? await api.call('PUT', `/v1/attempts/${only.attemptId}/completion`, {
-          body: { outcome: 'success' },
-          headers: { 'lease-token': only.token },
-        })
-      : await api.call('POST', '/v1/completions', {
-          body: leases.map(({ attemptId, token }) => ({ attemptId, token, outcome: 'success' })),
-        });
-  if (reply.status !== 200) throw new Error(`${reply.status}: ${reply.text}`);
+function setup(thread) only = thread end
+
+function request()
+  local id = table.remove(completed)
+  if id then return wrk.format("GET", "/v1/events/" .. id) end
+  local lease = table.remove(leased)
+  if lease then
+    local headers = {["content-type"] = "application/json", ["lease-token"] = lease.token}
+    return wrk.format("PUT", "/v1/attempts/" .. lease.attempt .. "/completion", headers, '{"outcome":"success"}')
+  end
+  if posted > 0 then
+    posted = posted - 1
+    return wrk.format("POST", "/v1/leases", json, ask)
+  end
+  return wrk.format("POST", "${POST_PATH}", json, order)
+end
+
+function response(status, headers, body)
+  if body:find('"leases":', 1, true) then
+    local attempt = body:match('"attemptId":"([^"]+)"')
+    if attempt then leased[#leased + 1] = {attempt = attempt, token = body:match('"token":"([^"]+)"')} end
+  elseif body:find('"durable":', 1, true) then posted = posted + 1
+  elseif body:find('"retryAt":', 1, true) then completed[#completed + 1] = body:match('"id":"([^"]+)"')
+  else loops = loops + 1 end
+end
+
+function done(summary, latency) report(summary, latency, only:get("loops")) end
+`;
+
+function tableOf(runs: Readonly<Record<string, readonly Run[]>>): string {
+  const floor = spreadOf(runs[FLOOR]!.map(({ perSecond }) => perSecond)).median;
+  const rows = Object.entries(runs).map(([name, each]) => {
+    const perSecond = spreadOf(each.map((run) => run.perSecond));
+    const costs = Object.keys(each[0]!.cpuUs).map(
+      (process) => `${process} ${spreadOf(each.map((run) => run.cpuUs[process]!)).median.toFixed(0)}`,
+    );
+    return [name, spreadText(perSecond), (perSecond.median / floor).toFixed(2), costs.join(', ')];
+  });
+  return markdownTable(['', 'events/s, whole loop', 'of the quarter', 'CPU µs an event'], rows);
 }

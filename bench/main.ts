@@ -1,35 +1,59 @@
-/** `npm run bench -- post | bulk | depth | loop | restore`: which measurement, and how long. */
+/** `npm run bench -- [--quick] [NAME …]`: which measurements, all unless said, and how long. */
 import { parseArgs } from 'node:util';
+import { benchArchive } from './archive.js';
 import { benchBulk } from './bulk.js';
+import { benchBytes } from './bytes.js';
 import { benchDepth } from './depth.js';
+import { benchIdle } from './idle.js';
 import { benchLoop } from './loop.js';
 import { benchPost } from './post.js';
 import { benchRestore } from './restore.js';
+import { benchWake } from './wake.js';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '5' },
-    warm: { type: 'string', default: '5' },
-    depths: { type: 'string', default: '1000,1000000' },
-    calls: { type: 'string', default: '2000' },
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    warm: { type: 'string' },
+    depths: { type: 'string' },
+    calls: { type: 'string' },
     events: { type: 'string' },
+    rates: { type: 'string' },
+    listeners: { type: 'string' },
+    's3-ms': { type: 'string' },
     checkpoint: { type: 'boolean', default: false },
   },
 });
 
+/** What was asked for, else what a short or a whole run takes. */
+const number = (given: string | undefined, quick: number, whole: number) =>
+  given === undefined ? (values.quick ? quick : whole) : Number(given);
+const numbers = (given: string | undefined, quick: readonly number[], whole: readonly number[]) =>
+  given === undefined ? (values.quick ? quick : whole) : given.split(',').map(Number);
+
+const rounds = number(values.rounds, 1, 5);
+const seconds = number(values.seconds, 2, 5);
+const warmSeconds = number(values.warm, 2, 5);
+const events = (quick: number, whole: number) => number(values.events, quick, whole);
+
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
-  post: () =>
-    benchPost({
-      rounds: Number(values.rounds),
-      seconds: Number(values.seconds),
-      warmSeconds: Number(values.warm),
+  post: () => benchPost({ rounds, seconds, warmSeconds }),
+  bulk: () => benchBulk({ rounds, events: events(5_000, 20_000) }),
+  loop: () => benchLoop({ rounds, seconds, warmSeconds }),
+  wake: () => benchWake({ rounds, seconds, rates: numbers(values.rates, [200], [200, 1_000]) }),
+  depth: () =>
+    benchDepth({
+      depths: numbers(values.depths, [1_000, 20_000], [1_000, 1_000_000]),
+      calls: number(values.calls, 500, 2_000),
     }),
-  bulk: () => benchBulk({ rounds: Number(values.rounds), events: Number(values.events ?? 20_000) }),
-  depth: () => benchDepth({ depths: values.depths.split(',').map(Number), calls: Number(values.calls) }),
-  loop: () => benchLoop({ events: Number(values.events ?? 20_000) }),
-  restore: () => benchRestore({ events: Number(values.events ?? 1_000_000), checkpoint: values.checkpoint }),
+  bytes: () => benchBytes({ events: events(20_000, 100_000) }),
+  archive: () =>
+    benchArchive({ rounds, events: events(5_000, 20_000), s3Ms: number(values['s3-ms'], 50, 50) }),
+  idle: () =>
+    benchIdle({ listeners: number(values.listeners, 1_000, 1_000), seconds: number(values.seconds, 5, 20) }),
+  restore: () => benchRestore({ events: events(50_000, 1_000_000), checkpoint: values.checkpoint }),
 };
 
 const wanted = positionals.length > 0 ? positionals : Object.keys(BENCHES);

@@ -3,42 +3,34 @@
  * the service on the embedded store and to the service on Redis, in turns, each time to a fresh process. What
  * counts is the ratio within one run; figures of different days or machines do not compare.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { endWithMe } from '../test/support/end-with-me.js';
-import { freePort } from '../test/support/free-port.js';
-import { startRedisServer } from '../test/support/redis-server.js';
-import { Service } from '../test/support/service.js';
+import {
+  bodyOf,
+  type Contestant,
+  costsOf,
+  POST_PATH,
+  startEmbedded,
+  startFloor,
+  startOnRedis,
+} from './contestants.js';
 import { report } from './measure/machine.js';
-import { cpuUs } from './measure/process-cost.js';
 import { markdownTable, type Spread, spreadOf, spreadText } from './measure/stats.js';
 import { type Hits, shoot } from './measure/wrk.js';
 
 const CONNECTIONS = 64;
 const BODY_BYTES = 1_024;
-const PATH = '/v1/types/order.created/events';
-
-/** Something to post to, and the processes that it costs. */
-interface Target {
-  readonly url: string;
-  readonly pids: Readonly<Record<string, number>>;
-  stop(): Promise<void>;
-}
 
 interface Run extends Hits {
   /** Processor time of each process for one post. */
   readonly cpuUs: Readonly<Record<string, number>>;
 }
 
-type Start = (replyBytes: number) => Promise<Target>;
+type Start = (replyBytes: number) => Promise<Contestant>;
 
 const TARGETS: Readonly<Record<string, Start>> = {
   'empty Fastify handler, JSON parsed': (replyBytes) => startFloor('parsed', replyBytes),
   'empty Fastify handler, raw bytes': (replyBytes) => startFloor('raw', replyBytes),
-  'embedded store, file log': startEmbedded,
-  'Redis (AOF everysec), file log': startOnRedis,
+  'embedded store, file log': () => startEmbedded(),
+  'Redis (AOF everysec), file log': () => startOnRedis(),
 };
 
 export interface PostOptions {
@@ -63,22 +55,18 @@ export async function benchPost({ rounds, seconds, warmSeconds }: PostOptions): 
   report('post', `${command}; reply ${replyBytes} bytes\n\n${tableOf(runs)}`, { command, replyBytes, runs });
 }
 
-async function runOnce(target: Target, body: string, seconds: number, warmSeconds: number): Promise<Run> {
-  const shot = { url: target.url + PATH, body, connections: CONNECTIONS };
+async function runOnce(target: Contestant, body: string, seconds: number, warmSeconds: number): Promise<Run> {
+  const shot = { url: target.url + POST_PATH, body, connections: CONNECTIONS };
   try {
     await shoot({ ...shot, seconds: warmSeconds });
-    const before = costs(target);
+    const before = costsOf(target);
     const hits = await shoot({ ...shot, seconds });
-    const after = costs(target);
+    const after = costsOf(target);
     const each = Object.keys(after).map((name) => [name, (after[name]! - before[name]!) / hits.requests]);
     return { ...hits, cpuUs: Object.fromEntries(each) };
   } finally {
     await target.stop();
   }
-}
-
-function costs({ pids }: Target): Record<string, number> {
-  return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuUs(pid)]));
 }
 
 function tableOf(runs: Readonly<Record<string, readonly Run[]>>): string {
@@ -109,50 +97,14 @@ function cpuText(runs: readonly Run[]): string {
   return texts.join(', ');
 }
 
-function bodyOf(bytes: number): string {
-  const order = { orderId: 4711, customer: 'Ada', items: [{ sku: 'A-1', quantity: 2 }], note: '' };
-  return JSON.stringify({ ...order, note: 'n'.repeat(bytes - JSON.stringify(order).length) });
-}
-
 async function sizeOfReceipt(body: string): Promise<number> {
   const target = await startEmbedded();
   try {
     const headers = { 'content-type': 'application/json' };
-    const response = await fetch(target.url + PATH, { method: 'POST', headers, body });
+    const response = await fetch(target.url + POST_PATH, { method: 'POST', headers, body });
     if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);
     return (await response.arrayBuffer()).byteLength;
   } finally {
     await target.stop();
   }
-}
-
-async function startFloor(mode: 'parsed' | 'raw', replyBytes: number): Promise<Target> {
-  const port = await freePort();
-  const program = fileURLToPath(new URL('./floor-server.js', import.meta.url));
-  const child = spawn(process.execPath, [program, String(port), mode, String(replyBytes)], {
-    stdio: 'inherit',
-  });
-  endWithMe(child);
-  const url = `http://127.0.0.1:${port}`;
-  while (!(await fetch(`${url}/readyz`).catch(() => null))) await delay(20);
-  const stop = async () => {
-    child.kill();
-    await once(child, 'exit');
-  };
-  return { url, pids: { service: child.pid! }, stop };
-}
-
-async function startEmbedded(): Promise<Target> {
-  const service = await Service.start({ env: { EMBEDDED_BYTES_MAX: String(8 * 2 ** 30) } });
-  return { url: service.url, pids: { service: service.pid }, stop: () => service.stop() };
-}
-
-async function startOnRedis(): Promise<Target> {
-  const redis = await startRedisServer();
-  const service = await Service.start({ env: { REDIS_URL: redis.url } });
-  const stop = async () => {
-    await service.stop();
-    await redis.stop();
-  };
-  return { url: service.url, pids: { service: service.pid, redis: redis.pid }, stop };
 }

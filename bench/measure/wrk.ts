@@ -1,4 +1,4 @@
-/** Load by wrk: one POST, again and again, from many connections. */
+/** Load by wrk: one POST, again and again, from many connections; or a script that says what to ask for next. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,11 +7,14 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-export interface Shot {
+export interface Load {
   readonly url: string;
-  readonly body: string;
   readonly connections: number;
   readonly seconds: number;
+}
+
+export interface Shot extends Load {
+  readonly body: string;
 }
 
 export interface Hits {
@@ -22,12 +25,28 @@ export interface Hits {
 }
 
 /** Rejects when a request failed: figures of failures say nothing. */
-export async function shoot({ url, body, connections, seconds }: Shot): Promise<Hits> {
+export function shoot(shot: Shot): Promise<Hits> {
+  return runScript(
+    shot,
+    `
+wrk.method = "POST"
+wrk.headers["content-type"] = "application/json"
+wrk.body = ${longString(shot.body)}
+function done(summary, latency) report(summary, latency, summary.requests) end
+`,
+  );
+}
+
+/**
+ * wrk with a script whose `done` calls `report(summary, latency, count)`: `count` is what `requests` and `perSecond` are of.
+ * The figures come as one line of their own: wrk's report is for people and rounds them.
+ */
+export async function runScript({ url, connections, seconds }: Load, script: string): Promise<Hits> {
   const dir = await mkdtemp(join(tmpdir(), 'clockwork-wrk-'));
   try {
-    const script = join(dir, 'post.lua');
-    await writeFile(script, scriptOf(body));
-    const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script, url];
+    const path = join(dir, 'load.lua');
+    await writeFile(path, REPORT + script);
+    const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', path, url];
     const { stdout } = await run('wrk', args);
     return hitsOf(stdout);
   } finally {
@@ -35,22 +54,16 @@ export async function shoot({ url, body, connections, seconds }: Shot): Promise<
   }
 }
 
-/** The figures come as one line of their own: wrk's report is for people and rounds them. */
-function scriptOf(body: string): string {
-  return `
-wrk.method = "POST"
-wrk.headers["content-type"] = "application/json"
-wrk.body = ${longString(body)}
-function done(summary, latency)
+const REPORT = `
+function report(summary, latency, count)
   local e = summary.errors
   local bad = e.connect + e.read + e.write + e.status + e.timeout
-  io.write(string.format("hits %d %d %d %d %d\\n", summary.requests, summary.duration,
+  io.write(string.format("hits %d %d %d %d %d\\n", count, summary.duration,
     latency:percentile(50), latency:percentile(99), bad))
 end
 `;
-}
 
-function longString(text: string): string {
+export function longString(text: string): string {
   if (text.includes(']==]') || text.startsWith('\n')) throw new Error('not a body for a Lua long string');
   return `[==[${text}]==]`;
 }

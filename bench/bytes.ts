@@ -1,0 +1,102 @@
+/**
+ * What a pending event of 1 KB takes in Redis beyond its envelope, all keys together and each for itself, once what was
+ * recorded of it has been archived; and what it takes on S3: requests and bytes.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { Api } from '../test/support/api.js';
+import { bodyOf, startOnRedisAndS3, TYPE } from './contestants.js';
+import { report } from './measure/machine.js';
+import { markdownTable } from './measure/stats.js';
+
+const BODY_BYTES = 1_024;
+const BATCH = 1_000;
+
+export interface BytesOptions {
+  readonly events: number;
+}
+
+export async function benchBytes({ events }: BytesOptions): Promise<void> {
+  const contestant = await startOnRedisAndS3(0);
+  const redis = new Redis(contestant.redisPort!);
+  const api = new Api(contestant.url, 4);
+  try {
+    await submit(api, BATCH);
+    await archived(redis);
+    const before = await sizes(redis);
+    const s3Before = onS3(contestant.s3);
+    await submit(api, events);
+    await archived(redis);
+    const after = await sizes(redis);
+    const s3 = onS3(contestant.s3);
+    const envelope = await envelopeBytes(redis);
+    const rows = [...after.byKey].map(([key, bytes]) => [
+      key,
+      ((bytes - (before.byKey.get(key) ?? 0)) / events).toFixed(1),
+    ]);
+    const used = (after.used - before.used) / events;
+    rows.push(['all, by used_memory', used.toFixed(1)]);
+    rows.push(['the envelope itself', envelope.toFixed(1)]);
+    rows.push(['beyond the envelope', (used - envelope).toFixed(1)]);
+    const s3Rows = [
+      ['objects put', ((s3.puts - s3Before.puts) / events).toFixed(5)],
+      ['bytes', ((s3.bytes - s3Before.bytes) / events).toFixed(1)],
+    ];
+    const command = `npm run bench -- bytes --events ${events}`;
+    const tables = [
+      markdownTable(['Redis', 'bytes an event'], rows),
+      markdownTable(['S3', 'an event'], s3Rows),
+    ];
+    report('bytes', `${command}\n\n${tables.join('\n\n')}`, { command, rows, s3Rows });
+  } finally {
+    await api.close();
+    redis.disconnect();
+    await contestant.stop();
+  }
+}
+
+async function submit(api: Api, events: number): Promise<void> {
+  const body = `[${Array.from({ length: BATCH }, () => `{"type":"${TYPE}","body":${bodyOf(BODY_BYTES)}}`)}]`;
+  const headers = { 'content-type': 'application/json' };
+  for (let sent = 0; sent < events; sent += BATCH) {
+    const reply = await api.call('POST', '/v1/events', { body, headers });
+    if (reply.status !== 200) throw new Error(`${reply.status}: ${reply.text.slice(0, 300)}`);
+  }
+}
+
+async function archived(redis: Redis): Promise<void> {
+  for (;;) {
+    const outboxes = await redis.keys('*:outbox');
+    const lengths = await Promise.all(outboxes.map((key) => redis.xlen(key)));
+    if (lengths.every((length) => length === 0)) return;
+    await delay(100);
+  }
+}
+
+async function sizes(redis: Redis): Promise<{ used: number; byKey: Map<string, number> }> {
+  const byKey = new Map<string, number>();
+  for (const key of (await redis.keys('*')).sort()) {
+    const bytes = Number(await redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0));
+    byKey.set(key.replace(/^.*\}:?/, ''), bytes);
+  }
+  const used = Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1]);
+  return { used, byKey };
+}
+
+async function envelopeBytes(redis: Redis): Promise<number> {
+  const [key] = await redis.keys('*:envelopes');
+  const [, fields] = await redis.hscan(key!, 0, 'COUNT', 1);
+  return Number(await redis.call('HSTRLEN', key!, fields[0]!));
+}
+
+function onS3({
+  buckets,
+}: {
+  readonly buckets: ReadonlyMap<string, ReadonlyMap<string, { readonly body: Buffer }>>;
+}): {
+  puts: number;
+  bytes: number;
+} {
+  const objects = [...buckets.values()].flatMap((bucket) => [...bucket.values()]);
+  return { puts: objects.length, bytes: objects.reduce((sum, { body }) => sum + body.byteLength, 0) };
+}
