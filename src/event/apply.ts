@@ -110,7 +110,7 @@ function applyLogged(state: PartitionState, record: OfEvent): void {
       event.cancelRequested = true;
       event.version += 1;
       // Who works on it is asked, and nobody begins.
-      endWaiting(event);
+      endWaiting(state, event);
       return;
     }
     case 'unsubscribed':
@@ -157,7 +157,7 @@ function endUnworked(
   reason: 'cancelled' | 'deadline',
 ): void {
   const event = eventOf(state, record.id);
-  endWaiting(event);
+  endWaiting(state, event);
   event.version += 1;
   completeEvent(event, record, 'fail', reason);
   settle(state, event, record);

@@ -25,6 +25,8 @@ export interface AcceptCommand {
   readonly idempotency: IdempotencyClaim | null;
   /** `store` unless said. */
   readonly durability?: Durability;
+  /** The ordering key; left out where there is none. With it `delayMs` is of no account. */
+  readonly key?: string;
   /** A completion in another partition has emitted it: it is taken in any case, and `delayMs` is of no account. */
   readonly emitted?: { readonly parent: string; readonly root: string; readonly dueAt: number };
 }
@@ -56,6 +58,8 @@ export interface EmitCommand {
   readonly delayMs: number;
   /** Also `archive` when its parent's is. */
   readonly durability: Durability;
+  /** As in `AcceptCommand`. */
+  readonly key?: string;
 }
 
 /** With `archive` durability: what must be archived before the answer may be given; null: nothing. */
@@ -148,6 +152,8 @@ export interface LeasedEvent {
   readonly id: string;
   readonly type: string;
   readonly createdAt: number;
+  /** The ordering key; null: it has none. */
+  readonly key: string | null;
   readonly envelope: Uint8Array;
 }
 
@@ -309,6 +315,8 @@ export interface EventView {
   /** The event whose completion emitted it, and the first one of that cascade; null when a client has submitted it. */
   readonly parent: string | null;
   readonly root: string | null;
+  /** The ordering key; null: it has none. */
+  readonly key: string | null;
   /** Packed; null until complete and when it ended without a completion. */
   readonly result: Uint8Array | null;
   /** With `archive` durability: something has happened since, and is shown once it is archived. */

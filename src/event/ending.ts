@@ -1,10 +1,21 @@
 /** How deliveries end, and events with them: the responder's end is the event's, and the last one settles it. */
+import { leaveKey } from './keyed.js';
 import type { LogRecord } from './record.js';
+import { takeTurn } from './schedule.js';
 import { type Delivery, type EventState, isResponder, type PartitionState } from './state.js';
+
+/** Nobody may lease it any more; of those that waited for it to end, the next is eligible. */
+export function end(state: PartitionState, delivery: Delivery): void {
+  delivery.state = 'ended';
+  const { key } = delivery.event;
+  if (key === null) return;
+  const next = leaveKey(delivery, key);
+  if (next) takeTurn(state, next);
+}
 
 /** The responder's end is the event's. */
 export function endDelivery(state: PartitionState, delivery: Delivery, record: LogRecord): void {
-  delivery.state = 'ended';
+  end(state, delivery);
   if (isResponder(delivery)) completeAs(delivery, record);
   settle(state, delivery.event, record);
 }
@@ -23,8 +34,8 @@ export function completeAs({ event, attempts }: Delivery, record: LogRecord): vo
   }
 }
 
-export function endWaiting({ deliveries }: EventState): void {
-  for (const delivery of deliveries) if (delivery.state === 'waiting') delivery.state = 'ended';
+export function endWaiting(state: PartitionState, { deliveries }: EventState): void {
+  for (const delivery of deliveries) if (delivery.state === 'waiting') end(state, delivery);
 }
 
 export function completeEvent(

@@ -98,6 +98,8 @@ export interface Accepted extends OfEvent {
   readonly deadlineAt?: number;
   /** Left out with `store` durability. */
   readonly durability?: 'archive';
+  /** The ordering key; left out where there is none. `dueAt` is then `at`. */
+  readonly key?: string;
   readonly idempotency: (IdempotencyClaim & { readonly expiresAt: number }) | null;
   /** Of an event that a completion has emitted: the event that was completed, and the one that the cascade began with. */
   readonly parent?: string;
@@ -156,6 +158,8 @@ export interface Emitted extends OfEvent {
   readonly dueAt: number;
   /** Left out with `store` durability. */
   readonly durability?: 'archive';
+  /** As in `Accepted`. */
+  readonly key?: string;
   /** The packed envelope. */
   readonly payload: Uint8Array;
 }

@@ -7,7 +7,8 @@ import type { Durability } from './unarchived.js';
 export function applyEmitted(state: PartitionState, event: EventState, record: Emitted): void {
   const { child, childType, root, dueAt, payload, pos, at } = record;
   const durability: Durability = record.durability ?? 'store';
-  const relay = { id: child, type: childType, parent: record.id, root, dueAt, durability } as const;
+  const key = record.key ?? null;
+  const relay = { id: child, type: childType, parent: record.id, root, dueAt, durability, key } as const;
   state.relays.set(child, { ...relay, envelope: payload, position: pos, at });
   state.bytes += EVENT_OVERHEAD_BYTES + payload.byteLength;
   const { tree } = event;

@@ -26,6 +26,17 @@ export function hold(state: PartitionState, delivery: Delivery): void {
 }
 
 /**
+ * Its turn has come, those of its key before it having ended: it waits until whoever looks for what is due finds it, as they
+ * do before every lease, or until its event is archived.
+ */
+export function takeTurn(state: PartitionState, delivery: Delivery): void {
+  const { unarchived, position } = delivery.event;
+  if (unarchived && isBeyond(position, state.archived?.pos ?? null)) return hold(state, delivery);
+  delivery.place = 'delayed';
+  state.delayed.push({ at: delivery.dueAt, delivery });
+}
+
+/**
  * Lets go of deliveries whose events have been archived, the oldest first, at most `limit`: to their ready queues, or
  * to wait until they are due. Returns how many those were, and those that are ready.
  */

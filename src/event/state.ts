@@ -22,6 +22,8 @@ export interface Relay {
   readonly root: string;
   readonly dueAt: number;
   readonly durability: Durability;
+  /** Its ordering key; null: it has none. */
+  readonly key: string | null;
   readonly envelope: Uint8Array;
   /** Of the record that fixes it. */
   readonly position: Position;
@@ -101,8 +103,22 @@ export interface Delivery {
   attempt: number;
   /** The newest `ATTEMPTS_KEPT_MAX`, oldest first; while leased the last one is the live one. */
   readonly attempts: Attempt[];
-  /** Which index it is to be found in; entries left in the other are stale. */
-  place: 'ready' | 'delayed' | 'held' | 'none';
+  /** Which index it is to be found in; entries left in another are stale. `keyed`: in none, behind others of its key. */
+  place: 'ready' | 'delayed' | 'held' | 'keyed' | 'none';
+  /** With an ordering key, until it has ended, see keyed.ts; null otherwise. */
+  links: KeyLinks | null;
+}
+
+/** The deliveries of one ordering key that have not ended. */
+export interface KeyQueue {
+  head: Delivery;
+  tail: Delivery;
+}
+
+/** The place of a delivery among those of its key. */
+export interface KeyLinks {
+  before: Delivery | null;
+  after: Delivery | null;
 }
 
 /** An event's place in a cascade. */
@@ -130,6 +146,8 @@ export interface EventState {
   cancelRequested: boolean;
   /** When it ends if it is not complete by then; null: never. */
   readonly deadlineAt: number | null;
+  /** The ordering key; null: it has none. */
+  readonly key: string | null;
   /** Of the record that completed it; null until then. */
   ended: Position | null;
   /** Of the last record of an event that is complete; null until then. */
@@ -167,6 +185,8 @@ export interface TypeState {
   leased: boolean;
   /** A ready queue a listener, by its ordinal, once it has been used: deliveries in the order of their events. */
   readonly ready: Heap<Delivery>[];
+  /** By listener, likewise, then by ordering key: deliveries that have not ended. */
+  readonly keyed: Map<string, KeyQueue>[];
 }
 
 export interface IdempotencyEntry {
@@ -264,6 +284,8 @@ export const ATTEMPT_OVERHEAD_BYTES = 600;
 /** Of each delivery but the first. */
 export const DELIVERY_OVERHEAD_BYTES = 300;
 export const KEY_OVERHEAD_BYTES = 400;
+/** Of each delivery of an event with an ordering key, beside the key. */
+export const KEYED_OVERHEAD_BYTES = 200;
 /** The id of an emitted event, as its parent keeps it. */
 export const EMITTED_BYTES = 80;
 

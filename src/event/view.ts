@@ -43,6 +43,7 @@ export function viewOf(event: EventState): EventView {
     position: event.position,
     parent: event.tree?.parent ?? null,
     root: event.tree?.root ?? null,
+    key: event.key,
     result: event.result,
     behind: false,
   };

@@ -71,8 +71,10 @@ async function relayTo(
   return [...gone, ...safe.map(({ id }) => id)];
 }
 
-function acceptCommand({ id, type, envelope, durability, parent, root, dueAt }: Relay): AcceptCommand {
-  const base = { id, type, envelope, delayMs: 0, idempotency: null, durability };
+function acceptCommand(relay: Relay): AcceptCommand {
+  const { id, type, envelope, durability, parent, root, dueAt, key } = relay;
+  const keyed = key === null ? {} : { key };
+  const base = { id, type, envelope, delayMs: 0, idempotency: null, durability, ...keyed };
   return { ...base, emitted: { parent, root, dueAt } };
 }
 
@@ -103,9 +105,10 @@ export async function relayAtOnce(
     if (!event || event === NOT_ARCHIVED) return;
     const root = event.root ?? parent;
     await store.accept(
-      elsewhere.map(({ id, type, envelope, delayMs, durability }) => {
+      elsewhere.map(({ id, type, envelope, delayMs, durability, key }) => {
         const dueAt = delayMs === 0 ? 0 : Date.now() + delayMs;
-        const base = { id, type, envelope, delayMs, idempotency: null, durability };
+        const keyed = key === undefined ? {} : { key };
+        const base = { id, type, envelope, delayMs, idempotency: null, durability, ...keyed };
         return { ...base, emitted: { parent, root, dueAt } };
       }),
     );

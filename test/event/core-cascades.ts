@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { findRelays } from '../../src/event/decide/relay.js';
 import type { PartitionState } from '../../src/event/state.js';
 import { viewTree } from '../../src/event/tree.js';
+import { checkKey } from './core-keys.js';
 
 export interface Place {
   readonly parent: string;
@@ -14,6 +15,7 @@ export interface Child {
   readonly type: string;
   readonly durability: 'store' | 'archive';
   readonly elsewhere: boolean;
+  readonly key?: string;
 }
 
 /** What has just been emitted is there as it was emitted, and knows where it comes from, or is on its way. */
@@ -22,14 +24,16 @@ export function checkEmitted(state: PartitionState, parentId: string, emit: read
   const root = parent.tree?.root ?? parentId;
   const here: string[] = [];
   const onTheWay: [string, Place][] = [];
-  for (const { id, type, durability, elsewhere } of emit) {
+  for (const { id, type, durability, elsewhere, key = null } of emit) {
     const child = state.events.get(id);
     if (elsewhere) {
       assert.equal(child, undefined, 'it is accepted elsewhere');
+      assert.equal(state.relays.get(id)?.key, key, 'its ordering key goes with it');
       onTheWay.push([id, { parent: parentId, root }]);
       continue;
     }
     here.push(id);
+    checkKey(child, key);
     assert.equal(child?.type.name, type, 'S5: it is there');
     assert.deepEqual(child.tree, { parent: parentId, root, relaying: 0 }, 'S5: its place');
     const archives = durability === 'archive' || parent.unarchived !== null;

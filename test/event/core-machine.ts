@@ -24,6 +24,7 @@ import { shownView } from '../../src/event/view.js';
 import { decodePart, encodeState, type SnapshotPart } from '../../src/store/embedded/snapshot.js';
 import { dumpState } from '../support/state-dump.js';
 import { checkEmitted, checkTrees, type Place } from './core-cascades.js';
+import { checkKey, checkKeys, whoIsBehind } from './core-keys.js';
 import type { Op } from './core-ops.js';
 import { oldest } from './core-order.js';
 import { commandOf, PolicyAccount } from './core-policies.js';
@@ -134,6 +135,7 @@ export class CoreMachine {
     }
     assert.deepEqual([...this.state.events.keys()], this.#ids, 'S1: what was accepted is known');
     checkTrees(this.state, this.#onTheWay);
+    checkKeys(this.state);
     checkShown(this.state, this.#log);
   }
 
@@ -210,6 +212,7 @@ export class CoreMachine {
       delayMs: op.delayMs,
       idempotency,
       durability: op.durability,
+      ...(op.order === null ? {} : { key: op.order }),
     };
     const decision = decideAccept(this.state, command, this.now);
     const result = this.#carryOut(decision);
@@ -229,6 +232,7 @@ export class CoreMachine {
     }
     assert.equal(result.kind, 'accepted');
     this.#ids.push(id);
+    checkKey(this.state.events.get(id), op.order);
     if (op.key !== null) this.#keys.set(op.key, { id, fingerprint: op.request });
   }
 
@@ -269,12 +273,15 @@ export class CoreMachine {
       .filter((delivery) => delivery.state === 'waiting');
     const isHeld = ({ event }: Delivery) =>
       event.unarchived !== null && isBeyond(event.position, this.state.archived?.pos ?? null);
-    const late = waiting.filter(
-      (delivery) => delivery.dueAt <= this.now && delivery.place !== 'ready' && !isHeld(delivery),
-    );
+    const isBehind = whoIsBehind(this.state);
+    const late = waiting
+      .filter((delivery) => delivery.dueAt <= this.now && delivery.place !== 'ready')
+      .filter((delivery) => !isHeld(delivery) && !isBehind(delivery));
     assert.equal(late.length, 0, 'L1: what is due is ready');
     const early = waiting.filter((delivery) => delivery.place === 'ready' && isHeld(delivery));
     assert.equal(early.length, 0, 'S9: nobody may lease what is not archived');
+    const passing = waiting.filter((delivery) => delivery.place === 'ready' && isBehind(delivery));
+    assert.equal(passing.length, 0, 'S6: nobody passes the head of its key');
     return waiting.filter(
       ({ place, event }) => place === 'ready' && !this.#policies.isPaused(event.type.name),
     );
@@ -303,8 +310,9 @@ export class CoreMachine {
     const { outcome, retry, text } = op;
     const fingerprint = `${outcome} ${text}`;
     const { attemptId, token } = lease;
-    const emit = op.emit.map((each) => ({
+    const emit = op.emit.map(({ order, ...each }) => ({
       ...each,
+      ...(order === null ? {} : { key: order }),
       id: makeEventId(this.now, each.elsewhere ? 1 : 0),
       envelope: Buffer.from('{}\n'),
     }));

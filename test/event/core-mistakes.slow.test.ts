@@ -1,4 +1,4 @@
-/** Mistakes that somebody could make in what is shown and answered before it is archived: the machine has to find each. */
+/** Mistakes that somebody could make in what is shown and answered before it is archived, and with ordering keys: the machine has to find each. */
 import fc from 'fast-check';
 import t from 'tap';
 import { type CoreMistake, importMachineWith } from '../support/edited-core.js';
@@ -105,6 +105,55 @@ const MISTAKES: readonly CoreMistake[] = [
     module: 'decide/extend',
     from: 'cancelRequested && !isHidden',
     to: 'cancelRequested',
+  },
+  {
+    name: 'all of a key are eligible at once',
+    module: 'apply/accepted',
+    from: '!joinKey(delivery, event.key)',
+    to: '(joinKey(delivery, event.key), false)',
+  },
+  {
+    name: 'the next of a key comes when the head is retried or handed back',
+    module: 'apply/delivery',
+    from: 'return enqueue(state, delivery, record.at);',
+    to: `{
+        const next = delivery.links?.after;
+        if (next) {
+            next.place = 'delayed';
+            state.delayed.push({ at: next.dueAt, delivery: next });
+        }
+        return enqueue(state, delivery, record.at);
+    }`,
+  },
+  {
+    name: 'the next of a key is forgotten when the head has ended',
+    module: 'ending',
+    from: 'takeTurn(state, next);',
+    to: '{}',
+  },
+  {
+    name: 'a cancel or a deadline does not end the wait of those behind',
+    module: 'ending',
+    from: "if (delivery.state === 'waiting')\n            end(state, delivery);",
+    to: "if (delivery.state === 'waiting')\n            delivery.state = 'ended';",
+  },
+  {
+    name: 'one that ends in the middle is taken for the head',
+    module: 'keyed',
+    from: 'before.links.after = after;\n        return null;',
+    to: 'before.links.after = after;\n        return after;',
+  },
+  {
+    name: 'the next of a key comes before it is archived',
+    module: 'schedule',
+    from: 'if (unarchived && isBeyond(position, state.archived?.pos ?? null))',
+    to: 'if (false)',
+  },
+  {
+    name: 'the key of an emitted event is forgotten',
+    module: 'decide/emit',
+    from: '(key === undefined ? NOTHING : { key })',
+    to: 'NOTHING',
   },
 ];
 

@@ -11,6 +11,8 @@ export type Op =
       readonly delayMs: number;
       readonly durability: 'store' | 'archive';
       readonly key: string | null;
+      /** The ordering key. */
+      readonly order: string | null;
       readonly request: string;
       readonly again: boolean;
       readonly pick: number;
@@ -36,6 +38,7 @@ export type Op =
         readonly type: string;
         readonly delayMs: number;
         readonly durability: 'store' | 'archive';
+        readonly order: string | null;
       }[];
     }
   | { readonly do: 'handBack'; readonly pick: number; readonly wrong: boolean }
@@ -65,6 +68,8 @@ const retry: fc.Arbitrary<RetryWish> = fc.oneof(
   fc.constantFrom(0, 30).map((afterMs): RetryWish => ({ kind: 'after', afterMs })),
 );
 
+const order = fc.constantFrom(null, null, 'o1', 'o1', 'o2');
+
 const accept = fc.record({
   do: fc.constant('accept' as const),
   type: fc.constantFrom('a', 'b', '{}'),
@@ -72,6 +77,7 @@ const accept = fc.record({
   delayMs: fc.constantFrom(0, 0, 0, 25, 400),
   durability: fc.constantFrom('store' as const, 'archive' as const),
   key: fc.constantFrom(null, null, 'k1', 'k2'),
+  order,
   request: fc.constantFrom('one', 'two'),
   again: rarely,
   pick,
@@ -103,6 +109,7 @@ const complete = fc.record({
           type: fc.constantFrom('a', 'b', '{}'),
           delayMs: fc.constantFrom(0, 0, 25),
           durability: fc.constantFrom('store' as const, 'archive' as const),
+          order,
         }),
         { minLength: 1, maxLength: 3 },
       ),

@@ -1,5 +1,6 @@
 /** An event begins: its state, the deliveries to its listeners, and the idempotency key that it came with. */
 import { completeEvent, settle } from '../ending.js';
+import { joinKey } from '../keyed.js';
 import type { Accepted, KeyKept } from '../record.js';
 import { enqueue, hold } from '../schedule.js';
 import {
@@ -8,6 +9,7 @@ import {
   EVENT_OVERHEAD_BYTES,
   type EventState,
   KEY_OVERHEAD_BYTES,
+  KEYED_OVERHEAD_BYTES,
   type PartitionState,
 } from '../state.js';
 import { typeOf } from './find.js';
@@ -29,6 +31,7 @@ export function applyAccepted(state: PartitionState, record: Accepted): void {
     completedAt: null,
     cancelRequested: false,
     deadlineAt: record.deadlineAt ?? null,
+    key: record.key ?? null,
     ended: null,
     last: null,
     settledAt: null,
@@ -59,22 +62,26 @@ function addDelivery(state: PartitionState, event: EventState, listener: number,
     event,
     listener,
     state: 'waiting',
-    dueAt: record.dueAt,
+    // In its turn, whatever becomes of the clock until then.
+    dueAt: event.key === null ? record.dueAt : 0,
     expiresAt: 0,
     grants: 0,
     attempt: 0,
     attempts: [],
     place: 'none',
+    links: null,
   };
   event.deliveries.push(delivery);
-  if (event.unarchived) hold(state, delivery);
+  if (event.key !== null && !joinKey(delivery, event.key)) delivery.place = 'keyed';
+  else if (event.unarchived) hold(state, delivery);
   else enqueue(state, delivery, record.at);
 }
 
 /** Without its attempts and its key. */
-export function eventWeight({ envelope, deliveries }: EventState): number {
+export function eventWeight({ envelope, deliveries, key }: EventState): number {
   const more = Math.max(0, deliveries.length - 1) * DELIVERY_OVERHEAD_BYTES;
-  return EVENT_OVERHEAD_BYTES + envelope.byteLength + more;
+  const keyed = key === null ? 0 : 2 * key.length + deliveries.length * KEYED_OVERHEAD_BYTES;
+  return EVENT_OVERHEAD_BYTES + envelope.byteLength + more + keyed;
 }
 
 export function rememberKey(

@@ -1,5 +1,5 @@
 /** The story of a delivery: its leases, one after another, and how each ended. */
-import { completeAs, completeEvent, endDelivery, settle } from '../ending.js';
+import { completeAs, completeEvent, end, endDelivery, settle } from '../ending.js';
 import type {
   Completed,
   Dead,
@@ -128,7 +128,7 @@ export function applyUnsubscribed(state: PartitionState, record: Unsubscribed): 
   } else {
     event.version += 1;
   }
-  delivery.state = 'ended';
+  end(state, delivery);
   if (record.responder === null) completeEvent(event, record, 'fail', 'unmatched');
   else if (record.responder !== undefined) {
     const next = deliveryOf(state, { id: record.id, listener: record.responder });
@@ -152,11 +152,11 @@ function endAttempt(
   state: PartitionState,
   delivery: Delivery,
   record: LogRecord & DeliveryRef,
-  end: AttemptEnd,
+  how: AttemptEnd,
 ): Attempt {
   const attempt = findAttempt(delivery, record.grant);
   if (!attempt) throw new Error(`${record.op} without its grant: ${record.id}`);
-  attempt.end = end;
+  attempt.end = how;
   attempt.endedAt = record.at;
   if (!isResponder(delivery)) attempt.aside = delivery.event.status === 'complete' ? 'complete' : 'open';
   delivery.event.version += 1;
@@ -175,6 +175,6 @@ function waitUntil(state: PartitionState, delivery: Delivery, dueAt: number, rec
   delivery.dueAt = dueAt;
   if (!delivery.event.cancelRequested) return enqueue(state, delivery, record.at);
   // Of the responder's, the record that cancels the event comes next.
-  delivery.state = 'ended';
+  end(state, delivery);
   settle(state, delivery.event, record);
 }

@@ -33,7 +33,8 @@ function applyTypeSet(state: PartitionState, record: TypeSet): void {
     return;
   }
   const { type: name, ordinal } = record;
-  const type: TypeState = { name, ordinal, ...rules, open: 0, listeners: [], leased: false, ready: [] };
+  const indexes = { ready: [], keyed: [] };
+  const type: TypeState = { name, ordinal, ...rules, open: 0, listeners: [], leased: false, ...indexes };
   state.types.set(record.type, type);
   state.typesByOrdinal[record.ordinal] = type;
 }

@@ -41,15 +41,27 @@ export function decideAccept(
     op: 'accepted',
     id,
     type,
-    dueAt: emitted ? Math.max(now, emitted.dueAt) : now + command.delayMs,
+    dueAt: dueAtOf(command, now),
     ...deadlineOf(command.deadlineMs ?? policy.deadlineMs, now),
     ...(isFirstOnly(receivers) ? NOTHING : { listeners: receivers }),
     ...(archives ? ARCHIVES : NOTHING),
+    ...keyOf(command),
     idempotency: idempotency && { ...idempotency, expiresAt: idempotencyExpiresAt(now) },
     ...(emitted ? { parent: emitted.parent, root: emitted.root } : NOTHING),
     payload: command.envelope,
   });
   return { records: recorder.records, result: { kind: 'accepted', id, createdAt: now, archive } };
+}
+
+/** Who has an ordering key comes when it is its turn. */
+function dueAtOf({ key, emitted, delayMs }: AcceptCommand, now: number): number {
+  if (key !== undefined) return now;
+  return emitted ? Math.max(now, emitted.dueAt) : now + delayMs;
+}
+
+/** As a record of an acceptance has it. */
+export function keyOf({ key }: { readonly key?: string }): { readonly key?: string } {
+  return key === undefined ? NOTHING : { key };
 }
 
 const ARCHIVES = { durability: 'archive' } as const;

@@ -18,10 +18,11 @@ export function recordEmitted(
 ): boolean {
   const partition = partitionOfId(parent.id);
   const root = parent.tree?.root ?? parent.id;
-  for (const { id, type, envelope: payload, delayMs, durability } of emit) {
+  for (const { id, type, envelope: payload, delayMs, durability, key } of emit) {
     // What a promise of `archive` has brought about is promised too.
     const promise = durability === 'archive' || parent.unarchived !== null ? ARCHIVES : NOTHING;
-    const base = { root, dueAt: now + delayMs, ...promise, payload };
+    const dueAt = key === undefined ? now + delayMs : now;
+    const base = { root, dueAt, ...promise, ...(key === undefined ? NOTHING : { key }), payload };
     if (partitionOfId(id) !== partition) {
       recorder.add({ op: 'emitted', id: parent.id, child: id, childType: type, ...base });
     } else {

@@ -152,6 +152,12 @@ function leaseOf(
     expiresAt,
     deadlineAt: event.deadlineAt,
     position: event.position,
-    event: { id: event.id, type: event.type.name, createdAt: event.createdAt, envelope: event.envelope },
+    event: {
+      id: event.id,
+      type: event.type.name,
+      createdAt: event.createdAt,
+      key: event.key,
+      envelope: event.envelope,
+    },
   };
 }

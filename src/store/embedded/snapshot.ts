@@ -4,6 +4,7 @@
  * idempotency keys, lease calls and the outbox, whose records share their bytes with the events.
  */
 
+import { joinKey } from '../../event/keyed.js';
 import type { Listener } from '../../event/listeners.js';
 import { type DeclaredPolicy, effectivePolicy } from '../../event/policy.js';
 import type { LogRecord, Position } from '../../event/record.js';
@@ -63,7 +64,9 @@ type AttemptPart = Omit<Attempt, 'result' | 'late' | 'emitted'> & {
   readonly late: { readonly at: number; readonly fingerprint: string; readonly bytes: number } | null;
 };
 
-type DeliveryPart = Omit<Delivery, 'event' | 'attempts'> & { readonly attempts: readonly AttemptPart[] };
+type DeliveryPart = Omit<Delivery, 'event' | 'attempts' | 'links'> & {
+  readonly attempts: readonly AttemptPart[];
+};
 
 /** Its payload: the envelope, then of each attempt of each delivery the result and the late result. */
 interface EventPart
@@ -75,6 +78,7 @@ interface EventPart
     | 'unarchived'
     | 'tree'
     | 'deadlineAt'
+    | 'key'
     | 'deliveries'
     | 'settledAt'
     | 'settledBy'
@@ -88,6 +92,8 @@ interface EventPart
   readonly tree?: Tree;
   /** Left out without one. */
   readonly deadlineAt?: number;
+  /** Left out without one. */
+  readonly key?: string;
   readonly type: number;
   readonly envelopeBytes: number;
   /** Whose result is the event's: delivery and attempt by place. */
@@ -110,8 +116,10 @@ interface CallPart {
 }
 
 /** Its payload: the envelope. */
-interface RelayPart extends Omit<RelayState, 'envelope'> {
+interface RelayPart extends Omit<RelayState, 'envelope' | 'key'> {
   readonly part: 'relay';
+  /** Left out by those from before there were keys. */
+  readonly key?: string | null;
 }
 
 interface TreePart {
@@ -190,16 +198,17 @@ function* partsOf(state: PartitionState, origin: Origin): IterableIterator<Encod
 }
 
 function encodeEvent(event: EventState): EncodedPart {
-  const { type, envelope, result, deliveries, unarchived, tree, deadlineAt, ...rest } = event;
+  const { type, envelope, result, deliveries, unarchived, tree, deadlineAt, key, ...rest } = event;
   const notes = {
     ...(unarchived && { unarchived }),
     ...(tree && { tree }),
     ...(deadlineAt !== null && { deadlineAt }),
+    ...(key !== null && { key }),
   };
   const payload = [envelope];
   let resultOf: readonly [number, number] | null = null;
   const parts = deliveries.map((delivery, d): DeliveryPart => {
-    const { event: _, attempts, ...fields } = delivery;
+    const { event: _, links: __, attempts, ...fields } = delivery;
     const attemptParts = attempts.map((attempt, a): AttemptPart => {
       const { result: own, late, emitted, ...kept } = attempt;
       if (own) payload.push(own);
@@ -292,7 +301,7 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
       const policy = effectivePolicy(state.policy, declared);
       const listeners = [...(part.listeners ?? [])];
       const rules = { version, declared, policy, paused };
-      const type = { name, ordinal, ...rules, open: 0, listeners, leased, ready: [] };
+      const type = { name, ordinal, ...rules, open: 0, listeners, leased, ready: [], keyed: [] };
       state.leaving += listeners.filter((listener) => listener.state === 'leaving').length;
       state.types.set(name, type);
       state.typesByOrdinal[ordinal] = type;
@@ -305,8 +314,8 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
     case 'call':
       return decodeCall(state, part);
     case 'relay': {
-      const { part: _, ...relay } = part;
-      state.relays.set(relay.id, { ...relay, envelope: payload! });
+      const { part: _, key = null, ...relay } = part;
+      state.relays.set(relay.id, { ...relay, key, envelope: payload! });
       return;
     }
     case 'tree':
@@ -350,11 +359,13 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
     unarchived: part.unarchived ?? null,
     tree: part.tree ?? null,
     deadlineAt: part.deadlineAt ?? null,
+    key: part.key ?? null,
     deliveries: [],
   };
   for (const each of part.deliveries) {
     const delivery = decodeDelivery(event, each, pieces);
     event.deliveries.push(delivery);
+    if (event.key !== null && delivery.state !== 'ended') joinKey(delivery, event.key);
     schedule(state, delivery);
   }
   const { resultOf } = part;
@@ -378,6 +389,7 @@ function decodeDelivery(event: EventState, part: DeliveryPart, pieces: Pieces): 
     attempt: part.attempt,
     attempts: part.attempts.map((attempt) => decodeAttempt(attempt, pieces)),
     place: part.place,
+    links: null,
   };
 }
 
@@ -423,7 +435,7 @@ function schedule(state: PartitionState, delivery: Delivery): void {
     state.held.push(delivery);
   } else if (delivery.state === 'waiting' && delivery.place === 'delayed') {
     state.delayed.push({ at: delivery.dueAt, delivery });
-  } else if (delivery.state === 'waiting') {
+  } else if (delivery.state === 'waiting' && delivery.place !== 'keyed') {
     readyQueue(delivery.event.type, delivery.listener).push(delivery);
   }
 }

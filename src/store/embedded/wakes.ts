@@ -1,5 +1,6 @@
 /** Who is to be woken, as it follows from records; told once a turn of the event loop. */
 
+import { turnsAfter } from '../../event/keyed.js';
 import { listenerName } from '../../event/listeners.js';
 import type { StoreRecord } from '../../event/record.js';
 import type { Delivery, PartitionState, TypeState } from '../../event/state.js';
@@ -14,7 +15,7 @@ export class Wakes {
   #wanted = false;
   #timer: NodeJS.Immediate | null = null;
 
-  constructor(private readonly state: Pick<PartitionState, 'types'>) {}
+  constructor(private readonly state: Pick<PartitionState, 'types' | 'events'>) {}
 
   on(wake: (wake: Wake) => void): () => void {
     const entry = { wake };
@@ -29,7 +30,8 @@ export class Wakes {
       this.#archived = true;
     } else if ('id' in record && record.op !== 'extended' && record.op !== 'pruned') {
       this.#changed.add(record.id);
-      for (const listener of becameReady(record)) this.#addReady(record.type, listener);
+      for (const listener of this.#readyBy(record)) this.#addReady(record.type, listener);
+      for (const { listener } of turnsAfter(this.state, record)) this.#addReady(record.type, listener);
     } else {
       return;
     }
@@ -68,6 +70,13 @@ export class Wakes {
     if (this.#timer) clearImmediate(this.#timer);
     this.#timer = null;
     this.#heard.clear();
+  }
+
+  #readyBy(record: StoreRecord): readonly number[] {
+    const ready = becameReady(record);
+    if (record.op !== 'accepted' || record.key === undefined) return ready;
+    const deliveries = this.state.events.get(record.id)?.deliveries ?? [];
+    return deliveries.filter(({ place }) => place === 'ready').map(({ listener }) => listener);
   }
 
   #addReady(type: string, listener: number): void {

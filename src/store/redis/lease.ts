@@ -6,10 +6,11 @@ import { StoreError } from '../store.js';
 import type { Argument } from './connection.js';
 import { endOverdue, promoteAll } from './expire.js';
 import { type Partition, QueueKeys } from './partition.js';
+import { readKey } from './state-codec.js';
 
 /** What a script can give back in one reply; the service's own limit is no higher. */
 const LEASES_MAX = 500;
-const FIELDS = 12;
+const FIELDS = 13;
 /** A script that asks for something to be done first asks once or twice. So many times mean that something is wrong. */
 const ROUNDS_MAX = 1_000;
 
@@ -102,21 +103,35 @@ async function leased(partition: Partition, reply: unknown[], marks: boolean): P
 }
 
 function leaseOf(partition: Partition, fields: unknown[]): Lease {
-  const [idBytes, type, listener, grant, attempt, token, expiresAt, view, n, createdAt, envelope, deadline] =
-    fields as [
-      Buffer,
-      number,
-      number,
-      number,
-      number,
-      Buffer,
-      number,
-      number,
-      number,
-      number,
-      Buffer,
-      number,
-    ];
+  const [
+    idBytes,
+    type,
+    listener,
+    grant,
+    attempt,
+    token,
+    expiresAt,
+    view,
+    n,
+    createdAt,
+    envelope,
+    deadline,
+    key,
+  ] = fields as [
+    Buffer,
+    number,
+    number,
+    number,
+    number,
+    Buffer,
+    number,
+    number,
+    number,
+    number,
+    Buffer,
+    number,
+    Buffer | null,
+  ];
   const id = idBytes.toString();
   return {
     attemptId: formatAttemptId(id, type, listener, grant),
@@ -125,7 +140,7 @@ function leaseOf(partition: Partition, fields: unknown[]): Lease {
     expiresAt,
     deadlineAt: deadline || null,
     position: { view, n },
-    event: { id, type: partition.nameOf(type), createdAt, envelope },
+    event: { id, type: partition.nameOf(type), createdAt, key: readKey(key?.toString()), envelope },
   };
 }
 

@@ -2,7 +2,7 @@
 import type { Relay, TreeCounts } from '../../event/command.js';
 import { isBeyond } from '../../event/unarchived.js';
 import type { Partition } from './partition.js';
-import { positionOf } from './state-codec.js';
+import { positionOf, readKey } from './state-codec.js';
 
 /** What one script reads or notes at most, so that it does not keep the others waiting for long. */
 const BATCH_BYTES = 1 << 20;
@@ -17,6 +17,7 @@ type PackedRelay = readonly [
   archive: 0 | 1,
   view: number,
   n: number,
+  key?: string,
 ];
 
 export async function relays(partition: Partition, skip: number, limit: number): Promise<Relay[]> {
@@ -26,11 +27,11 @@ export async function relays(partition: Partition, skip: number, limit: number):
     const reply = (await partition.run('relays', args)) as Buffer[];
     if (reply.length === 0) break;
     for (let at = 0; at < reply.length; at += 3) {
-      const [parent, root, type, dueAt, archive, view, n] = JSON.parse(
+      const [parent, root, type, dueAt, archive, view, n, key] = JSON.parse(
         reply[at + 1]!.toString(),
       ) as PackedRelay;
       const durability = archive === 1 ? 'archive' : 'store';
-      const place = { parent, root, dueAt, durability, position: { view, n } } as const;
+      const place = { parent, root, dueAt, durability, key: readKey(key), position: { view, n } } as const;
       found.push({ id: reply[at]!.toString(), type, ...place, envelope: reply[at + 2]! });
     }
   }

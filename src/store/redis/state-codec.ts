@@ -81,10 +81,12 @@ type PackedState = readonly [
   tree?: string | false,
   deadlineAt?: number | false,
   /** Ordinals, with blanks between them. */
-  receivers?: string,
-  settledAt?: number,
-  settledView?: number,
-  settledN?: number,
+  receivers?: string | false,
+  settledAt?: number | false,
+  settledView?: number | false,
+  settledN?: number | false,
+  /** The ordering key, percent-encoded. */
+  key?: string | false,
 ];
 
 /** The letters by which the scripts name operations. */
@@ -125,10 +127,11 @@ export function readState(id: string, packed: Buffer): EventFacts {
     completedAt: completedAt || null,
     cancelRequested: cancelRequested === 1,
     attempts: state[13]?.[0]?.[3] ?? 0,
-    settled: status === COMPLETE && (state[21] === undefined || state[22] !== undefined),
+    settled: status === COMPLETE && (!state[21] || typeof state[22] === 'number'),
     version,
     position: { view, n },
     ...readTree(state[19]),
+    key: readKey(state[25]),
     behind: false,
   };
 }
@@ -137,6 +140,15 @@ function readTree(tree: string | false | undefined): { parent: string | null; ro
   if (!tree) return { parent: null, root: null };
   const [parent, root] = tree.split(' ') as [string, string];
   return { parent: parent === '-' ? null : parent, root: root === '-' ? null : root };
+}
+
+/** Scripts cut states and names apart by brackets, quotes, blanks and slashes: a key has none of them there. */
+export function writeKey(key: string | null | undefined): string {
+  return key ? encodeURIComponent(key) : '';
+}
+
+export function readKey(written: string | false | undefined): string | null {
+  return written ? decodeURIComponent(written) : null;
 }
 
 /** What of the event must not be shown, `archived` being what is archived; null: nothing. */
@@ -153,7 +165,7 @@ export function readMask(packed: Buffer, archived: Position | null): Mask | null
       return { listener, grants: delivery[2], attempt: delivery[3] };
     }),
     ended,
-    settledBy: state[21] === undefined ? ended : positionOf([state[23], state[24]]),
+    settledBy: state[21] ? positionOf([state[23] || null, state[24] || null]) : ended,
   });
 }
 
@@ -162,9 +174,9 @@ const QUOTE = 34;
 const CLOSED = 93;
 
 function deliveriesOf(state: PackedState): { listener: number; delivery: PackedDelivery }[] {
-  const receivers = state[21]?.split(' ').map(Number);
+  const receivers = state[21] ? state[21].split(' ').map(Number) : [];
   return (state[13] ?? []).map((delivery, place) => {
-    return { listener: receivers?.[place] ?? 0, delivery };
+    return { listener: receivers[place] ?? 0, delivery };
   });
 }
 

@@ -14,7 +14,7 @@
 --          are due or have been archived, promote them first; {'types'}: one of the names is a type, learn it first;
 --          {'stale'}: the listeners are not those that the caller knows; {'again'}: only dead entries so far, ask again; or
 --          {'leased', whom it wakes, the claim, then for each lease id, ordinal, listener, grant, attempt, token,
---          expiresAt, view, n, createdAt, envelope, deadline or 0}
+--          expiresAt, view, n, createdAt, envelope, deadline or 0, ordering key or nothing}
 --@keys meta policies events envelopes results types subscribers leasedUntil delayed held settled outbox forgotten deadlines trees
 --@include gate
 --@include head
@@ -78,6 +78,7 @@ local function give(id, state, listener, delivery, attempt, envelope)
   reply[size + 10] = state[CREATED_AT]
   reply[size + 11] = envelope
   reply[size + 12] = state[DEADLINE_AT] or 0
+  reply[size + 13] = state[KEY] or false
 end
 
 -- The token tells a lease from one that took its place when the store was rebuilt.

@@ -39,6 +39,8 @@ local RECEIVERS = 22
 local SETTLED_AT = 23
 local SETTLED_VIEW = 24
 local SETTLED_N = 25
+-- With an ordering key only, where those before that are not there are false: the key, percent-encoded.
+local KEY = 26
 
 local PENDING, IN_PROCESS, COMPLETE = 0, 1, 2
 local SUCCESS, FAIL = 1, 2
