@@ -7,6 +7,7 @@ import { Pool } from 'undici';
 import { startRedisServer } from '../test/support/redis-server.js';
 import { Service } from '../test/support/service.js';
 import { report } from './measure/machine.js';
+import { barPlot } from './measure/plot.js';
 import { cpuUs } from './measure/process-cost.js';
 import { markdownTable, spreadOf, spreadText } from './measure/stats.js';
 import { installPeers, runBullMq } from './peers.js';
@@ -68,7 +69,27 @@ export async function benchBulk({ rounds, events }: BulkOptions): Promise<void> 
   }
   const command = `npm run bench -- bulk --rounds ${rounds} --events ${events}`;
   const json = CONTESTANTS.map(({ does, name }, place) => ({ does, name, runs: runs[place] }));
-  report('bulk', `${command}\n\n${tableOf(runs)}`, { command, results: json });
+  const plot = (does: Contestant['does']) =>
+    barPlot(
+      `${does}, ${BATCH} a call`,
+      'events a second',
+      json
+        .filter((each) => each.does === does)
+        .map(({ name }) => ({
+          name,
+          value: spreadOf(
+            runs[CONTESTANTS.findIndex((each) => each.does === does && each.name === name)]!.map(
+              ({ perSecond }) => perSecond,
+            ),
+          ),
+        })),
+    );
+  report(
+    'bulk',
+    `${command}\n\n${tableOf(runs)}`,
+    { command, results: json },
+    { 'bulk-submit': plot('submit'), 'bulk-lease-complete': plot('lease and complete') },
+  );
 }
 
 function tableOf(runs: readonly (readonly Run[])[]): string {

@@ -8,6 +8,7 @@ import { Api, type Method } from '../test/support/api.js';
 import { type RedisServer, startRedisServer } from '../test/support/redis-server.js';
 import { Service } from '../test/support/service.js';
 import { report } from './measure/machine.js';
+import { linePlot } from './measure/plot.js';
 import { cpuUs, residentMib } from './measure/process-cost.js';
 import { commandStats, resetCommandStats, usedMemoryMib } from './measure/redis-stats.js';
 import { markdownTable, percentile } from './measure/stats.js';
@@ -67,7 +68,7 @@ export async function benchDepth({ depths, calls }: DepthOptions): Promise<void>
   }
   const command = `npm run bench -- depth --depths ${depths.join(',')} --calls ${calls}`;
   const markdown = `${command}\n\n${costTable(results)}\n\n${startTable(results)}`;
-  report('depth', markdown, { command, results });
+  report('depth', markdown, { command, results }, plotsOf(results));
 }
 
 async function measureStore(
@@ -203,6 +204,28 @@ async function settle(service: Service): Promise<void> {
     await delay(1_000);
     quiet = cpuUs(service.pid) - before < QUIET_CPU_US ? quiet + 1 : 0;
   }
+}
+
+function plotsOf(results: readonly Result[]): Record<string, string> {
+  const series = (value: (cost: Cost) => number | null) =>
+    [...new Set(results.map(({ store }) => store))].flatMap((store) =>
+      ['post', 'poll', 'lease + complete'].map((call) => ({
+        name: `${store}, ${call}`,
+        points: results
+          .filter((each) => each.store === store)
+          .map(({ depth, costs }) => [depth, value(costs[call]!) ?? 0] as const),
+      })),
+    );
+  const ofRedis = series(({ scriptUs }) => scriptUs).filter(({ name }) => name.startsWith('redis'));
+  return {
+    'depth-median': linePlot(
+      'A call, median',
+      'events stored',
+      'µs',
+      series(({ medianUs }) => medianUs),
+    ),
+    'depth-scripts': linePlot('Scripts of a call on Redis', 'events stored', 'µs', ofRedis),
+  };
 }
 
 function costTable(results: readonly Result[]): string {

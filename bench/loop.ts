@@ -13,6 +13,7 @@ import {
   TYPE,
 } from './contestants.js';
 import { report } from './measure/machine.js';
+import { barPlot } from './measure/plot.js';
 import { markdownTable, spreadOf, spreadText } from './measure/stats.js';
 import { type Hits, type Load, longString, runScript, shoot } from './measure/wrk.js';
 
@@ -54,7 +55,16 @@ export async function benchLoop({ rounds, seconds, warmSeconds }: LoopOptions): 
     }
   }
   const command = `npm run bench -- loop --rounds ${rounds} --seconds ${seconds} --warm ${warmSeconds}`;
-  report('loop', `${command}\n\n${tableOf(runs)}`, { command, runs });
+  const bars = Object.entries(runs).map(([name, each]) => ({
+    name,
+    value: spreadOf(each.map(({ perSecond }) => perSecond)),
+  }));
+  report(
+    'loop',
+    `${command}\n\n${tableOf(runs)}`,
+    { command, runs },
+    { loop: barPlot('Post, lease, complete, poll, one by one', 'events a second', bars) },
+  );
 }
 
 async function runOnce({ start, work }: Way, seconds: number, warmSeconds: number): Promise<Run> {

@@ -1,6 +1,7 @@
 /** `npm run bench -- [--quick] [NAME …]`: which measurements, all unless said, and how long. */
 import { parseArgs } from 'node:util';
 import { benchArchive } from './archive.js';
+import { benchBody } from './body.js';
 import { benchBulk } from './bulk.js';
 import { benchBytes } from './bytes.js';
 import { benchDepth } from './depth.js';
@@ -48,6 +49,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
       depths: numbers(values.depths, [1_000, 20_000], [1_000, 1_000_000]),
       calls: number(values.calls, 500, 2_000),
     }),
+  body: () => benchBody({ seconds }),
   bytes: () => benchBytes({ events: events(20_000, 100_000) }),
   archive: () =>
     benchArchive({ rounds, events: events(5_000, 20_000), s3Ms: number(values['s3-ms'], 50, 50) }),

@@ -13,6 +13,7 @@ import {
   startOnRedis,
 } from './contestants.js';
 import { report } from './measure/machine.js';
+import { barPlot } from './measure/plot.js';
 import { markdownTable, type Spread, spreadOf, spreadText } from './measure/stats.js';
 import { type Hits, shoot } from './measure/wrk.js';
 
@@ -52,7 +53,8 @@ export async function benchPost({ rounds, seconds, warmSeconds }: PostOptions): 
     }
   }
   const command = `npm run bench -- post --rounds ${rounds} --seconds ${seconds} --warm ${warmSeconds}`;
-  report('post', `${command}; reply ${replyBytes} bytes\n\n${tableOf(runs)}`, { command, replyBytes, runs });
+  const markdown = `${command}; reply ${replyBytes} bytes\n\n${tableOf(runs)}`;
+  report('post', markdown, { command, replyBytes, runs }, plotsOf(runs));
 }
 
 async function runOnce(target: Contestant, body: string, seconds: number, warmSeconds: number): Promise<Run> {
@@ -85,6 +87,28 @@ function tableOf(runs: Readonly<Record<string, readonly Run[]>>): string {
   });
   const head = ['', 'posts/s', 'of parsed', 'of raw', 'CPU µs a post', 'p50 ms', 'p99 ms'];
   return markdownTable(head, rows);
+}
+
+function plotsOf(runs: Readonly<Record<string, readonly Run[]>>): Record<string, string> {
+  const bars = (value: (run: Run) => number) =>
+    Object.entries(runs).map(([name, each]) => ({ name, value: spreadOf(each.map(value)) }));
+  return {
+    'post-rate': barPlot(
+      'Single posts of 1 KB, 64 connections',
+      'a second',
+      bars(({ perSecond }) => perSecond),
+    ),
+    'post-p50': barPlot(
+      'Single posts, median',
+      'ms',
+      bars(({ p50Ms }) => p50Ms),
+    ),
+    'post-p99': barPlot(
+      'Single posts, 99th percentile',
+      'ms',
+      bars(({ p99Ms }) => p99Ms),
+    ),
+  };
 }
 
 function ratio(a: Spread, b: Spread): string {

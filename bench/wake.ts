@@ -17,6 +17,7 @@ import {
   TYPE,
 } from './contestants.js';
 import { report } from './measure/machine.js';
+import { barPlot } from './measure/plot.js';
 import { markdownTable, percentile, spreadOf } from './measure/stats.js';
 
 const BODY_BYTES = 1_024;
@@ -67,7 +68,30 @@ export async function benchWake({ rounds, seconds, rates }: WakeOptions): Promis
     }
   }
   const command = `npm run bench -- wake --rounds ${rounds} --seconds ${seconds} --rates ${rates.join(',')}`;
-  report('wake', `${command}\n\n${tableOf(rates, runs)}`, { command, runs: Object.fromEntries(runs) });
+  const bars = (rate: number, value: (run: Run) => number) =>
+    [...runs]
+      .filter(([key]) => key.startsWith(`${rate} `))
+      .map(([key, each]) => ({ name: key.slice(`${rate} `.length), value: spreadOf(each.map(value)) }));
+  const plots = rates.flatMap((rate) => [
+    [
+      `wake-${rate}-median`,
+      barPlot(
+        `Wake-ups at ${rate} posts a second, median`,
+        'ms',
+        bars(rate, ({ medianMs }) => medianMs),
+      ),
+    ],
+    [
+      `wake-${rate}-p99`,
+      barPlot(
+        `Wake-ups at ${rate} posts a second, 99th percentile`,
+        'ms',
+        bars(rate, ({ p99Ms }) => p99Ms),
+      ),
+    ],
+  ]);
+  const json = { command, runs: Object.fromEntries(runs) };
+  report('wake', `${command}\n\n${tableOf(rates, runs)}`, json, Object.fromEntries(plots));
 }
 
 async function onceStopped<Result>(contestant: Contestant, work: () => Promise<Result>): Promise<Result> {

@@ -18,15 +18,25 @@ export function describeMachine(): Record<string, string> {
   };
 }
 
-/** Prints the Markdown and keeps the JSON beside the other results, which are not committed. */
-export function report(name: string, markdown: string, json: unknown): void {
+/** Prints the Markdown, and keeps the JSON and the plots by their names in `bench/results`, which are not committed. */
+export function report(
+  name: string,
+  markdown: string,
+  json: unknown,
+  plots: Readonly<Record<string, string>> = {},
+): void {
   const machine = describeMachine();
   const head = Object.entries(machine).map(([key, value]) => `${key}: ${value}`);
   console.log(`\n${head.join('; ')}\n\n${markdown}\n`);
+  const at = machine['date']?.replaceAll(':', '');
+  keep(`${name}-${at}.json`, `${JSON.stringify({ machine, ...(json as object) }, null, 2)}\n`);
+  for (const [plot, svg] of Object.entries(plots)) keep(`${plot}-${at}.svg`, svg);
+}
+
+function keep(file: string, text: string): void {
   mkdirSync('bench/results', { recursive: true });
-  const path = `bench/results/${name}-${machine['date']?.replaceAll(':', '')}.json`;
-  writeFileSync(path, `${JSON.stringify({ machine, ...(json as object) }, null, 2)}\n`);
-  console.log(`JSON: ${path}`);
+  writeFileSync(`bench/results/${file}`, text);
+  console.log(`bench/results/${file}`);
 }
 
 function output(command: string, args: readonly string[]): string {
