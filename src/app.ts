@@ -28,6 +28,7 @@ import type { App } from './http/routing.js';
 import { LISTENER_SCHEMAS } from './http/schemas/listeners.js';
 import { SHARED } from './http/schemas/output.js';
 import { TYPE_SCHEMAS } from './http/schemas/policies.js';
+import { STATS_SCHEMAS } from './http/schemas/type-stats.js';
 import { serverOptions } from './http/server-options.js';
 import { endSilentConnections } from './http/silent-connections.js';
 import { RouteTable, replyUnmatched } from './http/unmatched.js';
@@ -67,7 +68,8 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   guardRequests(app, config);
   app.setValidatorCompiler(({ schema, httpPart }) => validatorOf(schema as TSchema, httpPart));
   app.setSerializerCompiler(() => JSON.stringify);
-  for (const schema of [...SHARED, ...TYPE_SCHEMAS, ...LISTENER_SCHEMAS]) app.addSchema(schema);
+  for (const schema of [...SHARED, ...TYPE_SCHEMAS, ...STATS_SCHEMAS, ...LISTENER_SCHEMAS])
+    app.addSchema(schema);
 
   await describeRoutes(app as unknown as FastifyInstance);
   if (config.corsOrigins.length > 0) await app.register(cors, () => corsOptions(config.corsOrigins));

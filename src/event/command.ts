@@ -116,6 +116,32 @@ export interface TypeView {
   readonly open: number;
 }
 
+/** How the events of a type stand now. */
+export interface TypeStats {
+  readonly type: string;
+  readonly paused: boolean;
+  /** Its events that are not complete. */
+  readonly open: number;
+  /** By the store's clock. */
+  readonly now: number;
+  /** By ordinal. */
+  readonly listeners: readonly ListenerStats[];
+}
+
+/** The deliveries of a listener that have not ended. */
+export interface ListenerStats {
+  readonly name: string;
+  /** They may be leased now, unless the type is paused. */
+  readonly ready: number;
+  /** They wait for a delay or a backoff to be over, for their events to be archived, or behind their ordering key. */
+  readonly delayed: number;
+  readonly leased: number;
+  /** When the oldest event of those that are ready was accepted; null: none is. */
+  readonly oldestAt: number | null;
+  /** When somebody last asked for leases in its name, to some seconds; null: not known to have. */
+  readonly askedAt: number | null;
+}
+
 export interface ListTypesQuery {
   /** As an earlier page gave it; null for the first. */
   readonly cursor: string | null;

@@ -1,11 +1,13 @@
 /** How deliveries end, and events with them: the responder's end is the event's, and the last one settles it. */
 import { leaveKey } from './keyed.js';
+import { moveTo } from './place.js';
 import type { LogRecord } from './record.js';
 import { takeTurn } from './schedule.js';
 import { type Delivery, type EventState, isResponder, type PartitionState } from './state.js';
 
 /** Nobody may lease it any more; of those that waited for it to end, the next is eligible. */
 export function end(state: PartitionState, delivery: Delivery): void {
+  moveTo(delivery, 'none');
   delivery.state = 'ended';
   const { key } = delivery.event;
   if (key === null) return;

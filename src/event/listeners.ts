@@ -77,6 +77,14 @@ export function listenersOf(listeners: Listeners): (WantedListener & { readonly 
   });
 }
 
+/** Who can lease from the type: those that are living, else the one that subscribes itself. */
+export function consumersOf(
+  listeners: Listeners,
+): readonly { readonly name: string; readonly ordinal: number }[] {
+  const living = listenersOf(listeners);
+  return living.length > 0 ? living : [{ name: DEFAULT_LISTENER, ordinal: listeners.length }];
+}
+
 export interface WantedListener {
   readonly name: string;
   readonly responder: boolean;

@@ -2,6 +2,7 @@
  * When a delivery is leased next and when its lease ends: the upkeep of the heaps that answer both.
  */
 import type { Heap } from './heap.js';
+import { moveTo } from './place.js';
 import {
   type Delivery,
   deadlineHasPassed,
@@ -15,13 +16,13 @@ import { isBeyond } from './unarchived.js';
 /** Puts a waiting delivery where a lease, or the end of its wait, will find it. */
 export function enqueue(state: PartitionState, delivery: Delivery, now: number): void {
   if (delivery.dueAt <= now) return makeReady(delivery);
-  delivery.place = 'delayed';
+  moveTo(delivery, 'delayed');
   state.delayed.push({ at: delivery.dueAt, delivery });
 }
 
 /** Puts a delivery of an event that is not archived where `releaseArchived` will find it. */
 export function hold(state: PartitionState, delivery: Delivery): void {
-  delivery.place = 'held';
+  moveTo(delivery, 'held');
   state.held.push(delivery);
 }
 
@@ -32,7 +33,7 @@ export function hold(state: PartitionState, delivery: Delivery): void {
 export function takeTurn(state: PartitionState, delivery: Delivery): void {
   const { unarchived, position } = delivery.event;
   if (unarchived && isBeyond(position, state.archived?.pos ?? null)) return hold(state, delivery);
-  delivery.place = 'delayed';
+  moveTo(delivery, 'delayed');
   state.delayed.push({ at: delivery.dueAt, delivery });
 }
 
@@ -63,8 +64,8 @@ function isReady({ place }: Delivery): boolean {
   return place === 'ready';
 }
 
-function makeReady(delivery: Delivery): void {
-  delivery.place = 'ready';
+export function makeReady(delivery: Delivery): void {
+  moveTo(delivery, 'ready');
   readyQueue(delivery.event.type, delivery.listener).push(delivery);
 }
 
@@ -124,7 +125,7 @@ export function peekReady(type: TypeState, listener: number): Delivery | null {
 /** Takes what `peekReady` has shown. */
 export function takeReady(delivery: Delivery): void {
   delivery.event.type.ready[delivery.listener]!.pop();
-  delivery.place = 'none';
+  moveTo(delivery, 'none');
 }
 
 function isWaiting(delivery: Delivery, place: 'ready' | 'delayed' | 'held'): boolean {

@@ -187,6 +187,19 @@ export interface TypeState {
   readonly ready: Heap<Delivery>[];
   /** By listener, likewise, then by ordering key: deliveries that have not ended. */
   readonly keyed: Map<string, KeyQueue>[];
+  /** By listener, once there was one: kept with every change, so that nobody need count. */
+  readonly counts: DeliveryCounts[];
+  /** By listener: when it last asked for leases; forgotten with the process. */
+  readonly asked: number[];
+}
+
+/** The deliveries of a listener that have not ended, by where they are. */
+export interface DeliveryCounts {
+  /** They may be leased now, unless the type is paused. */
+  ready: number;
+  /** They wait for a delay or a backoff to be over, for their events to be archived, or behind their ordering key. */
+  delayed: number;
+  leased: number;
 }
 
 export interface IdempotencyEntry {
@@ -329,6 +342,13 @@ function entryHeap(): Heap<Entry> {
   return new Heap(
     (a, b) => a.at < b.at || (a.at === b.at && a.delivery.event.sequence < b.delivery.event.sequence),
   );
+}
+
+/** A type of which there is nothing yet. */
+export function newType(
+  about: Pick<TypeState, 'name' | 'ordinal' | 'version' | 'declared' | 'policy' | 'paused'>,
+): TypeState {
+  return { ...about, open: 0, listeners: [], leased: false, ready: [], keyed: [], counts: [], asked: [] };
 }
 
 /** The oldest event first. */

@@ -22,6 +22,7 @@ import type {
   SetListenerResult,
   SetTypeCommand,
   SetTypeResult,
+  TypeStats,
   TypeView,
 } from '../event/command.js';
 import { partitionOfId } from '../event/id.js';
@@ -35,6 +36,7 @@ import { type Completion, completeCommand, isPlain } from './emission.js';
 import { type LeaseAnswer, type LeaseRequest, Leasing, type NextRequest } from './leasing.js';
 import { type Count, countNothing, endOf } from './meter.js';
 import { Policies } from './policies.js';
+import { Rates, type TypeRates } from './rates.js';
 import { relayAtOnce } from './relaying.js';
 import { type Archive, type Submission, type SubmitResult, submit } from './submit.js';
 import { archivedTopic, eventTopic, queueTopic } from './topic.js';
@@ -104,6 +106,7 @@ export class Queue {
   readonly #past: Past | null;
   readonly #count: Count;
   readonly #policies: Policies;
+  readonly #rates = new Rates();
   readonly #archiving: ArchiveWaiting;
   readonly #archive: Archive;
   readonly #archiveTimeoutMs: number;
@@ -131,7 +134,10 @@ export class Queue {
   /** Results in the order of the submissions; a refused one does not sink the others. */
   async submit(submissions: readonly Submission[], caller: string): Promise<SubmitResult[]> {
     const results = await submit(this.store, this.#archive, submissions, caller);
-    for (const { kind } of results) this.#count('submit', kind, 1);
+    for (const result of results) {
+      this.#count('submit', result.kind, 1);
+      if (result.kind === 'accepted') this.#rates.note(result.type, 'accepted');
+    }
     return results;
   }
 
@@ -201,6 +207,12 @@ export class Queue {
     return this.store.readType(type);
   }
 
+  /** How its events stand, and what of it has gone through this process in the last minute. Null: there is no such type. */
+  async typeStats(type: string): Promise<(TypeStats & { readonly rates: TypeRates }) | null> {
+    const stats = await this.store.typeStats(type);
+    return stats && { ...stats, rates: this.#rates.of(type) };
+  }
+
   listTypes(query: ListTypesQuery): Promise<ListTypesResult> {
     return this.store.listTypes(query);
   }
@@ -264,7 +276,11 @@ export class Queue {
     const answers = completions.every(isPlain)
       ? await this.#complete(completions)
       : await Promise.all(completions.map((each) => this.#completeOne(each)));
-    for (const answer of answers) this.#count('complete', endOf(answer), 1);
+    for (const answer of answers) {
+      this.#count('complete', endOf(answer), 1);
+      if (answer.kind === 'completed')
+        this.#rates.note(answer.type, endOf(answer) === 'success' ? 'completed' : 'failed');
+    }
     return answers;
   }
 
@@ -278,8 +294,10 @@ export class Queue {
     const command = await completeCommand(this.store, completion);
     const [answer] = await this.#complete([command]);
     // A repeat has emitted nothing.
-    if (answer!.kind === 'completed' && command.emit?.[0]?.id === answer!.emitted[0])
+    if (answer!.kind === 'completed' && command.emit?.[0]?.id === answer!.emitted[0]) {
+      for (const { type } of emit) this.#rates.note(type, 'accepted');
       await relayAtOnce(this.store, answer!.id, command.emit ?? []);
+    }
     return answer!;
   }
 

@@ -13,6 +13,7 @@ import type {
   CancelledTree,
   EventSummary,
   Tree,
+  TypeStats,
   Event as WireEvent,
   Receipt as WireReceipt,
 } from './wire.js';
@@ -22,7 +23,7 @@ export type { Clock } from './clock.js';
 export { Content } from './content.js';
 export { ClockworkError, type OwnCode } from './error.js';
 export type { AnyPayloads, Event, EventResponse, Payload, Payloads, Receipt } from './payload.js';
-export type { Attempt, CancelledTree, EventSummary, Problem, Tree } from './wire.js';
+export type { Attempt, CancelledTree, EventSummary, Problem, Tree, TypeStats } from './wire.js';
 
 export type ClientOptions = TransportOptions;
 
@@ -252,6 +253,12 @@ export class Client<P extends Payloads<P> = AnyPayloads> {
   async cancelTree(target: Target<unknown>, options: CallOptions = {}): Promise<CancelledTree> {
     const path = `${pathOf(idOf(target))}?tree=true`;
     return jsonOf<CancelledTree>(await this.#transport.call('DELETE', path, options));
+  }
+
+  /** How the events of a type stand: how much waits, since when, and which listeners ask for it. */
+  async typeStats(type: string, options: CallOptions = {}): Promise<TypeStats> {
+    const path = `/v1/types/${encodeURIComponent(type)}/stats`;
+    return jsonOf<TypeStats>(await this.#transport.call('GET', path, options));
   }
 
   /** The events that the store holds, newest first. Pages are read as they are needed. */

@@ -428,6 +428,52 @@ export interface Type {
   readonly policy: Policy;
 }
 
+/** How the deliveries of a listener stand. */
+export interface ListenerStats {
+  /** Name of the listener. */
+  readonly name: string;
+  /** Deliveries that may be leased now, unless the type is paused. */
+  readonly waiting: number;
+  /** Deliveries that wait for a delay or a backoff to be over, or for their events to be archived. */
+  readonly delayed: number;
+  /** Deliveries that are in process: leases that are out. */
+  readonly leased: number;
+  /** How long ago the oldest event of those that are `waiting` was taken, its delays included; null when none is. */
+  readonly oldestWaitingMs: number | null;
+  /** When somebody last asked for leases in its name, on whichever instance, to five seconds; null: not since the store began, was rebuilt or, embedded, was started. Who waits for events asks time and again. */
+  readonly askedAt: string | null;
+}
+
+/** How the events of a type stand. The counts of deliveries are those of its listeners together. */
+export interface TypeStats {
+  readonly type: string;
+  /** Nothing of it is leased. */
+  readonly paused: boolean;
+  /** Its events that are not complete. */
+  readonly open: number;
+  /** Deliveries that may be leased now, unless the type is paused. */
+  readonly waiting: number;
+  /** Deliveries that wait for a delay or a backoff to be over, or for their events to be archived. */
+  readonly delayed: number;
+  /** Deliveries that are in process: leases that are out. */
+  readonly leased: number;
+  /** How long ago the oldest event of those that are `waiting` was taken, its delays included; null when none is. */
+  readonly oldestWaitingMs: number | null;
+  /** What has gone through this instance in the last minute; counted in its memory, so of several instances each has its own. */
+  readonly rates: {
+    /** Over how long they are taken. */
+    readonly windowMs: number;
+    /** Events taken, also those that completions have emitted. */
+    readonly acceptedPerSecond: number;
+    /** Attempts completed with success. */
+    readonly completedPerSecond: number;
+    /** Attempts completed with failure, whether or not they are tried again. */
+    readonly failedPerSecond: number;
+  };
+  /** Those that can lease from it: the declared ones, else `default`. */
+  readonly listeners: readonly ListenerStats[];
+}
+
 /** A listener that was declared. */
 export interface Listener {
   readonly type: string;

@@ -51,6 +51,7 @@ import type {
   SettledEvent,
   SweepResult,
   TreeCounts,
+  TypeStats,
   TypeView,
 } from '../event/command.js';
 import type { KeptRecord, LogRecord, Position } from '../event/record.js';
@@ -273,6 +274,8 @@ export interface Store extends Outbox {
   /** Null: there is no such type. */
   readType(type: string): Promise<TypeView | null>;
   listTypes(query: ListTypesQuery): Promise<ListTypesResult>;
+  /** Null: there is no such type. The cost does not grow with what is stored. */
+  typeStats(type: string): Promise<TypeStats | null>;
 
   /** Calls `wake` from now on, for changes made here and by other processes; returns how to stop it. */
   onWake(wake: (wake: Wake) => void): () => void;

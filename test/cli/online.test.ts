@@ -337,6 +337,17 @@ t.test('on a running service', async (t) => {
     t.match(await shown('pause', 'mine'), /^paused +yes$/m);
     t.match(await shown('list'), /^ {3}3 {2}paused {2}mine {2}\{"backoff":\{"capMs":1000000\}\}$/m);
     t.match(await shown('resume', 'mine'), /^paused +no$/m);
+
+    t.match(
+      await shown('stats', 'mine'),
+      /^waiting +0$[\s\S]*^listener default +0 waiting, .*, nobody has asked$/m,
+    );
+    t.match(JSON.parse(await shown('stats', 'mine', '--json')), {
+      type: 'mine',
+      open: 0,
+      oldestWaitingMs: null,
+    });
+    t.match(await here('types', 'stats', 'none'), { code: EXIT.refused, err: /\(type-not-found\)/ });
     t.match(await here('types', 'delete', 'mine', '--if-version', '2'), { code: EXIT.refused });
     await shown('delete', 'mine');
     t.match(await read(), { version: 4, declared: null });

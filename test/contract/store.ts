@@ -19,6 +19,7 @@ import { typesContract } from './store/policies.js';
 import { pruneContract } from './store/prune.js';
 import { readContract } from './store/read.js';
 import { timesContract } from './store/times.js';
+import { typeStatsContract } from './store/type-stats.js';
 import { wakeContract } from './store/wake.js';
 
 export interface StoreOptions {
@@ -61,5 +62,6 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('depths', (t) => depthsContract(t, harness));
   await t.test('types', (t) => typesContract(t, harness));
   await t.test('exact times', (t) => timesContract(t, harness));
+  await t.test('type stats', (t) => typeStatsContract(t, harness));
   await t.test('wake', (t) => wakeContract(t, harness));
 }

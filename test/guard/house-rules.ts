@@ -38,6 +38,8 @@ const ONLINE = /^src\/cli\/online\//;
 const ONLINE_MAY_IMPORT = /^src\/(sdk\/|cli\/(online\/|context\.ts$|whole-number\.ts$))/;
 
 const FILE_LINES_MAX = 500;
+/** Written by a program from the contract, one declaration after the other: nobody has to find his way in it. */
+const GENERATED = 'src/sdk/wire.ts';
 const ADAPTER = /^src\/(store\/(?:embedded|redis)\/|blob\/(?:s3|file)\.ts$)/;
 const CORE: readonly Part[] = ['errors', 'event', 'port'];
 
@@ -181,7 +183,8 @@ function contentViolations(file: SourceFile): string[] {
 function shapeOf(file: SourceFile, code: boolean): string[] {
   const found: string[] = [];
   const lines = file.text.trimEnd().split('\n');
-  if (lines.length > FILE_LINES_MAX && /\.(ts|mjs|lua|sh)$/.test(file.path)) {
+  const isLong = lines.length > FILE_LINES_MAX && file.path !== GENERATED;
+  if (isLong && /\.(ts|mjs|lua|sh)$/.test(file.path)) {
     found.push(`${file.path} has ${lines.length} lines, more than ${FILE_LINES_MAX}`);
   }
   if (FOLDERS_BY_KIND.test(file.path)) found.push(`${file.path} is named by its kind, not by what it holds`);

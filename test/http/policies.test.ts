@@ -185,3 +185,50 @@ t.test('a deadline is shown in the lease, and ends the event', async (t) => {
     leases: [],
   });
 });
+
+t.test('how a type stands: what waits, since when, and whether anybody is there', async (t) => {
+  const { send, store } = await openApp(t);
+  const missing = await send({ method: 'GET', url: '/v1/types/mail/stats' });
+  t.match([missing.statusCode, missing.json()], [404, { code: 'type-not-found' }]);
+  store.now = Date.UTC(2026, 0, 15, 12);
+  for (const headers of [{}, {}, { 'event-delay-ms': '60000' }])
+    await send({ method: 'POST', url: '/v1/types/mail/events', payload: 'x', headers });
+  store.now += 1_500;
+  const listener = {
+    name: 'default',
+    waiting: 2,
+    delayed: 1,
+    leased: 0,
+    oldestWaitingMs: 1_500,
+    askedAt: null,
+  };
+  const stats = await send({ method: 'GET', url: '/v1/types/mail/stats' });
+  const { rates, ...rest } = stats.json();
+  t.same(rest, {
+    type: 'mail',
+    paused: false,
+    open: 3,
+    waiting: 2,
+    delayed: 1,
+    leased: 0,
+    oldestWaitingMs: 1_500,
+    listeners: [listener],
+  });
+  t.match(rates, { windowMs: 60_000, acceptedPerSecond: 0.05, completedPerSecond: 0, failedPerSecond: 0 });
+
+  const leases = await send({ method: 'POST', url: '/v1/leases', payload: { types: ['mail'], max: 2 } });
+  for (const [index, { attemptId, token }] of leases.json().leases.entries())
+    await send({
+      method: 'PUT',
+      url: `/v1/attempts/${attemptId}/completion`,
+      headers: { 'lease-token': token },
+      payload: { outcome: index === 0 ? 'success' : 'fail' },
+    });
+  t.match((await send({ method: 'GET', url: '/v1/types/mail/stats' })).json(), {
+    open: 1,
+    waiting: 0,
+    oldestWaitingMs: null,
+    rates: { completedPerSecond: 0.017, failedPerSecond: 0.017 },
+    listeners: [{ askedAt: '2026-01-15T12:00:01.500Z' }],
+  });
+});

@@ -214,6 +214,18 @@ t.test('against the service', async (t) => {
     t.match(await settled, { settled: true, counts: { success: 2, fail: 1 } });
   });
 
+  t.test('how a type stands', async (t) => {
+    await anyClient.submit('standing');
+    await anyClient.submit('standing');
+    const before = await client.typeStats('standing');
+    t.match(before, { open: 2, waiting: 2, leased: 0, listeners: [{ name: 'default', askedAt: null }] });
+    await lease('standing');
+    const after = await client.typeStats('standing');
+    t.match(after, { waiting: 1, leased: 1, listeners: [{ leased: 1, askedAt: String }] });
+    t.ok(after.rates.acceptedPerSecond > 0);
+    t.equal((await failing(client.typeStats('nobody knows it'))).code, 'type-not-found');
+  });
+
   t.test('cancel: at once, asked of the listener, too late', async (t) => {
     const receipt = await anyClient.submit('cancelled');
     t.match(await client.cancel(receipt), { kind: 'cancelled', event: { reason: 'cancelled' } });

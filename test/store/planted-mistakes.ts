@@ -331,7 +331,19 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'events that have ended still count as open',
     file: 'include/apply',
-    from: "redis.call('HINCRBY', OPEN, state[TYPE], -1)",
+    from: 'tally(state[TYPE], -1)',
+    to: '',
+  },
+  {
+    name: 'what was cancelled while it waited is still counted',
+    file: 'include/apply',
+    from: "wasDelayed and 'D' or 'X', wasDelayed and -1 or 1",
+    to: "'D', wasDelayed and -1 or 0",
+  },
+  {
+    name: 'leases that have ended are still counted',
+    file: 'include/apply',
+    from: "tallyOf(state, listener, 'L', -1)",
     to: '',
   },
   {

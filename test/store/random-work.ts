@@ -285,6 +285,11 @@ export class Both {
     for (const type of TYPES)
       this.#same(await this.store.listListeners(type), this.core.listListeners(type), `listeners of ${type}`);
 
+    // A wait that is over while nobody looks ends when somebody does, which need not be at one time.
+    this.#same(await this.store.promote(0, 1_000), this.core.promote(1_000), 'promoted');
+    for (const type of TYPES)
+      this.#same(await statsOf(this.store, type), this.core.typeStats(type), `stats of ${type}`);
+
     const newestFirst = [...this.core.state.history].reverse();
     for (const [type, status, limit, scanMax] of [
       [null, null, 3, 1_000],
@@ -334,6 +339,12 @@ export class Both {
     const time = (0x0198_0000_0000 + this.#next()).toString(16).padStart(12, '0');
     return `${time.slice(0, 8)}-${time.slice(8)}-7000-80${partition}0-000000000000`;
   }
+}
+
+/** Without when listeners asked: the core has no clock by which to be frugal with that. */
+async function statsOf(store: Store, type: string) {
+  const stats = await store.typeStats(type);
+  return stats && { ...stats, listeners: stats.listeners.map((each) => ({ ...each, askedAt: null })) };
 }
 
 function fromEnd<T>(list: readonly T[], place: number): T | undefined {

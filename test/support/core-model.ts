@@ -29,6 +29,7 @@ import type { Policy } from '../../src/event/policy.js';
 import { comparePositions, type LogRecord, type Position, type StoreRecord } from '../../src/event/record.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
+import { viewStats } from '../../src/event/stats.js';
 import { viewTree } from '../../src/event/tree.js';
 import { shownAttempts, shownRequest, shownView } from '../../src/event/view.js';
 
@@ -112,6 +113,11 @@ export class CoreModel {
 
   setType(command: SetTypeCommand) {
     return this.#run(decideSetType(this.state, command, this.now));
+  }
+
+  typeStats(type: string) {
+    const known = this.state.types.get(type);
+    return known ? viewStats(known, this.now) : null;
   }
 
   types() {

@@ -33,6 +33,7 @@ import type {
   SettledEvent,
   SweepResult,
   TreeCounts,
+  TypeStats,
   TypeView,
 } from '../../src/event/command.js';
 import { decideAccept } from '../../src/event/decide/accept.js';
@@ -54,6 +55,7 @@ import type { Policy } from '../../src/event/policy.js';
 import type { LogRecord, Position } from '../../src/event/record.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { type EventState, emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
+import { noteAsked, viewStats } from '../../src/event/stats.js';
 import { stilledBy, viewTree } from '../../src/event/tree.js';
 import type { NotArchived } from '../../src/event/unarchived.js';
 import { shownAttempts, shownRequest, shownView } from '../../src/event/view.js';
@@ -101,6 +103,7 @@ export class CoreStore implements Store {
     return this.#run((now) => {
       for (const record of decideDeadlines(this.#state, 1_000, now).records) apply(this.#state, record);
       promoteDue(this.#state, now, 1_000);
+      noteAsked(this.#state, command, now);
       return decideLease(this.#state, command, now);
     });
   }
@@ -206,6 +209,12 @@ export class CoreStore implements Store {
     this.#mayFail();
     const known = this.#state.types.get(type);
     return known ? typeView(known) : null;
+  }
+
+  async typeStats(type: string): Promise<TypeStats | null> {
+    this.#mayFail();
+    const known = this.#state.types.get(type);
+    return known ? viewStats(known, this.#clock()) : null;
   }
 
   async listTypes(query: ListTypesQuery): Promise<ListTypesResult> {

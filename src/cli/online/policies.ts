@@ -9,6 +9,7 @@ import { eachOfPages } from './pages.js';
 import { typePath } from './paths.js';
 import { asItCame, type Line, lines, plain } from './print.js';
 import { type Service, type ServiceOptions, serviceOptions, withService } from './service.js';
+import { typeStats } from './type-stats.js';
 
 interface ConditionOptions extends ServiceOptions {
   readonly ifVersion?: number;
@@ -29,6 +30,7 @@ export function types(context: CliContext): Command {
     .description('Shows types and their policies, and changes them.')
     .addCommand(listTypes(context))
     .addCommand(showType(context))
+    .addCommand(typeStats(context))
     .addCommand(setType(context))
     .addCommand(deleteType(context))
     .addCommand(

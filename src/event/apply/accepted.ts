@@ -1,6 +1,7 @@
 /** An event begins: its state, the deliveries to its listeners, and the idempotency key that it came with. */
 import { completeEvent, settle } from '../ending.js';
 import { joinKey } from '../keyed.js';
+import { moveTo } from '../place.js';
 import type { Accepted, KeyKept } from '../record.js';
 import { enqueue, hold } from '../schedule.js';
 import {
@@ -72,7 +73,7 @@ function addDelivery(state: PartitionState, event: EventState, listener: number,
     links: null,
   };
   event.deliveries.push(delivery);
-  if (event.key !== null && !joinKey(delivery, event.key)) delivery.place = 'keyed';
+  if (event.key !== null && !joinKey(delivery, event.key)) moveTo(delivery, 'keyed');
   else if (event.unarchived) hold(state, delivery);
   else enqueue(state, delivery, record.at);
 }

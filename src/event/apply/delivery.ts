@@ -1,5 +1,6 @@
 /** The story of a delivery: its leases, one after another, and how each ended. */
 import { completeAs, completeEvent, end, endDelivery, settle } from '../ending.js';
+import { countLease, moveTo } from '../place.js';
 import type {
   Completed,
   Dead,
@@ -29,7 +30,8 @@ export function applyGranted(state: PartitionState, record: Granted): void {
   const delivery = deliveryOf(state, record);
   const { event } = delivery;
   delivery.state = 'leased';
-  delivery.place = 'none';
+  moveTo(delivery, 'none');
+  countLease(delivery, 1);
   delivery.grants = record.grant;
   delivery.attempt = record.attempt;
   delivery.attempts.push({
@@ -161,6 +163,7 @@ function endAttempt(
   if (!isResponder(delivery)) attempt.aside = delivery.event.status === 'complete' ? 'complete' : 'open';
   delivery.event.version += 1;
   state.leasedCount -= 1;
+  countLease(delivery, -1);
   return attempt;
 }
 

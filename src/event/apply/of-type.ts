@@ -1,7 +1,7 @@
 /** What records say of a type: its policy, and the listeners that it has. */
 import { effectivePolicy } from '../policy.js';
 import type { ListenerSet, OfType, TypeSet } from '../record.js';
-import type { PartitionState, TypeState } from '../state.js';
+import { newType, type PartitionState } from '../state.js';
 import { typeOf } from './find.js';
 
 export function applyOfType(state: PartitionState, record: OfType): void {
@@ -33,8 +33,7 @@ function applyTypeSet(state: PartitionState, record: TypeSet): void {
     return;
   }
   const { type: name, ordinal } = record;
-  const indexes = { ready: [], keyed: [] };
-  const type: TypeState = { name, ordinal, ...rules, open: 0, listeners: [], leased: false, ...indexes };
+  const type = newType({ name, ordinal, ...rules });
   state.types.set(record.type, type);
   state.typesByOrdinal[record.ordinal] = type;
 }

@@ -8,6 +8,8 @@ import { checker, readJson } from '../read-json.js';
 import { receiptOf, sendJson } from '../respond.js';
 import type { App } from '../routing.js';
 import * as schemas from '../schemas/policies.js';
+import { typeStatsSchema } from '../schemas/type-stats.js';
+import { statsText } from '../stats-json.js';
 import { declaredPolicyOf, typeTag, typeText } from '../type-json.js';
 
 const checkPolicy = checker(schemas.DeclaredPolicyBody);
@@ -43,6 +45,13 @@ export function typeRoutes(app: App, context: HttpContext): void {
   app.delete('/v1/types/:type', { schema: schemas.resetTypeSchema }, async (request, reply) => {
     const type = typeOf(context, request.params);
     return set(context, reply, { kind: 'reset', type, ifVersion: ifVersionOf(request) });
+  });
+
+  app.get('/v1/types/:type/stats', { schema: typeStatsSchema }, async (request, reply) => {
+    const type = typeOf(context, request.params);
+    const stats = await queue.typeStats(type);
+    if (stats === null) throw typeNotFound(type);
+    return sendJson(reply.header('cache-control', 'no-cache'), statsText(stats, stats.rates));
   });
 
   app.post('/v1/types/:type/pause', { schema: schemas.pauseTypeSchema }, async (request, reply) =>

@@ -35,6 +35,7 @@ import type {
   SettledEvent,
   SweepResult,
   TreeCounts,
+  TypeStats,
   TypeView,
 } from '../../event/command.js';
 import { decideAccept } from '../../event/decide/accept.js';
@@ -54,6 +55,7 @@ import { listenersOf } from '../../event/listeners.js';
 import { comparePositions, type KeptRecord, type LogRecord, type Position } from '../../event/record.js';
 import { promoteDue, releaseArchived } from '../../event/schedule.js';
 import type { PartitionState } from '../../event/state.js';
+import { noteAsked, viewStats } from '../../event/stats.js';
 import { viewTree } from '../../event/tree.js';
 import type { NotArchived } from '../../event/unarchived.js';
 import { shownAttempts, shownRequest, shownView } from '../../event/view.js';
@@ -101,7 +103,9 @@ export class EmbeddedStore implements Store, Recoverable {
     return this.#transition('lease', (now) => {
       this.#carryOut(decideDeadlines(this.#state, ENDED_BY_LEASE_MAX, now));
       this.#wakes.notePromoted(promoteDue(this.#state, now, PROMOTED_BY_LEASE_MAX));
-      return this.#carryOut(decideLease(this.#state, command, now));
+      const result = this.#carryOut(decideLease(this.#state, command, now));
+      if (result.kind === 'leased') noteAsked(this.#state, command, now);
+      return result;
     });
   }
 
@@ -240,6 +244,13 @@ export class EmbeddedStore implements Store, Recoverable {
     return this.#transition('readType', () => {
       const known = this.#state.types.get(type);
       return known ? typeView(known) : null;
+    });
+  }
+
+  typeStats(type: string): Promise<TypeStats | null> {
+    return this.#transition('typeStats', (now) => {
+      const known = this.#state.types.get(type);
+      return known ? viewStats(known, now) : null;
     });
   }
 

@@ -6,15 +6,17 @@
 
 import { joinKey } from '../../event/keyed.js';
 import type { Listener } from '../../event/listeners.js';
+import { countLease, moveTo } from '../../event/place.js';
 import { type DeclaredPolicy, effectivePolicy } from '../../event/policy.js';
 import type { LogRecord, Position } from '../../event/record.js';
-import { readyQueue, setLease } from '../../event/schedule.js';
+import { hold, makeReady, setLease } from '../../event/schedule.js';
 import {
   type Attempt,
   type Delivery,
   type EventState,
   findAttempt,
   findDelivery,
+  newType,
   type PartitionState,
   type RelayState,
   type Tree,
@@ -301,7 +303,7 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
       const policy = effectivePolicy(state.policy, declared);
       const listeners = [...(part.listeners ?? [])];
       const rules = { version, declared, policy, paused };
-      const type = { name, ordinal, ...rules, open: 0, listeners, leased, ready: [], keyed: [] };
+      const type = { ...newType({ name, ordinal, ...rules }), listeners, leased };
       state.leaving += listeners.filter((listener) => listener.state === 'leaving').length;
       state.types.set(name, type);
       state.typesByOrdinal[ordinal] = type;
@@ -366,7 +368,7 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
     const delivery = decodeDelivery(event, each, pieces);
     event.deliveries.push(delivery);
     if (event.key !== null && delivery.state !== 'ended') joinKey(delivery, event.key);
-    schedule(state, delivery);
+    schedule(state, delivery, each.place);
   }
   const { resultOf } = part;
   if (resultOf) event.result = event.deliveries[resultOf[0]]!.attempts[resultOf[1]]!.result;
@@ -388,7 +390,7 @@ function decodeDelivery(event: EventState, part: DeliveryPart, pieces: Pieces): 
     grants: part.grants,
     attempt: part.attempt,
     attempts: part.attempts.map((attempt) => decodeAttempt(attempt, pieces)),
-    place: part.place,
+    place: 'none',
     links: null,
   };
 }
@@ -427,16 +429,20 @@ class Pieces {
 }
 
 /** The entry that the delivery has in an index. */
-function schedule(state: PartitionState, delivery: Delivery): void {
+function schedule(state: PartitionState, delivery: Delivery, place: Delivery['place']): void {
   if (delivery.state === 'leased') {
     state.leasedCount += 1;
+    countLease(delivery, 1);
     setLease(state, delivery, delivery.expiresAt);
-  } else if (delivery.state === 'waiting' && delivery.place === 'held') {
-    state.held.push(delivery);
-  } else if (delivery.state === 'waiting' && delivery.place === 'delayed') {
+  } else if (delivery.state === 'waiting' && place === 'held') {
+    hold(state, delivery);
+  } else if (delivery.state === 'waiting' && place === 'delayed') {
+    moveTo(delivery, place);
     state.delayed.push({ at: delivery.dueAt, delivery });
-  } else if (delivery.state === 'waiting' && delivery.place !== 'keyed') {
-    readyQueue(delivery.event.type, delivery.listener).push(delivery);
+  } else if (delivery.state === 'waiting' && place === 'keyed') {
+    moveTo(delivery, place);
+  } else if (delivery.state === 'waiting') {
+    makeReady(delivery);
   }
 }
 

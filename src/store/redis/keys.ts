@@ -20,7 +20,7 @@ export const KEY_NAMES = [
   'typeNames',
   /** Hash: ordinal → what was declared of a type, see lua/include/type-set.lua. */
   'policies',
-  /** Hash: ordinal → how many events of the type are not complete. */
+  /** Hash: ordinal → how many events of the type are not complete; and counts by listener, see lua/include/tally.lua. */
   'open',
   /** Hash: ordinal of a type → its listeners, see lua/include/listeners.lua. */
   'subscribers',

@@ -41,7 +41,9 @@ export async function lease(
     const args: Argument[] = [...partition.head, command.call, max, command.bytesMax];
     args.push(command.leaseMs ?? `~${defaultLeaseMs}`);
     args.push(command.worker === null ? 0 : 1, command.worker ?? '', promotedTo ?? '');
-    args.push(version, unmarked.map(({ type }) => type).join(), unknown.length, ...unknown);
+    const asks = queues.filter(({ type, listener }) => partition.isAskDue(type, listener));
+    const marks = unmarked.map(({ type }) => type).join();
+    args.push(version, asks.length > 0 ? `!${marks}` : marks, unknown.length, ...unknown);
     args.push(...known, ...queues.map(({ listener }) => listener), ...command.tokens.slice(0, max));
     const { keys } = partition;
     const more = [

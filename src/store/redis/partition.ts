@@ -23,6 +23,8 @@ export class Partition {
   #learning: Promise<void> | null = null;
   #listeners = NO_LISTENERS;
   #leased = new Set<number>();
+  /** When it was last noted that a listener of a type has asked for leases. */
+  #asked = new Map<string, number>();
   readonly #gate: Gate;
 
   constructor(
@@ -113,6 +115,7 @@ export class Partition {
     this.#ordinals = new Map();
     this.#listeners = NO_LISTENERS;
     this.#leased = new Set();
+    this.#asked = new Map();
   }
 
   /** As last learnt; scripts are told, and say so when there is another. */
@@ -131,6 +134,15 @@ export class Partition {
 
   noteLeased(typeOrdinal: number): void {
     this.#leased.add(typeOrdinal);
+  }
+
+  /** Whether it is time to note that the listener has asked for leases of the type; then it is taken to be noted. */
+  isAskDue(typeOrdinal: number, listener: number): boolean {
+    const now = performance.now();
+    const asked = `${typeOrdinal}.${listener}`;
+    if (now - (this.#asked.get(asked) ?? Number.NEGATIVE_INFINITY) < ASKED_NOTED_MS) return false;
+    this.#asked.set(asked, now);
+    return true;
   }
 
   listenerName(typeOrdinal: number, listener: number): string {
@@ -185,6 +197,9 @@ export class Partition {
     throw new StoreError('recovering', 'types', new Error(`partition ${this.number} has no type ${ordinal}`));
   }
 }
+
+/** How often it is noted at most, by each process, that a listener has asked for leases. */
+const ASKED_NOTED_MS = 5_000;
 
 interface KnownListeners {
   readonly version: number;

@@ -35,6 +35,7 @@ import type {
   SettledEvent,
   SweepResult,
   TreeCounts,
+  TypeStats,
   TypeView,
 } from '../../event/command.js';
 import { partitionOfId } from '../../event/id.js';
@@ -72,6 +73,7 @@ import { noteRelayed, readTree, relays } from './relay.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
 import { makePartitions, type RedisStoreOptions, setUp } from './set-up.js';
 import { positionOf } from './state-codec.js';
+import { typeStats } from './type-stats.js';
 import { Wakes } from './wakes.js';
 
 export type { RedisStoreOptions } from './set-up.js';
@@ -284,6 +286,11 @@ export class RedisStore implements Store, Recoverable {
       query,
       this.#types,
     );
+  }
+
+  async typeStats(type: string): Promise<TypeStats | null> {
+    const { partition } = this.#laneOfType(type);
+    return partition.whileOpen('type-stats', () => typeStats(partition, type));
   }
 
   async readOutbox(

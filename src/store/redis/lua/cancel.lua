@@ -48,7 +48,7 @@ end
 
 local function unhold()
   for place = 1, state[UNARCHIVED] and #state[DELIVERIES] or 0 do
-    redis.call('ZREM', HELD, memberOf(id, state, listenerAt(state, place)))
+    removeHeld(id, state, listenerAt(state, place))
   end
 end
 

@@ -7,7 +7,8 @@
 -- ARGV     1–7 head, 8 name of the call, 9 most leases, 10 most bytes of envelopes, 11 ms of the lease, or with a ~ before it
 --          those of a type that declares none, 12 whether there is a worker's name (1 or 0), 13 that name, 14 up to when the
 --          caller has promoted, or nothing, 15 the version of the listeners that the caller knows, 16 the ordinals of types
---          of which it is not known there that somebody has leased from the vacant ordinal, with commas, 17 how many names
+--          of which it is not known there that somebody has leased from the vacant ordinal, with commas, and before them
+--          a ! when it is to be noted that the listener has asked, 17 how many names
 --          follow of types that the caller does not know, those names, the ordinals of the types it knows, for each of
 --          those the ordinal of the listener, and after them the tokens
 -- RETURNS  {'deadline'}: there are events whose deadline has passed, end them first; {'promote'}: there are deliveries that
@@ -15,7 +16,7 @@
 --          {'stale'}: the listeners are not those that the caller knows; {'again'}: only dead entries so far, ask again; or
 --          {'leased', whom it wakes, the claim, then for each lease id, ordinal, listener, grant, attempt, token,
 --          expiresAt, view, n, createdAt, envelope, deadline or 0, ordering key or nothing}
---@keys meta policies events envelopes results types subscribers leasedUntil delayed held settled outbox forgotten deadlines trees
+--@keys meta policies events envelopes results types subscribers leasedUntil delayed held settled outbox forgotten open deadlines trees
 --@include gate
 --@include head
 --@include record
@@ -105,10 +106,11 @@ end
 local queues = {}
 for index = 1, TYPE_COUNT do
   local fresh = CONSTANT_KEYS + 2 * index
-  local listener = tonumber(ARGV[FIRST_LISTENER + index - 1])
-  for place = 0, policyOf(tonumber(ARGV[FIRST_ORDINAL + index - 1])).paused and -1 or 1 do
+  local ordinal, listener = tonumber(ARGV[FIRST_ORDINAL + index - 1]), tonumber(ARGV[FIRST_LISTENER + index - 1])
+  for place = 0, policyOf(ordinal).paused and -1 or 1 do
     queues[#queues + 1] = {
-      key = KEYS[fresh + place], fresh = place == 0, listener = listener, passed = 0, fetched = 0, ids = {}, states = {}
+      key = KEYS[fresh + place], fresh = place == 0, listener = listener, passed = 0, fetched = 0, ids = {}, states = {},
+      counted = ordinal .. '.' .. listener,
     }
   end
 end
@@ -145,6 +147,7 @@ local function look(queue)
       queue.passed = queue.passed + 1
       queue.at = queue.at + 1
       dead = dead + 1
+      tally(queue.counted .. 'X', -1)
     end
   end
 end
@@ -180,7 +183,14 @@ for _, queue in ipairs(queues) do
     redis.call('ZREMRANGEBYRANK', queue.key, 0, queue.passed - 1)
   end
 end
+if string.sub(ARGV[16], 1, 1) == '!' then
+  for index = 1, TYPE_COUNT do
+    local counted = ARGV[FIRST_ORDINAL + index - 1] .. '.' .. ARGV[FIRST_LISTENER + index - 1]
+    redis.call('HSET', OPEN, counted .. 'A', now)
+  end
+end
 if #taken == 0 and dead >= DEAD_ENTRIES_MAX then
+  writeTallies()
   return { 'again' }
 end
 

@@ -5,7 +5,7 @@
 -- KEYS     the constant ones below, then the queues `again` of the items
 -- ARGV     1–7 head; then for each item: id, ordinal, listener, which of the queues
 -- RETURNS  whom it wakes, then how many went to their queues
---@keys meta events delayed held
+--@keys meta events delayed held open
 --@include gate
 --@include head
 --@include wake
@@ -27,12 +27,16 @@ local function release(member, id, ordinal, listener, queue)
   end
   redis.call('ZREM', HELD, member)
   local delivery = state and deliveryOf(state, listener)
+  local counted = ordinal .. '.' .. listener
   if not delivery or delivery[STATE] ~= WAITING then
+    tally(counted .. 'D', -1)
+    tally(counted .. 'X', -1)
     return
   end
   if delivery[EXPIRES_AT] > now then
     redis.call('ZADD', DELAYED, delivery[EXPIRES_AT], member)
   else
+    tally(counted .. 'D', -1)
     makeReady(id, ordinal, listener, state, queue)
   end
 end
@@ -45,6 +49,7 @@ for first = FIRST, #ARGV, FIELDS do
   if dueAt and tonumber(dueAt) <= now then
     local state = loadState(id)
     redis.call('ZREM', DELAYED, member)
+    tally(ordinal .. '.' .. listener .. 'D', -1)
     local delivery = state and deliveryOf(state, listener)
     if delivery and delivery[STATE] == WAITING then
       makeReady(id, ordinal, listener, state, queue)

@@ -76,6 +76,7 @@ local function writeAll()
   end
   applyAccepted()
   callInSlices('HSET', EVENTS, states)
+  writeTallies()
   writeDeferred()
   writeTrees()
   changed, addedAt, inFresh = {}, {}, {}
@@ -88,11 +89,12 @@ local function takeFromQueues(id, state, listener, fresh, again)
     return
   end
   local member = memberOf(id, state, listener)
-  local out = redis.call('ZREM', DELAYED, member) + redis.call('ZREM', again, id)
+  local out = redis.call('ZREM', DELAYED, member)
   if state[UNARCHIVED] then
     out = out + redis.call('ZREM', HELD, member)
   end
-  if out > 0 then
+  tallyOf(state, listener, 'D', -out)
+  if out + redis.call('ZREM', again, id) > 0 then
     return
   end
   local head = redis.call('LINDEX', fresh, 0)
@@ -103,6 +105,7 @@ local function takeFromQueues(id, state, listener, fresh, again)
       break
     end
     redis.call('LPOP', fresh)
+    tallyOf(state, listener, 'X', -1)
     head = redis.call('LINDEX', fresh, 0)
   end
   redis.call('LREM', fresh, 1, id)
@@ -238,7 +241,7 @@ local function apply(entry, body, keys)
     endUnworked(id, state, op == 'X' and BY_CANCEL or BY_DEADLINE)
     if state[UNARCHIVED] then
       for place = 1, #state[DELIVERIES] do
-        redis.call('ZREM', HELD, memberOf(id, state, listenerAt(state, place)))
+        removeHeld(id, state, listenerAt(state, place))
       end
     end
   elseif not delivery then

@@ -44,7 +44,7 @@ for index = 10, #ARGV do
       record('N', now, id, TYPE_ORDINAL, LISTENER, grant)
     end
     if state[UNARCHIVED] then
-      redis.call('ZREM', HELD, memberOf(id, state, LISTENER))
+      removeHeld(id, state, LISTENER)
     end
     applyUnsubscribed(id, state, LISTENER, grant, responder)
     saveState(id, state)

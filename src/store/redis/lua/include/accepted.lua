@@ -45,8 +45,10 @@ end
 local function addWaiting(id, ordinal, listener, dueAt, queue, held)
   if held then
     redis.call('ZADD', HELD, sequence, id .. '.' .. ordinal .. '.' .. listener)
+    tally(ordinal .. '.' .. listener .. 'D', 1)
   elseif dueAt > now then
     redis.call('ZADD', DELAYED, dueAt, id .. '.' .. ordinal .. '.' .. listener)
+    tally(ordinal .. '.' .. listener .. 'D', 1)
   else
     addedFresh[queue] = addedFresh[queue] or {}
     table.insert(addedFresh[queue], id)

@@ -2,12 +2,32 @@
 -- once they have recorded what they decided; a recovery comes with records of the log. States are saved by the caller.
 --
 -- Needs now (the record's time), view and n (its position), wake, state, META, RESULTS, LEASED_UNTIL,
--- DELAYED, SETTLED, OPEN and DEADLINES.
+-- DELAYED, SETTLED, OPEN and DEADLINES; HELD where `removeHeld` is called.
 --@include unarchived
 
 -- How a delivery is named in the sets of a partition.
 local function memberOf(id, state, listener)
   return id .. '.' .. state[TYPE] .. '.' .. listener
+end
+
+-- Counts one delivery more or less of a listener under that letter, see tally.lua.
+local function tallyOf(state, listener, letter, by)
+  tally(state[TYPE] .. '.' .. listener .. letter, by)
+end
+
+-- A delivery that waits will not: it is taken from those that are delayed, else an entry stays behind, in a queue or, until
+-- `removeHeld`, among those that are held.
+local function endWait(id, state, listener)
+  local wasDelayed = redis.call('ZREM', DELAYED, memberOf(id, state, listener)) == 1
+  tallyOf(state, listener, wasDelayed and 'D' or 'X', wasDelayed and -1 or 1)
+end
+
+-- Of an event that has ended before it was archived.
+local function removeHeld(id, state, listener)
+  if redis.call('ZREM', HELD, memberOf(id, state, listener)) == 1 then
+    tallyOf(state, listener, 'D', -1)
+    tallyOf(state, listener, 'X', -1)
+  end
 end
 
 -- The id in the name of a delivery.
@@ -57,6 +77,7 @@ local function endAttempt(id, state, listener, attempt, how, op, mark)
   noteLast(state)
   state[VERSION] = state[VERSION] + 1
   redis.call('ZREM', LEASED_UNTIL, memberOf(id, state, listener))
+  tallyOf(state, listener, 'L', -1)
   wakeEvent(id)
   if state[UNARCHIVED] then
     noteUnarchived(state, op, attempt[GRANT], listener, mark)
@@ -95,10 +116,12 @@ local function waitUntil(id, state, listener, delivery, dueAt, queue)
   end
   delivery[STATE] = WAITING
   if not queue then
+    tallyOf(state, listener, 'X', -1)
     return
   end
   if dueAt > now then
     redis.call('ZADD', DELAYED, dueAt, memberOf(id, state, listener))
+    tallyOf(state, listener, 'D', 1)
   else
     redis.call('ZADD', queue, state[SEQUENCE], id)
     wakeQueue(state[TYPE], listener)
@@ -118,7 +141,7 @@ local function completeEvent(id, state, outcome, reason)
   state[COMPLETED_AT] = now
   state[ENDED_VIEW] = view
   state[ENDED_N] = n
-  redis.call('HINCRBY', OPEN, state[TYPE], -1)
+  tally(state[TYPE], -1)
   if state[DEADLINE_AT] then
     redis.call('ZREM', DEADLINES, id)
   end
@@ -154,7 +177,7 @@ local function endWaiting(id, state)
   for place, delivery in ipairs(state[DELIVERIES]) do
     if delivery[STATE] == WAITING then
       delivery[STATE] = ENDED
-      redis.call('ZREM', DELAYED, memberOf(id, state, listenerAt(state, place)))
+      endWait(id, state, listenerAt(state, place))
     end
   end
 end
@@ -242,7 +265,7 @@ local function applyUnsubscribed(id, state, listener, grant, responder)
   if delivery[STATE] == LEASED then
     endAttempt(id, state, listener, delivery[#delivery], UNSUBSCRIBED, 'N', mark)
   else
-    redis.call('ZREM', DELAYED, memberOf(id, state, listener))
+    endWait(id, state, listener)
     noteLast(state)
     state[VERSION] = state[VERSION] + 1
     wakeEvent(id)

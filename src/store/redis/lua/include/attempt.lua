@@ -80,7 +80,7 @@ local function endByDeadline(id, state)
       applyRetried(id, state, listener, delivery, delivery[#delivery], 0, now, false)
     end
     if state[UNARCHIVED] then
-      redis.call('ZREM', HELD, memberOf(id, state, listener))
+      removeHeld(id, state, listener)
     end
   end
   record('E', now, id, state[TYPE])

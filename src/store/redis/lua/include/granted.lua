@@ -17,6 +17,7 @@ end
 -- Its place in a queue and among the leases is the caller's.
 local function applyGranted(id, state, listener, delivery, grant, count, token, worker, expiresAt)
   delivery[STATE] = LEASED
+  tallyOf(state, listener, 'L', 1)
   delivery[EXPIRES_AT] = expiresAt
   delivery[GRANTS] = grant
   delivery[ATTEMPT] = count

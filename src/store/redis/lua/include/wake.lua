@@ -3,9 +3,10 @@
 -- waits until what was recorded is, and the version of the listeners. The message is also returned, so that the process that caused it need not wait for its
 -- own words. Nothing is sent when nothing changed.
 --
--- Whoever wakes has counted trees too: they are written with the message.
+-- Whoever wakes has counted too, trees and deliveries: that is written with the message.
 --
 -- Needs head, view, n, META and listenersVersion.
+--@include tally
 local wakeQueue, wakeEvent, wakeArchived, wakeArchiver, wakeAll, moveInTree, writeTrees
 do
   local queuesReady, queuesReadyOrder, eventsChanged, recordsArchived, archiverWanted = {}, {}, {}, '', ''
@@ -33,6 +34,7 @@ do
 
   function wakeAll()
     writeTrees()
+    writeTallies()
     if #queuesReadyOrder == 0 and #eventsChanged == 0 and recordsArchived == '' and archiverWanted == '' then
       return ''
     end
