@@ -123,3 +123,61 @@ export const RECOVERY_MISTAKES: readonly Mistake[] = [
     to: '',
   },
 ];
+
+/** Likewise where whole events are written at once. The comparison of replays has to find each of them. */
+export const REPLAY_MISTAKES: readonly Mistake[] = [
+  {
+    name: 'whole events are not counted',
+    file: 'replay',
+    from: 'sequence = sequence + 1',
+    to: '',
+  },
+  {
+    name: 'whole events are not listed',
+    file: 'replay',
+    from: 'added[#added + 1] = id',
+    to: '',
+  },
+  {
+    name: 'results of whole events are lost',
+    file: 'replay',
+    from: "redis.call('HSET', RESULTS, id .. '.0.1', ARGV[place + 3])",
+    to: '',
+  },
+  {
+    name: 'whole events are of another type',
+    file: 'replay',
+    from: "'[1,' .. ordinal .. ','",
+    to: "'[1,' .. 0 .. ','",
+  },
+  {
+    name: 'that somebody leased whole events is forgotten',
+    file: 'replay',
+    from: 'noteLeased(ordinal, 0)',
+    to: '',
+  },
+  {
+    name: 'whole events never leave',
+    file: 'replay',
+    from: "redis.call('RPUSH', SETTLED, ARGV[BODIES + at])",
+    to: '',
+  },
+  {
+    name: 'idempotency keys of whole events are forgotten',
+    file: 'replay',
+    from: 'addedScopes[#addedScopes + 1] = scopes[index]',
+    to: '',
+  },
+  {
+    name: 'idempotency keys of two days are kept as of one',
+    file: 'replay',
+    from: 'rememberScopes()\n      addedScopes = {}',
+    to: '',
+  },
+  {
+    name: 'braces in what is known of an event are taken for a list',
+    file: 'include/accepted',
+    from: 'local isNobodys = state[14] and #state[14] == 0',
+    to: 'local isNobodys = state[8] == 2',
+  },
+];

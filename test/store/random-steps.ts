@@ -54,7 +54,7 @@ const completeItem = fc.record({
   token,
   outcome: fc.constantFrom('success' as const, 'fail' as const, 'fail' as const),
   retry,
-  fingerprint: fc.constantFrom('done 1', 'done 1', 'done 2'),
+  fingerprint: fc.constantFrom<string[]>('done 1', 'done 1', 'done 2'),
   emit: fc.oneof(fc.constant<EmitItem[]>([]), fc.array(emitItem, { maxLength: 3 })),
 });
 
@@ -74,7 +74,7 @@ const step = fc.oneof(
       max: fc.integer({ min: 1, max: 4 }),
       bytesMax: fc.constantFrom(1_000_000, 1_000_000, 60),
       leaseMs: fc.constantFrom(null, 2 * SECOND, 10 * SECOND, 60 * SECOND),
-      worker: fc.constantFrom(null, 'w "1"'),
+      worker: fc.constantFrom<(string | null)[]>(null, 'w "1"'),
       call: fc.nat({ max: 5 }),
       listener: leaseListener,
     }),

@@ -4,7 +4,8 @@ import { compareRecoveries } from '../contract/recovery.js';
 import { RedisHarness } from '../support/redis-harness.js';
 import { startRedisServer } from '../support/redis-server.js';
 import { MISTAKES, plant } from './planted-mistakes.js';
-import { RECOVERY_MISTAKES } from './planted-recovery-mistakes.js';
+import { RECOVERY_MISTAKES, REPLAY_MISTAKES } from './planted-recovery-mistakes.js';
+import { compareReplays } from './random-replays.js';
 import { compareWithCore } from './random-work.js';
 
 const RUNS = 2_500;
@@ -37,6 +38,15 @@ t.test('the Redis store and the core', { timeout: 880_000 }, async (t) => {
       t.teardown(() => harness.close());
       const work = { runs: MISTAKE_RUNS_MAX, seed: 1, shorten: false };
       await t.rejects(compareRecoveries(harness, work), { message: /Property failed/ });
+    });
+  }
+
+  for (const mistake of REPLAY_MISTAKES) {
+    await t.test(`a planted mistake is found: ${mistake.name}`, async (t) => {
+      const harness = new RedisHarness(server.url, { partitions: 1, edit: plant(mistake) });
+      t.teardown(() => harness.close());
+      const work = { runs: MISTAKE_RUNS_MAX, seed: 1, shorten: false };
+      await t.rejects(compareReplays(harness, work), { message: /Property failed/ });
     });
   }
 });

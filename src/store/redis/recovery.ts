@@ -2,22 +2,25 @@
  * Recovery of a partition: what the port's `Recoverable` says, by scripts that do not go through the gate. Each looks by
  * itself whether the recovery is still this one's and the server still in the run in which it began.
  */
-import { formatPosition, type KeptRecord, type Position } from '../../event/record.js';
+import { comparePositions, type KeptRecord, type Position } from '../../event/record.js';
 import { type Standing, StoreError } from '../store.js';
 import { type Argument, OutOfMemory } from './connection.js';
-import { writeRecord } from './outbox-codec.js';
-import { type Partition, QueueKeys } from './partition.js';
+import type { Partition } from './partition.js';
+import { replayArguments } from './replay-arguments.js';
 
 /** What one script applies at most, so that it does not keep the others waiting for long. */
 const CHUNK_RECORDS = 2_500;
 const CHUNK_BYTES = 2 << 20;
 const QUEUES_OF_TYPES = 500;
 
-interface Types {
+/** What is known of the store that is recovered. */
+interface Known {
   readonly epoch: number;
   /** By the server's clock, when the recovery began. */
   readonly now: number;
   readonly ordinals: Map<string, number>;
+  /** The last record that it has. */
+  last: Position | null;
 }
 
 export interface PartitionStanding extends Standing {
@@ -26,7 +29,7 @@ export interface PartitionStanding extends Standing {
 }
 
 export class Recovery {
-  #types: Types | null = null;
+  #known: Known | null = null;
 
   constructor(private readonly partition: Partition) {}
 
@@ -47,13 +50,13 @@ export class Recovery {
   }
 
   async begin(epoch: number, partitions: number): Promise<boolean> {
-    this.#types = null;
+    this.#known = null;
     this.partition.closeGate();
     return (await this.#run('begin-recovery', [epoch, partitions])) === 1;
   }
 
   async empty(epoch: number): Promise<boolean> {
-    this.#types = null;
+    this.#known = null;
     const { keys } = this.partition;
     const [types, ...pairs] = await this.#empty(epoch, 'first');
     const listeners = new Map<number, number>();
@@ -77,73 +80,38 @@ export class Recovery {
     records: readonly KeptRecord[],
     archived: { readonly pos: Position; readonly slot: number },
   ): Promise<boolean> {
-    const types = await this.#typesOf(epoch);
+    const known = await this.#knownOf(epoch);
     const upTo = [archived.pos.view, archived.pos.n, archived.slot];
     let running: Promise<unknown> = Promise.resolve(1);
     for (const { chunk, isLast } of chunksOf(records)) {
       // Made ready while the one before it runs.
-      const { args, keys } = this.#argumentsOf(chunk, types);
+      const { args, keys } = replayArguments(chunk, known, this.partition.keys);
       const head = [...this.partition.head, epoch, ...(isLast ? upTo : ['', '', ''])];
       if ((await running) !== 1) return false;
       running = this.#run('replay', [...head, ...args], keys);
       // What goes wrong is met by the wait for it.
       running.catch(() => undefined);
+      known.last = laterOf(known.last, chunk.at(-1)?.pos ?? null);
     }
     return (await running) === 1;
   }
 
-  /** As lua/replay.lua wants them: the records, then the bodies. */
-  #argumentsOf(records: readonly KeptRecord[], types: Types): { args: Argument[]; keys: string[] } {
-    const { ordinals } = types;
-    const queues = new QueueKeys();
-    const bodies: Buffer[] = [];
-    const written = records.map((record) => {
-      if (record.op === 'typeSet') ordinals.set(record.type, record.ordinal);
-      const ordinal = ordinals.get(record.type);
-      if (ordinal === undefined)
-        throw new Error(`record ${formatPosition(record.pos)} is of a type that the log has not named`);
-      const { entry, body } = writeRecord(record, ordinal);
-      if (body !== null) bodies.push(body);
-      const places = this.#keysOf(record, ordinal, types.now).map((key) => queues.placeOf(key));
-      const { view, n } = record.pos;
-      const isList = record.op === 'accepted' && record.listeners !== undefined;
-      const [first, second, third] = isList ? [places, 0, 0] : [...places, 0, 0, 0];
-      return [view, n, entry, body === null ? 0 : bodies.length, first, second, third];
-    });
-    return { args: [JSON.stringify(written), ...bodies], keys: queues.list };
-  }
-
   async finish(epoch: number, logId: string, view: number, stayClosed: boolean): Promise<boolean> {
-    this.#types = null;
+    this.#known = null;
     return (await this.#run('finish-recovery', [epoch, logId, view, stayClosed ? 1 : 0])) === 1;
   }
 
-  /** The queues and calls that a record is about, in the order that lua/replay.lua wants. */
-  #keysOf(record: KeptRecord, ordinal: number, now: number): string[] {
-    const { keys } = this.partition;
-    switch (record.op) {
-      case 'accepted':
-        return (record.listeners ?? [0]).map((listener) => keys.fresh(ordinal, listener));
-      case 'granted': {
-        const queues = [keys.fresh(ordinal, record.listener), keys.again(ordinal, record.listener)];
-        // A call is forgotten when its leases are over.
-        return record.expiresAt <= now ? queues : [...queues, keys.call(record.call)];
-      }
-      case 'handedBack':
-      case 'retried':
-        return [keys.again(ordinal, record.listener)];
-      default:
-        return [];
-    }
-  }
-
-  async #typesOf(epoch: number): Promise<Types> {
-    if (this.#types?.epoch !== epoch) {
-      const [now, names] = (await this.#run('recovered-types', [])) as [number, Buffer[]];
+  async #knownOf(epoch: number): Promise<Known> {
+    if (this.#known?.epoch !== epoch) {
+      const [now, names, view, n] = (await this.#run('recovered-types', [])) as [
+        number,
+        Buffer[],
+        ...unknown[],
+      ];
       const ordinals = new Map(names.map((name, ordinal) => [name.toString(), ordinal]));
-      this.#types = { epoch, now: Number(now), ordinals };
+      this.#known = { epoch, now: Number(now), ordinals, last: positionOf(view, n) };
     }
-    return this.#types;
+    return this.#known;
   }
 
   async #run(name: string, args: readonly Argument[], more: readonly string[] = []): Promise<unknown> {
@@ -154,6 +122,11 @@ export class Recovery {
       throw error;
     }
   }
+}
+
+function laterOf(a: Position | null, b: Position | null): Position | null {
+  if (a === null || b === null) return a ?? b;
+  return comparePositions(a, b) < 0 ? b : a;
 }
 
 function positionOf(view: unknown, n: unknown): Position | null {

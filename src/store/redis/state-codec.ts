@@ -2,7 +2,16 @@
 import { formatAttemptId } from '../../event/attempt-id.js';
 import type { AttemptView, EventView } from '../../event/command.js';
 import { type Mask, maskOf } from '../../event/mask.js';
-import { type LogOp, type Outcome, type Position, parsePosition, type Reason } from '../../event/record.js';
+import {
+  type Accepted,
+  type Completed,
+  type Granted,
+  type LogOp,
+  type Outcome,
+  type Position,
+  parsePosition,
+  type Reason,
+} from '../../event/record.js';
 import type { AttemptEnd, Status } from '../../event/state.js';
 import type { Unarchived } from '../../event/unarchived.js';
 
@@ -134,6 +143,21 @@ export function readState(id: string, packed: Buffer): EventFacts {
     key: readKey(state[25]),
     behind: false,
   };
+}
+
+/**
+ * The state of an event that was accepted for listener 0, leased once and completed, as the scripts would have made it;
+ * without its beginning, which is for them to write: result, type and sequence.
+ */
+export function writeCompleted(accepted: Accepted, granted: Granted, completed: Completed): string {
+  const { view, n } = accepted.pos;
+  const { token, worker, at: startedAt, expiresAt } = granted;
+  const { at: endedAt, pos: ended, fingerprint } = completed;
+  const end = `${outcomeCode(completed.outcome)},${reasonCode(completed.reason)}`;
+  const times = `${startedAt},${JSON.stringify(worker ?? false)},${endedAt}`;
+  const attempt = `[1,1,${JSON.stringify(token)},${times},${ENDS.indexOf('completed')},${end},0,${JSON.stringify(fingerprint)},0]`;
+  const event = `${view},${n},${accepted.at},3,${COMPLETE},${startedAt},${endedAt},${end},0`;
+  return `,${event},[[${ENDED},${expiresAt},1,1,${attempt}]],${ended.view},${ended.n}]`;
 }
 
 function readTree(tree: string | false | undefined): { parent: string | null; root: string | null } {

@@ -6,7 +6,11 @@
 -- ARGV     1–7 head, 8 epoch, 9–11 view, n and slot of what is archived with them, or nothing each; 12 the records as one
 --          JSON array, each [view, n, the record as include/record.lua writes it, which of the bodies or 0, and which
 --          keys it needs, 0 for none: `fresh` for A, a list
---          of them when it names listeners; `fresh`, `again` and the call for G; `again` for H and R]; then the bodies
+--          of them when it names listeners; `fresh`, `again` and the call for G; `again` for H and R]; then the bodies.
+--          Records of whole events stand together, see whole-events.ts: [view and n of the last, {Z, time, which of the
+--          bodies is the first event's, ordinals of the types of those that are accepted, in order, where the ids of those
+--          that are completed stand among the bodies, in order, and idempotency keys with what is remembered under them}].
+--          Such an event has four places among the bodies: id, state without its beginning, envelope, result
 -- RETURNS  1, or 0 when the recovery is not this one's any more
 --@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines trees relays relaying
 --@include run
@@ -43,7 +47,11 @@ local loadStored = loadState
 local function loadState(id)
   local state = changed[id]
   if not state then
-    state = addedAt[id] and unfoldState(addedStates[addedAt[id]]) or loadStored(id)
+    local at = addedAt[id]
+    if at and type(addedStates[at]) == 'string' then
+      addedStates[at] = cjson.decode(addedStates[at])
+    end
+    state = at and unfoldState(addedStates[at]) or loadStored(id)
     changed[id] = state
   end
   return state
@@ -55,6 +63,7 @@ end
 --@include pruned
 --@include note-archived
 local BODIES = 12
+local ADDED_AT_ONCE = 2000
 local CLOCK = clock()
 
 local function writeAll()
@@ -173,6 +182,32 @@ local function accept(id, entry, body, queue)
   end
 end
 
+-- Whole events: in the state they are as they were in the end, and in no queue.
+local function applyWhole(entry)
+  local first, ordinals, completed, scopes = entry[3], entry[4], entry[5], entry[6]
+  local place = BODIES + first
+  for _, ordinal in ipairs(ordinals) do
+    local id = ARGV[place]
+    sequence = sequence + 1
+    added[#added + 1] = id
+    addedStates[#addedStates + 1] = id
+    addedStates[#addedStates + 1] = '[1,' .. ordinal .. ',' .. sequence .. ARGV[place + 1]
+    addedAt[id] = #addedStates
+    addedEnvelopes[#addedEnvelopes + 1] = id
+    addedEnvelopes[#addedEnvelopes + 1] = ARGV[place + 2]
+    addedOpen[ordinal] = addedOpen[ordinal] or 0
+    redis.call('HSET', RESULTS, id .. '.0.1', ARGV[place + 3])
+    noteLeased(ordinal, 0)
+    place = place + 4
+  end
+  for _, at in ipairs(completed) do
+    redis.call('RPUSH', SETTLED, ARGV[BODIES + at])
+  end
+  for index = 1, #scopes do
+    addedScopes[#addedScopes + 1] = scopes[index]
+  end
+end
+
 -- What is recorded of a type's listeners.
 local onListener = {
   S = function(ordinal, entry)
@@ -193,6 +228,10 @@ local onListener = {
 -- False when the record does not fit the state.
 local function apply(entry, body, keys)
   local op, id = entry[1], entry[3]
+  if op == 'Z' then
+    applyWhole(entry)
+    return true
+  end
   if op == 'T' then
     applyTypeSet(entry[3], entry[4], entry[5], entry[6], entry[7])
     return true
@@ -276,7 +315,13 @@ end
 
 local records = cjson.decode(ARGV[BODIES])
 local lastView, lastN = lastRecord()
+local knownView, knownN = lastView, lastN
 local misfit
+-- Of whole events the state has nothing, or it has all that this call brings.
+local function fits(entry)
+  return entry[1] ~= 'Z' or not knownView or knownView < entry[7] or (knownView == entry[7] and knownN < entry[8])
+end
+
 for _, record in ipairs(records) do
   view, n = record[1], record[2]
   if not lastView or view > lastView or (view == lastView and n > lastN) then
@@ -289,11 +334,15 @@ for _, record in ipairs(records) do
     end
     now = at
     local keys = { keyAt(record[5]), keyAt(record[6]), keyAt(record[7]) }
-    if not apply(entry, record[4] > 0 and ARGV[BODIES + record[4]] or '', keys) then
+    if not fits(entry) or not apply(entry, record[4] > 0 and ARGV[BODIES + record[4]] or '', keys) then
       misfit = string.format('%.0f-%.0f', view, n)
       break
     end
     lastView, lastN = view, n
+    -- Lua takes no more arguments to a call.
+    if #added >= ADDED_AT_ONCE then
+      writeAll()
+    end
   end
 end
 writeAll()

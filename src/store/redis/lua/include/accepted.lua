@@ -130,9 +130,12 @@ local function applyAccepted()
     return
   end
   for place = 2, #addedStates, 2 do
-    local text = cjson.encode(addedStates[place])
+    local state = addedStates[place]
+    -- A replay has some as text.
+    local text = type(state) == 'string' and state or cjson.encode(state)
     -- Without deliveries they are a list all the same, which others look for; nothing happens to such an event any more.
-    addedStates[place] = addedStates[place][8] == 2 and string.gsub(text, '{}', '[]') or text
+    local isNobodys = state[14] and #state[14] == 0
+    addedStates[place] = isNobodys and string.gsub(text, '{}', '[]', 1) or text
   end
   redis.call('HSET', EVENTS, unpack(addedStates))
   redis.call('HSET', ENVELOPES, unpack(addedEnvelopes))

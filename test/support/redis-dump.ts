@@ -1,0 +1,75 @@
+/** All that a partition has in Redis as plain values, so that two can be compared. */
+import type { Redis } from 'ioredis';
+
+type State = unknown[];
+
+/** Places in a state, as lua/include/state.lua names them, less one. */
+const TYPE = 1;
+const DELIVERIES = 13;
+const UNARCHIVED = 18;
+const RECEIVERS = 21;
+const WAITING = 0;
+
+/** By the key's name without what is before the partition's own. */
+export async function dumpPartition(redis: Redis, prefix: string): Promise<Map<string, unknown>> {
+  const before = `{${prefix}:0}:`;
+  const dump = new Map<string, unknown>();
+  for (const key of (await redis.keys(`${before}*`)).sort())
+    dump.set(key.slice(before.length), await valueAt(redis, key));
+  return normal(dump);
+}
+
+async function valueAt(redis: Redis, key: string): Promise<unknown> {
+  switch (await redis.type(key)) {
+    case 'hash':
+      return new Map(Object.entries(await redis.hgetall(key)).sort(([a], [b]) => (a < b ? -1 : 1)));
+    case 'list':
+      return redis.lrange(key, 0, -1);
+    case 'zset':
+      return redis.zrange(key, '0', '-1', 'WITHSCORES');
+    case 'stream':
+      return redis.xrange(key, '-', '+');
+    default:
+      return redis.get(key);
+  }
+}
+
+/** Without what depends on how often somebody looked: what is left lying until it is come upon. */
+function normal(dump: Map<string, unknown>): Map<string, unknown> {
+  const packed = dump.get('events') as Map<string, string> | undefined;
+  const events = new Map<string, State>();
+  for (const [id, text] of packed ?? []) events.set(id, JSON.parse(text) as State);
+  dump.set('events', new Map([...events].map(([id, state]) => [id, withoutNotes(state)])));
+  for (const [name, value] of dump) {
+    // Each store of a test has one of its own.
+    if (name === 'meta') (value as Map<string, string>).delete('logId');
+    const queue = /^(?:fresh|again):(\d+)\.(\d+)$/.exec(name);
+    if (name === 'ids' || name === 'settled') {
+      const ids = value as string[];
+      const first = ids.findIndex((id) => events.has(id));
+      dump.set(name, first < 0 ? [] : ids.slice(first));
+    }
+    if (!queue) continue;
+    const [ordinal, listener] = [Number(queue[1]), Number(queue[2])];
+    const waiting = (value as string[]).filter((id) => isWaiting(events.get(id), ordinal, listener));
+    if (waiting.length > 0) dump.set(name, waiting);
+    else dump.delete(name);
+  }
+  for (const name of ['ids', 'settled'])
+    if ((dump.get(name) as string[] | undefined)?.length === 0) dump.delete(name);
+  return dump;
+}
+
+/** Notes of what is archived are let go when another comes. */
+function withoutNotes(state: State): unknown[] {
+  return state.map((value, place) => (place === UNARCHIVED ? Boolean(value) : value));
+}
+
+function isWaiting(state: State | undefined, ordinal: number, listener: number): boolean {
+  if (state === undefined || state[TYPE] !== ordinal) return false;
+  const deliveries = state[DELIVERIES] as [number][] | undefined;
+  if (deliveries === undefined) return listener === 0;
+  const receivers = state[RECEIVERS] as string | undefined;
+  const place = (receivers ?? '0').split(' ').map(Number).indexOf(listener);
+  return deliveries[place]?.[0] === WAITING;
+}
