@@ -28,7 +28,7 @@ export function completeAs({ event, attempts }: Delivery, record: LogRecord): vo
   if (attempt?.end === 'completed') {
     completeEvent(event, record, attempt.outcome, attempt.reason);
     event.result = attempt.result;
-  } else if (attempt?.end === 'dead' || attempt?.end === 'expired') {
+  } else if (attempt?.end === 'dead' || (attempt?.end === 'expired' && attempt.retryAt === null)) {
     completeEvent(event, record, 'fail', 'attempts_exhausted');
     event.result = attempt.result;
   } else {

@@ -4,15 +4,18 @@
  */
 import assert from 'node:assert/strict';
 import { apply } from '../../src/event/apply.js';
+import { parseAttemptId } from '../../src/event/attempt-id.js';
 import type { CompleteResult, Lease } from '../../src/event/command.js';
 import { decideAccept } from '../../src/event/decide/accept.js';
 import { decideCancel } from '../../src/event/decide/cancel.js';
 import { decideComplete } from '../../src/event/decide/complete.js';
+import { decideDeadlines } from '../../src/event/decide/deadline.js';
 import type { Decision } from '../../src/event/decide/decision.js';
 import { decideExpire, forgetPast } from '../../src/event/decide/expire.js';
 import { decideExtend } from '../../src/event/decide/extend.js';
 import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.js';
 import { decideLease } from '../../src/event/decide/lease.js';
+import { decideDeleteListener, decideSetListener, decideSweep } from '../../src/event/decide/listener.js';
 import { decideRelayed, findRelays } from '../../src/event/decide/relay.js';
 import { decideSetType } from '../../src/event/decide/set-type.js';
 import { makeEventId } from '../../src/event/id.js';
@@ -25,7 +28,9 @@ import { decodePart, encodeState, type SnapshotPart } from '../../src/store/embe
 import { dumpState } from '../support/state-dump.js';
 import { checkEmitted, checkTrees, type Place } from './core-cascades.js';
 import { checkKey, checkKeys, whoIsBehind } from './core-keys.js';
-import type { Op } from './core-ops.js';
+import { LeaseAccount } from './core-leases.js';
+import { ListenerAccount } from './core-listeners.js';
+import { envelopeOf, type Op } from './core-ops.js';
 import { oldest } from './core-order.js';
 import { commandOf, PolicyAccount } from './core-policies.js';
 import { checkShown, promisedReceipt, promiseOf, promiseOfEmitting, withoutEnds } from './core-shown.js';
@@ -41,12 +46,6 @@ export const POLICY = {
 export const LIMITS = { leaseMsMax: 1_000, typesMax: 3, bytesMax: 1 << 20 };
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
-interface Holder {
-  readonly attemptId: string;
-  readonly token: string;
-  readonly endsAt: number;
-}
-
 interface Answer {
   readonly call: string;
   readonly claim: number;
@@ -60,8 +59,8 @@ export class CoreMachine {
   readonly #archived: LogRecord[] = [];
   /** The fold of what is archived: all that may be seen of events with `archive` durability. */
   readonly #log: PartitionState = emptyState(POLICY, LIMITS);
-  /** By event: the lease that is out. */
-  readonly #holders = new Map<string, Holder>();
+  readonly #out = new LeaseAccount(this, LIMITS.leaseMsMax);
+  readonly #listeners = new ListenerAccount();
   readonly #leases: Lease[] = [];
   readonly #answers: Answer[] = [];
   /** By call: what it was last answered with anew, and until when that is remembered. */
@@ -107,6 +106,12 @@ export class CoreMachine {
         return;
       case 'setType':
         return this.#setType(op);
+      case 'setListener':
+        return this.#setListener(op);
+      case 'deleteListener':
+        return this.#deleteListener(op);
+      case 'sweep':
+        return this.#sweep(op);
       case 'archive':
         return this.#archive(op);
       case 'restart':
@@ -117,16 +122,8 @@ export class CoreMachine {
   /** Invariants that hold between any two operations. */
   check(): void {
     for (const event of this.state.events.values()) {
-      const [delivery] = event.deliveries;
-      const live = delivery!.attempts.filter((attempt) => attempt.end === null);
-      assert.equal(live.length, delivery!.state === 'leased' ? 1 : 0, 'S2: one live lease, while leased');
-      const counted = delivery!.attempts.filter((attempt) => attempt.end !== 'handed_back');
-      assert.equal(delivery!.attempt, counted.length, 'all attempts count but those handed back');
-      assert.equal(delivery!.grants, delivery!.attempts.length);
-      const attemptsMax =
-        this.#policies.attemptsMaxOf(event.type.name) - (delivery!.state === 'waiting' ? 1 : 0);
-      assert.ok(delivery!.attempt <= attemptsMax, 'attempts run out');
-      assert.equal(event.status === 'complete', delivery!.state === 'ended');
+      this.#listeners.checkEvent(event);
+      for (const delivery of event.deliveries) this.#checkDelivery(delivery);
       if (event.status !== 'complete') continue;
       const { outcome, reason, completedAt, result } = event;
       const end = JSON.stringify({ outcome, reason, completedAt, result });
@@ -134,9 +131,21 @@ export class CoreMachine {
       this.#ends.set(event.id, end);
     }
     assert.deepEqual([...this.state.events.keys()], this.#ids, 'S1: what was accepted is known');
+    this.#out.check();
+    this.#listeners.check(this.state);
     checkTrees(this.state, this.#onTheWay);
     checkKeys(this.state);
     checkShown(this.state, this.#log);
+  }
+
+  #checkDelivery({ event, state, attempts, attempt, grants }: Delivery): void {
+    const live = attempts.filter(({ end }) => end === null);
+    assert.equal(live.length, state === 'leased' ? 1 : 0, 'S2: one live lease, while leased');
+    const counted = attempts.filter(({ end }) => end !== 'handed_back');
+    assert.equal(attempt, counted.length, 'all attempts count but those handed back');
+    assert.equal(grants, attempts.length);
+    const attemptsMax = this.#policies.attemptsMaxOf(event.type.name) - (state === 'waiting' ? 1 : 0);
+    assert.ok(attempt <= attemptsMax, 'attempts run out');
   }
 
   /** S8: the state is the fold of its records; what of it is logged is the fold of what is logged. */
@@ -171,34 +180,21 @@ export class CoreMachine {
 
   #carryOut<Result>({ records, result }: Decision<Result>): Result {
     for (const record of records) {
+      const wasComplete = 'id' in record && this.state.events.get(record.id)?.status === 'complete';
       apply(this.state, record);
       this.records.push(record);
-      if (record.op === 'granted') this.#noteGrant(record.id, record.grant, record.token, record.expiresAt);
-      else if (record.op === 'extended') this.#noteEnd(record.id, record.expiresAt);
-      else if ('grant' in record && record.op !== 'late') this.#holders.delete(record.id);
+      this.#out.note(record);
+      this.#listeners.note(record, wasComplete, this.state);
     }
     return result;
   }
 
-  #noteGrant(id: string, grant: number, token: string, endsAt: number): void {
-    const holder = this.#holders.get(id);
-    assert.ok(!holder || !this.#lives(holder), 'S2: granted while another holds it');
-    const { type } = this.state.events.get(id)!;
-    this.#holders.set(id, { attemptId: `${id}.${type.ordinal}.0.${grant}`, token, endsAt });
-  }
-
-  #noteEnd(id: string, endsAt: number): void {
-    this.#holders.set(id, { ...this.#holders.get(id)!, endsAt });
-  }
-
-  #lives({ endsAt }: Holder): boolean {
-    return endsAt > this.now && endsAt - this.now <= LIMITS.leaseMsMax;
-  }
-
-  /** By the account, not by the core. */
-  #holds({ attemptId, token, event }: Lease): boolean {
-    const holder = this.#holders.get(event.id);
-    return holder?.attemptId === attemptId && holder.token === token && this.#lives(holder);
+  /** It was accepted just now. */
+  #noteAccepted(id: string, type: string, method: string, deadlineMs?: number): void {
+    this.#ids.push(id);
+    this.#listeners.accept(id, type, method);
+    const ms = deadlineMs ?? this.#policies.deadlineMsOf(type);
+    this.#out.accept(id, ms === undefined ? null : this.now + ms);
   }
 
   #accept(op: Extract<Op, { do: 'accept' }>): void {
@@ -208,8 +204,9 @@ export class CoreMachine {
     const command = {
       id,
       type: op.type,
-      envelope: Buffer.from(`{}\n${'x'.repeat(op.bytes)}`),
+      envelope: envelopeOf(op.method, op.bytes),
       delayMs: op.delayMs,
+      ...(op.deadlineMs === undefined ? {} : { deadlineMs: op.deadlineMs }),
       idempotency,
       durability: op.durability,
       ...(op.order === null ? {} : { key: op.order }),
@@ -231,21 +228,30 @@ export class CoreMachine {
       return;
     }
     assert.equal(result.kind, 'accepted');
-    this.#ids.push(id);
+    this.#noteAccepted(id, op.type, op.method, op.deadlineMs);
     checkKey(this.state.events.get(id), op.order);
     if (op.key !== null) this.#keys.set(op.key, { id, fingerprint: op.request });
   }
 
   #lease(op: Extract<Op, { do: 'lease' }>): void {
+    const { listener } = op;
+    const missing = op.types.find((type) => this.#listeners.placeOf(type, listener) === null);
+    const overdue = this.#out.deadlinesPassed;
+    assert.equal(this.#carryOut(decideDeadlines(this.state, NO_LIMIT, this.now)), overdue);
     promoteDue(this.state, this.now, NO_LIMIT);
-    const eligible = this.#eligible(op.types);
+    const eligible = this.#eligible(op);
     const call = op.call === null ? `call ${this.#made++}` : op.call;
     const tokens = Array.from({ length: op.max }, () => `token ${this.#made++}`);
     const { types, max, bytesMax, leaseMs } = op;
-    const command = { types, listener: 'default', max, bytesMax, leaseMs, worker: null, call, tokens };
+    const command = { types, listener, max, bytesMax, leaseMs, worker: null, call, tokens };
     const known = this.#calls.get(call);
-    const live = known && known.until > this.now ? known.leases.filter((lease) => this.#holds(lease)) : [];
+    const live =
+      known && known.until > this.now ? known.leases.filter((lease) => this.#out.holds(lease)) : [];
     const result = this.#carryOut(decideLease(this.state, command, this.now));
+    if (missing !== undefined) {
+      assert.deepEqual(result, { kind: 'not_subscribed', type: missing, listener });
+      return;
+    }
     assert.ok(result.kind === 'leased');
     const given = result.leases.map((lease) => lease.attemptId);
     if (live.length > 0) {
@@ -266,7 +272,7 @@ export class CoreMachine {
     if (given.length > 0) this.#answers.push({ call, claim: result.claim, leases: result.leases });
   }
 
-  #eligible(types: readonly string[]): Delivery[] {
+  #eligible({ types, listener }: Extract<Op, { do: 'lease' }>): Delivery[] {
     const waiting = [...this.state.history]
       .filter((event) => types.includes(event.type.name))
       .flatMap((event) => event.deliveries)
@@ -282,9 +288,10 @@ export class CoreMachine {
     assert.equal(early.length, 0, 'S9: nobody may lease what is not archived');
     const passing = waiting.filter((delivery) => delivery.place === 'ready' && isBehind(delivery));
     assert.equal(passing.length, 0, 'S6: nobody passes the head of its key');
-    return waiting.filter(
-      ({ place, event }) => place === 'ready' && !this.#policies.isPaused(event.type.name),
-    );
+    return waiting.filter(({ place, event: { type }, listener: ordinal }) => {
+      const isTheirs = ordinal === this.#listeners.placeOf(type.name, listener);
+      return isTheirs && place === 'ready' && !this.#policies.isPaused(type.name);
+    });
   }
 
   #pick({ pick, wrong }: { pick: number; wrong: boolean }): Lease | null {
@@ -295,7 +302,7 @@ export class CoreMachine {
   #extend(op: Extract<Op, { do: 'extend' }>): void {
     const lease = this.#pick(op);
     if (!lease) return;
-    const holds = this.#holds(lease);
+    const holds = this.#out.holds(lease);
     const result = this.#carryOut(decideExtend(this.state, { ...lease, leaseMs: op.leaseMs }, this.now));
     assert.equal(result.kind, holds ? 'extended' : 'lease_lost', 'S2: extend');
     if (result.kind !== 'extended') return;
@@ -306,7 +313,7 @@ export class CoreMachine {
   #complete(op: Extract<Op, { do: 'complete' }>): void {
     const lease = this.#pick(op);
     if (!lease) return;
-    const holds = this.#holds(lease);
+    const holds = this.#out.holds(lease);
     const { outcome, retry, text } = op;
     const fingerprint = `${outcome} ${text}`;
     const { attemptId, token } = lease;
@@ -314,10 +321,13 @@ export class CoreMachine {
       ...each,
       ...(order === null ? {} : { key: order }),
       id: makeEventId(this.now, each.elsewhere ? 1 : 0),
-      envelope: Buffer.from('{}\n'),
+      envelope: envelopeOf(each.method, 0),
     }));
     const result = Buffer.from(`{}\n${text}`);
     const command = { attemptId, token, outcome, retry, result, fingerprint, emit };
+    const before = this.state.events.get(lease.event.id)!;
+    const [wasComplete, resultBefore] = [before.status === 'complete', before.result];
+    const isResponder = this.#listeners.isResponder(before.id, parseAttemptId(attemptId)!.listener);
     const decision = decideComplete(this.state, command, this.now);
     const answer = this.#carryOut(decision);
     const first = this.#completed.get(attemptId);
@@ -339,23 +349,26 @@ export class CoreMachine {
       'S5: what was emitted, or nothing',
     );
     const { here, onTheWay } = checkEmitted(this.state, lease.event.id, emits ? emit : []);
-    this.#ids.push(...here);
+    for (const { id, type, method } of emit) if (here.includes(id)) this.#noteAccepted(id, type, method);
     for (const [id, place] of onTheWay) this.#onTheWay.set(id, place);
     const promise = promiseOfEmitting(this.state, this.#log, lease.event.id, answer.emitted);
     assert.deepEqual(answer.archive, promise, 'S9: complete');
     this.#completed.set(attemptId, { fingerprint, answer });
-    const event = this.state.events.get(lease.event.id)!;
-    assert.deepEqual(
-      event.result,
-      answer.status === 'complete' ? command.result : null,
-      'the result is the event’s',
-    );
+    if (!isResponder)
+      assert.equal(
+        answer.status,
+        wasComplete ? 'complete' : 'in_process',
+        'another’s end is not the event’s',
+      );
+    const ends = isResponder && answer.status === 'complete';
+    const expected = ends ? command.result : resultBefore;
+    assert.deepEqual(this.state.events.get(before.id)!.result, expected, 'the result is the event’s');
   }
 
   #handBack(op: Extract<Op, { do: 'handBack' }>): void {
     const lease = this.#pick(op);
     if (!lease) return;
-    const holds = this.#holds(lease);
+    const holds = this.#out.holds(lease);
     const decision = decideHandBack(this.state, lease, this.now);
     const result = this.#carryOut(decision);
     if (holds) assert.equal(result.kind, 'handed_back');
@@ -367,7 +380,7 @@ export class CoreMachine {
     if (!answer) return;
     const newest = this.#answers.findLast((each) => each.call === answer.call)!;
     const remembered = this.#calls.get(answer.call)!.until > this.now;
-    const live = answer.leases.filter((lease) => this.#holds(lease)).length;
+    const live = answer.leases.filter((lease) => this.#out.holds(lease)).length;
     const { handedBack } = this.#carryOut(decideAbandon(this.state, answer, this.now));
     if (!remembered || newest.claim !== answer.claim)
       assert.equal(handedBack, 0, 'a repeat has taken them over');
@@ -377,13 +390,16 @@ export class CoreMachine {
   #cancel(op: Extract<Op, { do: 'cancel' }>): void {
     const id = this.#ids[op.pick % Math.max(1, this.#ids.length)];
     if (id === undefined) return;
-    const holder = this.#holders.get(id);
-    const isHeld = holder !== undefined && this.#lives(holder);
+    const isOpen = this.state.events.get(id)!.status !== 'complete';
+    const isHeld = isOpen && this.#out.isHeld(id, this.#listeners.responderOf(id));
     const result = this.#carryOut(decideCancel(this.state, id, this.now));
     const { kind } = result;
     assert.deepEqual('archive' in result && result.archive, promiseOf(this.state, id), 'S9: cancel');
     if (isHeld) assert.equal(kind, 'requested', 'who holds it is asked');
     else assert.match(kind, /^(cancelled|complete)$/);
+    const event = this.state.events.get(id)!;
+    if (kind === 'cancelled' && isOpen)
+      assert.ok(!event.deliveries.some(({ state }) => state === 'waiting'), 'nobody begins');
   }
 
   #relay({ limit }: Extract<Op, { do: 'relay' }>): void {
@@ -399,10 +415,12 @@ export class CoreMachine {
     for (const [call, known] of this.#calls) {
       if (known.until <= this.now) this.#calls.set(call, { ...known, until: Number.NEGATIVE_INFINITY });
     }
-    const overdue = [...this.#holders].filter(([, holder]) => !this.#lives(holder));
-    const { expired } = this.#carryOut(decideExpire(this.state, op.limit, this.now));
-    assert.equal(expired, Math.min(op.limit, overdue.length), 'L2: what is over is found');
-    if (op.limit < overdue.length) return;
+    const { deadlinesPassed, timesUp } = this.#out;
+    const { expired, deadlines } = this.#carryOut(decideExpire(this.state, op.limit, this.now));
+    assert.equal(deadlines, Math.min(op.limit, deadlinesPassed), 'what has passed its deadline ends');
+    if (deadlinesPassed > 0) return;
+    assert.equal(expired, Math.min(op.limit, timesUp), 'L2: what is over is found');
+    if (op.limit < timesUp) return;
     for (const { deliveries } of this.state.history) {
       const stuck = deliveries.some(
         (delivery) => delivery.state === 'leased' && leaseExpired(delivery, this.now, LIMITS),
@@ -419,6 +437,34 @@ export class CoreMachine {
     const { length } = decision.records;
     if (kind === 'set') this.#policies.note(op, before, this.state.types.get(op.type)!, length);
     else assert.equal(length, 0, 'what is refused changes nothing');
+  }
+
+  #setListener({ type, name, responder, method }: Extract<Op, { do: 'setListener' }>): void {
+    const filter = method === null ? null : { method: [method] };
+    const isNew = this.#listeners.placeOf(type, name) === null || this.#isImplicit(type, name);
+    const records = this.#listeners.set(type, { name, responder, method });
+    const listener = { name, responder, filter };
+    const decision = decideSetListener(this.state, { type, listener }, this.now);
+    const ofType = this.state.types.has(type) ? 0 : 1;
+    assert.equal(decision.records.length, records + ofType, 'what is so is not recorded again');
+    assert.deepEqual(this.#carryOut(decision), { kind: 'set', created: isNew });
+  }
+
+  /** It is there by use only. */
+  #isImplicit(type: string, name: string): boolean {
+    const { listeners } = this.state.types.get(type) ?? { listeners: [] };
+    return this.#listeners.placeOf(type, name) === listeners.length;
+  }
+
+  #deleteListener({ type, name }: Extract<Op, { do: 'deleteListener' }>): void {
+    const { kind } = this.#carryOut(decideDeleteListener(this.state, type, name, this.now));
+    assert.equal(kind, this.#listeners.delete(type, name) ? 'deleted' : 'unknown');
+  }
+
+  #sweep({ limit }: Extract<Op, { do: 'sweep' }>): void {
+    const { ended, more } = this.#carryOut(decideSweep(this.state, limit, this.now));
+    assert.ok(ended <= limit);
+    if (!more) assert.equal(this.state.leaving, 0, 'there is nothing left to sweep');
   }
 
   #archive(op: Extract<Op, { do: 'archive' }>): void {

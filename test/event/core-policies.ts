@@ -32,6 +32,10 @@ export class PolicyAccount {
     return Math.min(...types.map((type) => this.#declared.get(type)?.leaseMs ?? this.serviceWide.leaseMs));
   }
 
+  deadlineMsOf(type: string): number | undefined {
+    return this.#declared.get(type)?.deadlineMs;
+  }
+
   /** It was set: `before` and `after` are the type's state then and now, `records` how many were made. */
   note(op: SetType, before: TypeState | null, after: TypeState, records: number): void {
     const { type, kind, policy } = op;

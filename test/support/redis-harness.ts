@@ -2,6 +2,7 @@
 import { Redis } from 'ioredis';
 import { RedisStore } from '../../src/store/redis/redis-store.js';
 import { type Edit, loadScripts, type Scripts } from '../../src/store/redis/scripts.js';
+import type { Store } from '../../src/store/store.js';
 import type { RecoverableStore } from '../contract/recovery.js';
 import type { StoreHarness, StoreOptions } from '../contract/store.js';
 
@@ -37,7 +38,7 @@ export class RedisHarness implements StoreHarness {
     policy,
     limits,
     startsAt,
-  }: StoreOptions): Promise<RecoverableStore & { readonly prefix: string }> {
+  }: StoreOptions): Promise<RecoverableStore & { readonly prefix: string; openAnother(): Promise<Store> }> {
     this.#opened += 1;
     const { redis, url, options } = this;
     const prefix = `test ${process.pid}-${this.#opened}`;
@@ -56,6 +57,8 @@ export class RedisHarness implements StoreHarness {
         store = await openStore();
         return store;
       },
+      /** Of another process, beside the first; the caller closes it. */
+      openAnother: openStore,
       copy: () => copyAll(redis, `{${prefix}:`),
       forget: () => unlinkAll(redis, `{${prefix}`),
       async close() {

@@ -12,6 +12,7 @@ export interface StateDump {
   readonly leasedCount: number;
   readonly archived: unknown;
   readonly types: readonly unknown[];
+  readonly leaving: number;
   readonly events: readonly unknown[];
   readonly keys: readonly unknown[];
   readonly calls: readonly unknown[];
@@ -29,14 +30,8 @@ export function dumpState(state: PartitionState, now = 0): StateDump {
     bytes: state.bytes,
     leasedCount: state.leasedCount,
     archived: state.archived,
-    types: state.typesByOrdinal.map(({ name, ordinal, version, declared, paused, open }) => ({
-      name,
-      ordinal,
-      version,
-      declared,
-      paused,
-      open,
-    })),
+    types: state.typesByOrdinal.map(({ policy: _, ready: __, keyed: ___, ...type }) => type),
+    leaving: state.leaving,
     events: [...state.history].map((event) => dumpEvent(state, event)),
     keys: [...state.idempotency]
       .filter(([expiresAt]) => expiresAt > now)

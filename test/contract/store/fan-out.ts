@@ -2,7 +2,7 @@
 import type { Test } from 'tap';
 import type { WantedListener } from '../../../src/event/listeners.js';
 import type { StoreHarness } from '../store.js';
-import { envelopeOf, resultOf, type Scene, scene } from './scene.js';
+import { envelopeOf, HOUR, resultOf, type Scene, SECOND, scene } from './scene.js';
 
 const ALL = { responder: false, filter: null };
 
@@ -137,6 +137,24 @@ export async function fanOutContract(t: Test, harness: StoreHarness): Promise<vo
     await s.reopen();
     t.match(await s.store.listListeners('mail'), [{ ordinal: 1, name: 'audit' }]);
   });
+
+  await t.test(
+    'an event that was to be cancelled is, when its responder goes and the next one has given up',
+    async (t) => {
+      const s = await scene(t, harness);
+      await declare(s, 'billing');
+      await declare(s, 'audit');
+      const id = await s.accept('mail');
+      await s.lease('mail', { listener: 'billing', leaseMs: HOUR });
+      await s.lease('mail', { listener: 'audit', leaseMs: SECOND });
+      t.match(await s.store.cancel(id), { kind: 'requested' });
+      await s.pass(SECOND);
+      t.equal(await s.expire(), 1);
+      await s.store.deleteListener('mail', 'billing');
+      await sweep(s);
+      t.match(await s.event(id), { status: 'complete', outcome: 'fail', reason: 'cancelled', settled: true });
+    },
+  );
 
   await t.test('without any listener left an event is unmatched, and later ones wait', async (t) => {
     const s = await scene(t, harness);

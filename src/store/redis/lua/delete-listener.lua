@@ -15,6 +15,11 @@ if listenersVersion ~= tonumber(ARGV[8]) then
   return { '', 1 }
 end
 local swept = ARGV[11] == '1'
+local listener = loadListeners(tonumber(ARGV[9]))[tonumber(ARGV[10]) + 1]
+-- Several processes end its deliveries, and each notices by itself that there are none left.
+if not listener or listener[4] ~= (swept and 1 or 0) then
+  return { '', 1 }
+end
 record(swept and 'W' or 'U', now, '', tonumber(ARGV[9]), tonumber(ARGV[10]))
 applyListenerGone(tonumber(ARGV[9]), tonumber(ARGV[10]), swept)
 noteRecords()

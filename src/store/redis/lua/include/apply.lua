@@ -153,7 +153,7 @@ local function completeAs(id, state, listener, delivery)
   local how = attempt and attempt[END]
   if how == COMPLETED then
     completeEvent(id, state, attempt[END_OUTCOME], attempt[END_REASON])
-  elseif how == DEAD or how == EXPIRED then
+  elseif how == DEAD or (how == EXPIRED and attempt[RETRY_AT] == 0) then
     completeEvent(id, state, FAIL, BY_ATTEMPTS)
   else
     completeEvent(id, state, FAIL, BY_CANCEL)
