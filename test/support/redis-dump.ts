@@ -40,24 +40,36 @@ function normal(dump: Map<string, unknown>): Map<string, unknown> {
   const events = new Map<string, State>();
   for (const [id, text] of packed ?? []) events.set(id, JSON.parse(text) as State);
   dump.set('events', new Map([...events].map(([id, state]) => [id, withoutNotes(state)])));
+  // Each store of a test has one of its own.
+  (dump.get('meta') as Map<string, string> | undefined)?.delete('logId');
+  const counts = (dump.get('open') ?? new Map()) as Map<string, string>;
   for (const [name, value] of dump) {
-    // Each store of a test has one of its own.
-    if (name === 'meta') (value as Map<string, string>).delete('logId');
-    const queue = /^(?:fresh|again):(\d+)\.(\d+)$/.exec(name);
-    if (name === 'ids' || name === 'settled') {
-      const ids = value as string[];
-      const first = ids.findIndex((id) => events.has(id));
-      dump.set(name, first < 0 ? [] : ids.slice(first));
-    }
-    if (!queue) continue;
-    const [ordinal, listener] = [Number(queue[1]), Number(queue[2])];
-    const waiting = (value as string[]).filter((id) => isWaiting(events.get(id), ordinal, listener));
-    if (waiting.length > 0) dump.set(name, waiting);
-    else dump.delete(name);
+    const [, ordinal, listener] = /^(?:fresh|again):(\d+)\.(\d+)$/.exec(name) ?? [];
+    if (name === 'ids' || name === 'settled') put(dump, name, behindTheGone(value as string[], events));
+    if (ordinal === undefined || listener === undefined) continue;
+    const queued = idsIn(name, value as string[]);
+    const waiting = queued.filter((id) => isWaiting(events.get(id), Number(ordinal), Number(listener)));
+    put(dump, name, waiting);
+    const dead = `${ordinal}.${listener}X`;
+    counts.set(dead, String(Number(counts.get(dead) ?? 0) - queued.length + waiting.length));
   }
-  for (const name of ['ids', 'settled'])
-    if ((dump.get(name) as string[] | undefined)?.length === 0) dump.delete(name);
+  put(dump, 'open', new Map([...counts].filter(([, count]) => count !== '0')));
   return dump;
+}
+
+function put(dump: Map<string, unknown>, name: string, left: string[] | Map<string, string>): void {
+  if (('size' in left ? left.size : left.length) > 0) dump.set(name, left);
+  else dump.delete(name);
+}
+
+function behindTheGone(ids: string[], events: ReadonlyMap<string, State>): string[] {
+  const first = ids.findIndex((id) => events.has(id));
+  return first < 0 ? [] : ids.slice(first);
+}
+
+/** A queue of what came back is sorted: each id has its score behind it. */
+function idsIn(name: string, values: string[]): string[] {
+  return name.startsWith('again') ? values.filter((_, index) => index % 2 === 0) : values;
 }
 
 /** Notes of what is archived are let go when another comes. */

@@ -195,7 +195,6 @@ local function applyWhole(entry)
     addedAt[id] = #addedStates
     addedEnvelopes[#addedEnvelopes + 1] = id
     addedEnvelopes[#addedEnvelopes + 1] = ARGV[place + 2]
-    addedOpen[ordinal] = addedOpen[ordinal] or 0
     redis.call('HSET', RESULTS, id .. '.0.1', ARGV[place + 3])
     noteLeased(ordinal, 0)
     place = place + 4
