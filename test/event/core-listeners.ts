@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { listenersOf } from '../../src/event/listeners.js';
 import type { Outcome, Reason, StoreRecord } from '../../src/event/record.js';
-import type { EventState, PartitionState } from '../../src/event/state.js';
+import type { DeliveryCounts, EventState, PartitionState } from '../../src/event/state.js';
 
 interface Declared {
   readonly name: string;
@@ -90,13 +90,14 @@ export class ListenerAccount {
   }
 
   check(state: PartitionState): void {
-    for (const { name, listeners, open } of state.types.values()) {
+    for (const { name, listeners, open, counts } of state.types.values()) {
       const living = this.#of(name).flatMap(({ living, method, ...each }, ordinal) =>
         living ? [{ ordinal, ...each, filter: method === null ? null : { method: [method] } }] : [],
       );
       assert.deepEqual(listenersOf(listeners), living, 'who listens');
       const events = [...state.events.values()].filter(({ type }) => type.name === name);
       assert.equal(open, events.filter(({ status }) => status !== 'complete').length, 'how many are open');
+      for (const [place, count] of counts.entries()) if (count) checkCounts(place, count, events);
       for (const [place, listener] of listeners.entries()) {
         if (listener.state !== 'gone') continue;
         const left = events.some((event) =>
@@ -160,4 +161,14 @@ export class ListenerAccount {
       assert.deepEqual({ outcome, reason }, end, 'the event ends as the one that answers now has ended');
     }
   }
+}
+
+function checkCounts(place: number, count: DeliveryCounts, events: readonly EventState[]): void {
+  const counted: DeliveryCounts = { ready: 0, delayed: 0, leased: 0 };
+  for (const delivery of events.flatMap(({ deliveries }) => deliveries)) {
+    if (delivery.listener !== place || delivery.state === 'ended') continue;
+    if (delivery.state === 'leased') counted.leased += 1;
+    else counted[delivery.place === 'ready' ? 'ready' : 'delayed'] += 1;
+  }
+  assert.deepEqual(count, counted, 'how many deliveries are where');
 }

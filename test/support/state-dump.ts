@@ -30,7 +30,10 @@ export function dumpState(state: PartitionState, now = 0): StateDump {
     bytes: state.bytes,
     leasedCount: state.leasedCount,
     archived: state.archived,
-    types: state.typesByOrdinal.map(({ policy: _, ready: __, keyed: ___, ...type }) => type),
+    // Where deliveries wait, and how many, depends on when somebody last looked.
+    types: state.typesByOrdinal.map(
+      ({ policy: _, ready: __, keyed: ___, counts: ____, asked: _____, ...type }) => type,
+    ),
     leaving: state.leaving,
     events: [...state.history].map((event) => dumpEvent(state, event)),
     keys: [...state.idempotency]
