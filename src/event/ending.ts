@@ -3,6 +3,7 @@ import { leaveKey } from './keyed.js';
 import { moveTo } from './place.js';
 import type { LogRecord } from './record.js';
 import { takeTurn } from './schedule.js';
+import { Settled } from './settled.js';
 import { type Delivery, type EventState, isResponder, type PartitionState } from './state.js';
 
 /** Nobody may lease it any more; of those that waited for it to end, the next is eligible. */
@@ -61,5 +62,16 @@ export function settle(state: PartitionState, event: EventState, { at, pos }: Lo
   if (event.deliveries.some((delivery) => delivery.state !== 'ended')) return;
   event.settledAt = at;
   event.settledBy = pos;
-  state.settled.push(event);
+  noteSettled(state, event);
+}
+
+/** Puts it where `findSettled` will look for it: with its type, when that has a retention of its own. */
+export function noteSettled(state: PartitionState, event: EventState): void {
+  const { type } = event;
+  if (type.declared?.retentionMs === undefined) {
+    state.settled.push(event);
+    return;
+  }
+  type.settled ??= new Settled();
+  type.settled.insert(event);
 }

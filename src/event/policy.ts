@@ -18,6 +18,8 @@ export interface Policy {
   readonly maxPending?: number;
   /** How long after its acceptance an event that names none has its deadline; left out: it has none. */
   readonly deadlineMs?: number;
+  /** How long a settled event stays in the store. */
+  readonly retentionMs?: number;
 }
 
 /** What somebody declared of a type: only that, in the words of the interface. */
@@ -32,6 +34,7 @@ export interface DeclaredPolicy {
   readonly leaseMs?: number;
   readonly maxPending?: number;
   readonly deadlineMs?: number;
+  readonly retentionMs?: number;
   /** What follows concerns requests, before there is an event. */
   readonly durability?: 'store' | 'archive';
   /** JSON Schema 2020-12 that bodies must fit. */
@@ -45,6 +48,7 @@ export interface DeclaredPolicy {
 export function effectivePolicy(serviceWide: Policy, declared: DeclaredPolicy | null): Policy {
   if (declared === null) return serviceWide;
   const { attemptsMax, backoff = {}, leaseMs, maxPending, deadlineMs } = declared;
+  const retentionMs = declared.retentionMs ?? serviceWide.retentionMs;
   return {
     attemptsMax: attemptsMax ?? serviceWide.attemptsMax,
     leaseMs: leaseMs ?? serviceWide.leaseMs,
@@ -54,6 +58,7 @@ export function effectivePolicy(serviceWide: Policy, declared: DeclaredPolicy | 
     backoffJitter: backoff.jitter ?? serviceWide.backoffJitter,
     ...(maxPending === undefined ? {} : { maxPending }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(retentionMs === undefined ? {} : { retentionMs }),
   };
 }
 

@@ -3,6 +3,7 @@
  */
 import type { Heap } from './heap.js';
 import { moveTo } from './place.js';
+import { byTime } from './settled.js';
 import {
   type Delivery,
   deadlineHasPassed,
@@ -152,6 +153,7 @@ export function tidy(state: PartitionState): void {
   state.deadlines.retain(({ event }) => event.status !== 'complete');
   state.settled.sort((event) => state.events.get(event.id) === event);
   for (const type of state.types.values()) {
+    type.settled?.sort((event) => state.events.get(event.id) === event, byTime);
     for (const heap of type.ready) {
       if (!heap) continue;
       const seen = new Set<Delivery>();

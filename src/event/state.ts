@@ -187,6 +187,8 @@ export interface TypeState {
   readonly ready: Heap<Delivery>[];
   /** By listener, likewise, then by ordering key: deliveries that have not ended. */
   readonly keyed: Map<string, KeyQueue>[];
+  /** Its events that came to be settled while it had a retention of its own; null: none so far. */
+  settled: Settled<EventState> | null;
   /** By listener, once there was one: kept with every change, so that nobody need count. */
   readonly counts: DeliveryCounts[];
   /** By listener: when it last asked for leases; forgotten with the process. */
@@ -259,7 +261,7 @@ export interface PartitionState {
   readonly events: Map<string, EventState>;
   /** The same in the order of acceptance, which is the order of `sequence`. */
   readonly history: History<EventState>;
-  /** Those whose deliveries have all ended, in the order in which they came to be so. */
+  /** Those whose deliveries have all ended, in the order in which they came to be so; others are with their types. */
   readonly settled: Settled<EventState>;
   /** The newest part of the log's index that events were pruned into, by its slot; 0: none yet. */
   indexed: number;
@@ -348,7 +350,17 @@ function entryHeap(): Heap<Entry> {
 export function newType(
   about: Pick<TypeState, 'name' | 'ordinal' | 'version' | 'declared' | 'policy' | 'paused'>,
 ): TypeState {
-  return { ...about, open: 0, listeners: [], leased: false, ready: [], keyed: [], counts: [], asked: [] };
+  return {
+    ...about,
+    open: 0,
+    listeners: [],
+    leased: false,
+    ready: [],
+    keyed: [],
+    settled: null,
+    counts: [],
+    asked: [],
+  };
 }
 
 /** The oldest event first. */

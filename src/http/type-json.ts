@@ -24,14 +24,25 @@ export function typeTag({ version }: TypeView): string {
 function policyMembers(policy: Policy, declared: DeclaredPolicy) {
   const { durability = 'store', schema = null, redact = [], passHeaders = [] } = declared;
   const { attemptsMax, leaseMs, backoffFirstMs, backoffFactor, backoffMsMax, backoffJitter } = policy;
-  const { maxPending = null, deadlineMs = null } = policy;
+  const { maxPending = null, deadlineMs = null, retentionMs } = policy;
   const backoff = {
     firstMs: backoffFirstMs,
     factor: backoffFactor,
     capMs: backoffMsMax,
     jitter: backoffJitter,
   };
-  return { attemptsMax, backoff, leaseMs, maxPending, deadlineMs, durability, schema, redact, passHeaders };
+  return {
+    attemptsMax,
+    backoff,
+    leaseMs,
+    maxPending,
+    deadlineMs,
+    retentionMs,
+    durability,
+    schema,
+    redact,
+    passHeaders,
+  };
 }
 
 /** In one order of fields, so that the same policy has the same text. Throws when its parts contradict each other. */
@@ -40,7 +51,7 @@ export function declaredPolicyOf(
   serviceWide: Policy & Pick<Config, 'schemaBytesMax'>,
 ): DeclaredPolicy {
   const { schemaBytesMax } = serviceWide;
-  const { attemptsMax, leaseMs, maxPending, deadlineMs, durability, schema } = body;
+  const { attemptsMax, leaseMs, maxPending, deadlineMs, retentionMs, durability, schema } = body;
   const { firstMs, factor, capMs, jitter } = body.backoff ?? {};
   for (const [name, value] of Object.entries({ factor, jitter })) checkDecimals(name, value);
   const backoff = withoutGaps({ firstMs, factor, capMs, jitter });
@@ -50,6 +61,7 @@ export function declaredPolicyOf(
     leaseMs,
     maxPending,
     deadlineMs,
+    retentionMs,
     durability,
     schema,
     redact: listOf(body.redact),

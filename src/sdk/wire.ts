@@ -376,6 +376,8 @@ export interface DeclaredPolicy {
   readonly maxPending?: number;
   /** How long after it was taken an event that names none has its deadline, see `Event-Deadline-Ms`. */
   readonly deadlineMs?: number;
+  /** How long an event stays in the store once all of its deliveries have ended; then it is read from the log. Not what is kept: the log has all. */
+  readonly retentionMs?: number;
   /** What the receipt of an event that does not say waits for, see `Event-Durability`. */
   readonly durability?: 'store' | 'archive';
   /** JSON Schema 2020-12 that bodies must fit, else 422 `schema-mismatch`. Nothing outside of it is referred to; patterns are RE2's; `format` is an annotation. */
@@ -404,6 +406,8 @@ export interface Policy {
   readonly leaseMs: number;
   readonly maxPending: number | null;
   readonly deadlineMs: number | null;
+  /** How long an event stays in the store once all of its deliveries have ended; then it is read from the log. Not what is kept: the log has all. */
+  readonly retentionMs: number;
   /** What the receipt of an event that does not say waits for, see `Event-Durability`. */
   readonly durability: 'store' | 'archive';
   /** JSON Schema 2020-12 that bodies must fit, else 422 `schema-mismatch`. Nothing outside of it is referred to; patterns are RE2's; `format` is an annotation. */

@@ -242,8 +242,10 @@ export interface Store extends Outbox {
   promote(partition: number, limit: number): Promise<number>;
 
   /**
-   * Events that may leave: settled for at least `retentionMs`, and all of their records archived. The longest settled
-   * first, at most `limit` and bounded in bytes; fewer, also none, does not mean that there are no more.
+   * Events that may leave: settled for at least `retentionMs`, or what is declared of their type instead, and all of their
+   * records archived. What had settled before anything was declared leaves by `retentionMs`. The longest settled first,
+   * behind them type by type those with a retention of their own, at most `limit` and bounded in bytes; fewer, also none,
+   * does not mean that there are no more.
    */
   settled(partition: number, retentionMs: number, limit: number): Promise<SettledEvent[]>;
   /** Forgets events that `settled` has shown, but those that have changed since. Resolves to how many went. */

@@ -23,6 +23,7 @@ t.test('a type that is used can be read, one that never was cannot', async (t) =
       leaseMs: 30_000,
       maxPending: null,
       deadlineMs: null,
+      retentionMs: 86_400_000,
       durability: 'store',
       schema: null,
       redact: [],

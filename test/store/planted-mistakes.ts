@@ -347,6 +347,18 @@ export const MISTAKES: readonly Mistake[] = [
     to: '',
   },
   {
+    name: 'a type has no retention of its own',
+    file: 'include/settled',
+    from: 'if hasOwnRetention(ordinal) then',
+    to: 'if false then',
+  },
+  {
+    name: 'what is declared of a retention holds for what is settled from then on only',
+    file: 'settled',
+    from: 'rules and cjson.decode(rules).retentionMs or RETENTION_MS',
+    to: 'RETENTION_MS',
+  },
+  {
     name: 'a version is not asked for',
     file: 'set-type',
     from: "if IF_VERSION == '' and version > 0 then",

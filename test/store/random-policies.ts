@@ -18,6 +18,8 @@ export const DECLARED: readonly DeclaredPolicy[] = [
   { maxPending: 2 },
   { deadlineMs: 3 * SECOND },
   { maxPending: 5, attemptsMax: 2 },
+  { retentionMs: 2 * SECOND },
+  { retentionMs: 20 * SECOND, deadlineMs: 5 * SECOND },
 ];
 
 function policy(more: Partial<Policy>): Policy {

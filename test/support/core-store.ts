@@ -78,6 +78,7 @@ const POLICY: Policy = {
   backoffFactor: 2,
   backoffMsMax: 60_000,
   backoffJitter: 0.2,
+  retentionMs: 86_400_000,
 };
 const LIMITS: Limits = { leaseMsMax: 12 * 3_600_000, typesMax: 10_000, bytesMax: 256 * 1024 * 1024 };
 

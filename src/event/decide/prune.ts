@@ -8,17 +8,35 @@ import type { EventState, PartitionState } from '../state.js';
 import { attemptsOf, summaryOf, viewOf } from '../view.js';
 import { type Decision, Recorder } from './decision.js';
 
-/** Those that settled at least `retentionMs` ago and are archived, the longest settled first. */
+/**
+ * Those that settled long enough ago and are archived, the longest settled first; behind them those of types that have a
+ * retention of their own, type by type.
+ */
 export function findSettled(
   state: PartitionState,
   retentionMs: number,
   limit: number,
   now: number,
 ): SettledEvent[] {
-  const found = state.settled.peek(limit, (event) => state.events.get(event.id) === event);
-  const young = found.findIndex((event) => event.settledAt! > now - retentionMs);
+  const found = oldOf(state, state.settled, limit, now - retentionMs);
+  for (const { settled, declared } of state.typesByOrdinal) {
+    if (settled === null || found.length >= limit) continue;
+    const until = now - (declared?.retentionMs ?? retentionMs);
+    found.push(...oldOf(state, settled, limit - found.length, until));
+  }
+  return found.map(settledView);
+}
+
+function oldOf(
+  state: PartitionState,
+  settled: PartitionState['settled'],
+  limit: number,
+  until: number,
+): EventState[] {
+  const found = settled.peek(limit, (event) => state.events.get(event.id) === event);
+  const young = found.findIndex((event) => event.settledAt! > until);
   const old = young < 0 ? found : found.slice(0, young);
-  return old.filter((event) => isArchived(state, event)).map(settledView);
+  return old.filter((event) => isArchived(state, event));
 }
 
 export function decidePrune(state: PartitionState, command: PruneCommand, now: number): Decision<number> {

@@ -54,6 +54,13 @@ const deadlineMs = Type.Integer({
     'How long after it was taken an event that names none has its deadline, see `Event-Deadline-Ms`.',
 });
 
+const retentionMs = Type.Integer({
+  minimum: 60_000,
+  maximum: 3_650 * DAY_MS,
+  description:
+    'How long an event stays in the store once all of its deliveries have ended; then it is read from the log. Not what is kept: the log has all.',
+});
+
 const requestFields = {
   durability: Type.Enum(['store', 'archive'], {
     description: 'What the receipt of an event that does not say waits for, see `Event-Durability`.',
@@ -96,6 +103,7 @@ export const DeclaredPolicyBody = Type.Object(
     leaseMs: Type.Optional(leaseMs),
     maxPending: Type.Optional(maxPending),
     deadlineMs: Type.Optional(deadlineMs),
+    retentionMs: Type.Optional(retentionMs),
     durability: Type.Optional(requestFields.durability),
     schema: Type.Optional(requestFields.schema),
     redact: Type.Optional(requestFields.redact),
@@ -119,6 +127,7 @@ const policyExample = {
   leaseMs: 60_000,
   maxPending: null,
   deadlineMs: null,
+  retentionMs: DAY_MS,
   durability: 'store',
   schema: null,
   redact: [],
@@ -132,6 +141,7 @@ export const EffectivePolicy = Type.Object(
     leaseMs,
     maxPending: Type.Union([maxPending, Type.Null()]),
     deadlineMs: Type.Union([deadlineMs, Type.Null()]),
+    retentionMs,
     ...requestFields,
   },
   {

@@ -4,6 +4,7 @@
  * idempotency keys, lease calls and the outbox, whose records share their bytes with the events.
  */
 
+import { noteSettled } from '../../event/ending.js';
 import { joinKey } from '../../event/keyed.js';
 import type { Listener } from '../../event/listeners.js';
 import { countLease, moveTo } from '../../event/place.js';
@@ -374,7 +375,7 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
   if (resultOf) event.result = event.deliveries[resultOf[0]]!.attempts[resultOf[1]]!.result;
   state.events.set(event.id, event);
   state.history.push(event);
-  if (event.settledAt !== null) state.settled.push(event);
+  if (event.settledAt !== null) noteSettled(state, event);
   if (event.status === 'complete') return;
   type.open += 1;
   if (event.deadlineAt !== null) state.deadlines.push({ at: event.deadlineAt, event });

@@ -28,8 +28,10 @@ export const KEY_NAMES = [
   'ids',
   /** Sorted set: ids that are older than those of the list, by sequence: what has outlived its time. */
   'oldIds',
-  /** List: ids of complete events in the order in which they ended. */
+  /** List: ids of settled events in the order in which they came to be so. */
   'settled',
+  /** Sorted set, all of one score: those of types with a retention of their own, see lua/include/settled.lua. */
+  'settledOwn',
   /** Sorted set: `id.ordinal.listener` → when the lease ends. */
   'leasedUntil',
   /** Sorted set: `id.ordinal.listener` → when it may be leased. */

@@ -14,18 +14,12 @@ export async function settled(
   retentionMs: number,
   limit: number,
 ): Promise<SettledEvent[]> {
-  const found: ReturnType<typeof readSettled>[] = [];
-  for (let passed = 0, looked = 1; found.length < limit && looked > 0; passed += looked) {
-    const args = [retentionMs, Math.min(limit - found.length, BATCH_EVENTS), BATCH_BYTES, passed];
-    const [count, answers, version] = (await partition.run('settled', args)) as [
-      number,
-      [Buffer, Buffer, ...(Buffer | null)[]][],
-      number,
-    ];
-    await partition.reachListeners(version);
-    for (const [id, packed, ...bodies] of answers)
-      found.push(readSettled(partition, id.toString(), packed, bodies));
-    looked = count;
+  const found: Found[] = [];
+  await look(partition, retentionMs, limit, SERVICE_WIDE, found);
+  // Type by type, those that have a retention of their own.
+  for (let from = 0; from >= 0 && found.length < limit; ) {
+    const type = await look(partition, retentionMs, limit, from, found);
+    from = type < 0 ? type : type + 1;
   }
   await partition.learnNames(found.map(({ facts }) => facts.typeOrdinal));
   return found.map(({ facts, ended, attempts }) => ({
@@ -33,6 +27,36 @@ export async function settled(
     ended,
     attempts,
   }));
+}
+
+type Found = ReturnType<typeof readSettled>;
+
+const SERVICE_WIDE = '';
+
+/** Adds to `found` what may leave of one retention. Resolves to the type that has it, -1 when it is none. */
+async function look(
+  partition: Partition,
+  retentionMs: number,
+  limit: number,
+  from: number | typeof SERVICE_WIDE,
+  found: Found[],
+): Promise<number> {
+  let type = -1;
+  for (let passed = 0, looked = 1; found.length < limit && looked > 0; passed += looked) {
+    const args = [retentionMs, Math.min(limit - found.length, BATCH_EVENTS), BATCH_BYTES, passed];
+    const [ordinal, count, answers, version] = (await partition.run('settled', [
+      ...args,
+      type < 0 ? from : type,
+    ])) as [number, number, [Buffer, Buffer, ...(Buffer | null)[]][], number];
+    // While it was looked at, the last of its events may have gone.
+    if (passed > 0 && ordinal !== type) break;
+    type = ordinal;
+    await partition.reachListeners(version);
+    for (const [id, packed, ...bodies] of answers)
+      found.push(readSettled(partition, id.toString(), packed, bodies));
+    looked = count;
+  }
+  return type;
 }
 
 export async function prune(partition: Partition, { events, index }: PruneCommand): Promise<number> {

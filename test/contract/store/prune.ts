@@ -57,6 +57,85 @@ export async function pruneContract(t: Test, harness: StoreHarness): Promise<voi
     },
   );
 
+  await t.test('a type may have a retention of its own, shorter or longer', async (t) => {
+    const s = await scene(t, harness);
+    const [short, long, plain] = s.typesTogether(3) as [string, string, string];
+    const declare = (type: string, retentionMs: number, ifVersion: number | null) =>
+      s.store.setType({ kind: 'declare', type, policy: { retentionMs }, ifVersion });
+    await declare(short, MINUTE, null);
+    await declare(long, 3 * HOUR, null);
+    const ids: Record<string, string> = {};
+    for (const type of [long, plain, short]) {
+      ids[type] = await s.accept(type);
+      await s.complete(await s.lease(type));
+    }
+    await archiveAll(s, plain);
+    await s.pass(MINUTE - 1);
+    t.same(await settledIds(s, plain), [], 'not a millisecond early');
+    await s.pass(1);
+    t.same(await settledIds(s, plain), [ids[short]]);
+    await s.pass(HOUR);
+    t.same(await settledIds(s, plain), [ids[plain], ids[short]], 'the longer one stays');
+    await declare(short, 2 * HOUR, 1);
+    t.same(await settledIds(s, plain), [ids[plain]], 'what is declared holds at once');
+    await s.reopen();
+    t.same(await settledIds(s, plain), [ids[plain]], 'also after a restart');
+    await s.store.setType({ kind: 'reset', type: short, ifVersion: 2 });
+    t.same(await settledIds(s, plain), [ids[plain], ids[short]], 'taken back, the service-wide one holds');
+    t.equal(await pruneAll(s, plain), 2, 'all but what is to stay longer');
+    t.same(await listed(s), [ids[long]]);
+    await s.pass(2 * HOUR);
+    t.same(await settledIds(s, plain), [ids[long]]);
+    t.equal(await pruneAll(s, plain), 1);
+    t.same(await settledIds(s, plain, 0), []);
+  });
+
+  await t.test(
+    'what had settled before its type had a retention of its own leaves by the other',
+    async (t) => {
+      const s = await scene(t, harness);
+      const before = await s.accept('mail');
+      await s.complete(await s.lease('mail'));
+      await s.store.setType({
+        kind: 'declare',
+        type: 'mail',
+        policy: { retentionMs: MINUTE },
+        ifVersion: null,
+      });
+      const after = await s.accept('mail');
+      await s.store.cancel(after);
+      await archiveAll(s, 'mail');
+      await s.pass(MINUTE);
+      t.same(await settledIds(s, 'mail'), [after]);
+      await s.pass(HOUR);
+      t.same(await settledIds(s, 'mail'), [before, after]);
+    },
+  );
+
+  await t.test(
+    'of a type with its own retention as many leave as are asked for, what is not archived stays',
+    async (t) => {
+      const s = await scene(t, harness);
+      await s.store.setType({
+        kind: 'declare',
+        type: 'mail',
+        policy: { retentionMs: MINUTE },
+        ifVersion: null,
+      });
+      const ids = await s.acceptMany('mail', 5);
+      for (const id of ids.slice(0, 3)) await s.store.cancel(id);
+      await archiveAll(s, 'mail');
+      for (const id of ids.slice(3)) await s.store.cancel(id);
+      await s.pass(MINUTE);
+      const settled = await s.store.settled(s.partitionOf('mail'), HOUR, 2);
+      t.same(
+        settled.map(({ event }) => event.id),
+        ids.slice(0, 2),
+      );
+      t.same(await settledIds(s, 'mail'), ids.slice(0, 3));
+    },
+  );
+
   await t.test('they come in the order in which they ended, with all but what the log has', async (t) => {
     const s = await scene(t, harness, { policy: { attemptsMax: 3 } });
     const [first, second, third] = await s.acceptMany('mail', 3);

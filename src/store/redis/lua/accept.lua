@@ -15,7 +15,7 @@
 --          behind them of what must be archived before the answer is given; {2, id} conflict, {3} full, {4} too many types,
 --          {5} the archive is too far behind, {6} too many of the type are not complete. Or `stale`: the listeners are not
 --          those that the caller knows. It stops short of an item whose ordinal was guessed wrong.
---@keys meta events envelopes types typeNames policies ids delayed held settled outbox scopes0 scopes1 scopes2 open deadlines trees
+--@keys meta events envelopes types typeNames policies ids delayed held settled settledOwn outbox scopes0 scopes1 scopes2 open deadlines trees
 --@include gate
 --@include head
 --@include record

@@ -10,7 +10,7 @@
 --          what it emitted or 0} completed, with view and n behind it of what must be archived before the answer is given;
 --          {1} lease lost, {2} conflict, {3} unknown, {4} too many types, {5} the ordinal of a type was guessed wrong, or it
 --          emits and the listeners are not those that the caller knows
---@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled outbox scopes0 scopes1 scopes2 open deadlines trees relays relaying forgotten
+--@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled settledOwn outbox scopes0 scopes1 scopes2 open deadlines trees relays relaying forgotten
 --@include gate
 --@include head
 --@include record

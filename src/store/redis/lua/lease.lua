@@ -16,7 +16,7 @@
 --          {'stale'}: the listeners are not those that the caller knows; {'again'}: only dead entries so far, ask again; or
 --          {'leased', whom it wakes, the claim, then for each lease id, ordinal, listener, grant, attempt, token,
 --          expiresAt, view, n, createdAt, envelope, deadline or 0, ordering key or nothing}
---@keys meta policies events envelopes results types subscribers leasedUntil delayed held settled outbox forgotten open deadlines trees
+--@keys meta policies events envelopes results types subscribers leasedUntil delayed held settled settledOwn outbox forgotten open deadlines trees
 --@include gate
 --@include head
 --@include record

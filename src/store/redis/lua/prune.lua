@@ -5,13 +5,14 @@
 -- KEYS     below
 -- ARGV     1–7 head, 8 by what slot the part of the index is named that has them; then for each event: id, version
 -- RETURNS  whom it wakes, then how many went
---@keys meta events envelopes results ids oldIds settled outbox trees
+--@keys meta events envelopes results ids oldIds settled settledOwn outbox trees
 --@include gate
 --@include head
 --@include record
 --@include wake
 --@include state
 --@include archived
+--@include settled
 --@include pruned
 local INDEX = tonumber(ARGV[8])
 local FIELDS = 2

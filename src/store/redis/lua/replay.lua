@@ -12,7 +12,7 @@
 --          that are completed stand among the bodies, in order, and idempotency keys with what is remembered under them}].
 --          Such an event has four places among the bodies: id, state without its beginning, envelope, result
 -- RETURNS  1, or 0 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines trees relays relaying
+--@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled settledOwn leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines trees relays relaying
 --@include run
 --@include recovering
 --@include last
@@ -26,6 +26,7 @@ end
 local now, view, n
 local sequence = tonumber(redis.call('HGET', META, 'sequence') or 0)
 local listenersVersion = 0
+local declared = redis.call('HGET', META, 'declared')
 --@include deferred
 --@include wake
 --@include state
@@ -182,6 +183,17 @@ local function accept(id, entry, body, queue)
   end
 end
 
+-- It stands in the order in which it was completed, which is not that of the states.
+local function settleWhole(id)
+  local packed = declared and (addedAt[id] and addedStates[addedAt[id]] or redis.call('HGET', EVENTS, id))
+  if not packed or not hasOwnRetention(tonumber(string.match(packed, '^%[1,(%d+)'))) then
+    redis.call('RPUSH', SETTLED, id)
+    return
+  end
+  local state = cjson.decode(packed)
+  noteSettled(id, state[TYPE], state[COMPLETED_AT], state[ENDED_VIEW], state[ENDED_N])
+end
+
 -- Whole events: in the state they are as they were in the end, and in no queue.
 local function applyWhole(entry)
   local first, ordinals, completed, scopes = entry[3], entry[4], entry[5], entry[6]
@@ -200,7 +212,7 @@ local function applyWhole(entry)
     place = place + 4
   end
   for _, at in ipairs(completed) do
-    redis.call('RPUSH', SETTLED, ARGV[BODIES + at])
+    settleWhole(ARGV[BODIES + at])
   end
   for index = 1, #scopes do
     addedScopes[#addedScopes + 1] = scopes[index]
@@ -233,6 +245,8 @@ local function apply(entry, body, keys)
   end
   if op == 'T' then
     applyTypeSet(entry[3], entry[4], entry[5], entry[6], entry[7])
+    declared = declared or entry[5]
+    forgetRetentions()
     return true
   end
   if op == 'A' then

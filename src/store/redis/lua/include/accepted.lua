@@ -3,6 +3,7 @@
 --
 -- Needs now (the records' time), view and n (the position of the one that is added), sequence, wake, META, EVENTS,
 -- ENVELOPES, IDS, OPEN, DEADLINES, DELAYED, HELD, SETTLED and SCOPES0 to 2.
+--@include settled
 local DAY_MS = 86400000
 local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
 local added, addedStates, addedEnvelopes, addedScopes, addedFresh, addedOpen = {}, {}, {}, {}, {}, {}
@@ -102,7 +103,7 @@ local function addAccepted(
     addWaiting(id, ordinal, receivers and receivers[place] or 0, dueAt, receivers and queue[place] or queue, held)
   end
   if receivers and #receivers == 0 then
-    redis.call('RPUSH', SETTLED, id)
+    noteSettled(id, ordinal, now, view, n)
     wakeEvent(id)
   else
     addedOpen[ordinal] = (addedOpen[ordinal] or 0) + 1

@@ -1,9 +1,10 @@
 -- What a record means: the change that it makes to the state, as `apply` in src/event makes it. The transitions come here
 -- once they have recorded what they decided; a recovery comes with records of the log. States are saved by the caller.
 --
--- Needs now (the record's time), view and n (its position), wake, state, META, RESULTS, LEASED_UNTIL,
--- DELAYED, SETTLED, OPEN and DEADLINES; HELD where `removeHeld` is called.
+-- Needs now (the record's time), view and n (its position), declared, wake, state, META, POLICIES, RESULTS, LEASED_UNTIL,
+-- DELAYED, SETTLED, SETTLED_OWN, OPEN and DEADLINES; HELD where `removeHeld` is called.
 --@include unarchived
+--@include settled
 
 -- How a delivery is named in the sets of a partition.
 local function memberOf(id, state, listener)
@@ -99,7 +100,7 @@ local function settle(id, state)
     state[SETTLED_VIEW] = view
     state[SETTLED_N] = n
   end
-  redis.call('RPUSH', SETTLED, id)
+  noteSettled(id, state[TYPE], now, view, n)
   local root = rootOf(state)
   if root then
     moveInTree(root, LIVE_IN_TREE, nil, state[UNARCHIVED])

@@ -1,6 +1,6 @@
 -- What it means that an event was pruned, and how the lists of ids are made shorter behind it.
 --
--- Needs state, META, EVENTS, ENVELOPES, RESULTS, IDS, OLD_IDS and SETTLED.
+-- Needs declared, settled, state, META, EVENTS, ENVELOPES, RESULTS, IDS, OLD_IDS, SETTLED and SETTLED_OWN.
 
 -- Ids whose events are gone are let lie until they are so many and half of all.
 local SLACK_MAX = 1024
@@ -20,6 +20,13 @@ local function applyPruned(id, state, index)
   redis.call('HDEL', EVENTS, id)
   redis.call('HDEL', ENVELOPES, id)
   redis.call('ZREM', OLD_IDS, id)
+  if declared then
+    local at, someView, someN = state[SETTLED_AT], state[SETTLED_VIEW], state[SETTLED_N]
+    if not at then
+      at, someView, someN = state[COMPLETED_AT], state[ENDED_VIEW], state[ENDED_N]
+    end
+    redis.call('ZREM', SETTLED_OWN, settledMember(id, state[TYPE], at, someView, someN))
+  end
   for place, delivery in ipairs(state[DELIVERIES]) do
     for at = ATTEMPTS, #delivery do
       local attempt = delivery[at]

@@ -20,6 +20,7 @@ local function applyTypeSet(name, ordinal, version, text, paused)
     leaseMs = policy.leaseMs,
     maxPending = policy.maxPending,
     deadlineMs = policy.deadlineMs,
+    retentionMs = policy.retentionMs,
     backoffFirstMs = backoff.firstMs,
     backoffFactor = backoff.factor,
     backoffMsMax = backoff.capMs,
