@@ -13,13 +13,14 @@ export function pack(head: object, body: Uint8Array): Buffer {
   return join(JSON.stringify(head), body);
 }
 
-/** What `split` took apart. */
-export function join(headText: string, body: Uint8Array): Buffer {
+/** What `split` took apart; the body may be text. */
+export function join(headText: string, body: Uint8Array | string): Buffer {
   const text = `${headText}\n`;
   const headBytes = Buffer.byteLength(text);
-  const packed = Buffer.allocUnsafe(headBytes + body.byteLength);
+  const packed = Buffer.allocUnsafe(headBytes + Buffer.byteLength(body));
   packed.write(text, 0, 'utf8');
-  packed.set(body, headBytes);
+  if (typeof body === 'string') packed.write(body, headBytes, 'utf8');
+  else packed.set(body, headBytes);
   return packed;
 }
 

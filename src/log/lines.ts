@@ -150,14 +150,24 @@ function checkFooter(key: string, raw: Buffer): { content: Buffer; sha256: strin
   return { content, sha256, count: footer['count'] };
 }
 
+/** Text is made of a run at a time: of each line by itself it takes longer. */
 function* linesOf(content: Buffer): Generator<string, undefined> {
-  let start = 0;
-  while (start < content.byteLength) {
-    const end = content.indexOf(10, start);
-    yield content.toString('utf8', start, end);
-    start = end + 1;
+  for (let start = 0; start < content.byteLength; ) {
+    const text = content.toString('utf8', start, endOfRun(content, start));
+    for (let from = 0; from < text.length; ) {
+      const to = text.indexOf('\n', from);
+      yield text.slice(from, to);
+      from = to + 1;
+    }
+    start = endOfRun(content, start);
   }
   return undefined;
+}
+
+/** Behind the last line that ends within the run, or the first when that is longer. */
+function endOfRun(content: Buffer, start: number): number {
+  const end = content.lastIndexOf(10, start + RUN_BYTES) + 1;
+  return end > start ? end : content.indexOf(10, start) + 1;
 }
 
 function hashed(hash: Hash, text: string): Buffer {

@@ -45,7 +45,7 @@ const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
 /** Every operation that a line of the log can have. */
 export const LOG_OPS = (Object.keys(PAYLOAD_FIELD) as readonly KeptOp[]).filter(isOfLog);
 
-const TYPE_SET = /^\{"pos":"[\d-]+","at":\d+,"op":"typeSet"/;
+const OP = '"op":"';
 const BODY_TEXT = '"body":"';
 const BODY_BASE64 = '"bodyBase64":"';
 
@@ -75,19 +75,20 @@ export function decodeRecord(line: string): LogRecord {
 
 /** As `decodeRecord`, of a line of a checkpoint. */
 export function decodeKeptRecord(line: string): KeptRecord {
-  const split = splitLine(line);
+  const named = opIn(line);
+  const payloadField = named === null ? null : PAYLOAD_FIELD[named];
+  const split = payloadField === null ? null : splitLine(line, payloadField);
   const parsed: unknown = JSON.parse(split?.fields ?? line);
   if (!isObject(parsed)) throw new Error('a record that is no object');
   const { pos: posText, op } = parsed;
   const pos = typeof posText === 'string' ? parsePosition(posText) : null;
   if (pos === null) throw new Error(`a record without a position: ${JSON.stringify(posText)}`);
-  if (typeof op !== 'string' || !isKeptOp(op))
+  if (named === null || op !== named)
     throw new Error(`an operation that is not known: ${JSON.stringify(op)}`);
-  const payloadField = PAYLOAD_FIELD[op];
   // The object that was parsed becomes the record: to copy it takes as long as to parse it.
   parsed['pos'] = pos;
   if (payloadField === null) return parsed as unknown as KeptRecord;
-  if (split?.name === payloadField) {
+  if (split !== null) {
     parsed['payload'] = decodePacked(split.packed);
     return parsed as unknown as KeptRecord;
   }
@@ -110,20 +111,22 @@ function encodeBody(body: Buffer): string {
   return `"bodyBase64":"${body.toString('base64')}"`;
 }
 
+/** What the line says that it is, which stands before all that a client may have sent; null when that is none. */
+function opIn(line: string): KeptOp | null {
+  const start = line.indexOf(OP) + OP.length;
+  const op = line.slice(start, line.indexOf('"', start));
+  return isKeptOp(op) ? op : null;
+}
+
 /**
  * The packed bytes are the last field. No string holds a quotation mark that is not escaped, so the first `,"request":{`
- * of a line is that field and no part of a value, all before it being of the service's making.
+ * of a line is that field and no part of a value, all before it being of the service's making. Null: the field is null.
  */
-function splitLine(line: string): { fields: string; name: string; packed: string } | null {
-  // What is declared of a type may have any keys, and is parsed with the rest.
-  if (TYPE_SET.test(line)) return null;
-  for (const name of ['request', 'result']) {
-    const key = `,"${name}":{`;
-    const at = line.indexOf(key);
-    if (at === -1) continue;
-    return { fields: `${line.slice(0, at)}}`, name, packed: line.slice(at + key.length - 1, -1) };
-  }
-  return null;
+function splitLine(line: string, name: string): { fields: string; packed: string } | null {
+  const key = `,"${name}":{`;
+  const at = line.indexOf(key);
+  if (at === -1) return null;
+  return { fields: `${line.slice(0, at)}}`, packed: line.slice(at + key.length - 1, -1) };
 }
 
 /** For the same reason the last key of this name is the body's: what is before it may have such keys, the body cannot. */
@@ -134,8 +137,9 @@ function decodePacked(packed: string): Buffer {
   const [at, key] = text > base64 ? [text, BODY_TEXT] : [base64, BODY_BASE64];
   const body: unknown = JSON.parse(packed.slice(at + key.length - 1, -1));
   if (typeof body !== 'string') throw new Error('a record whose body is no text');
-  const head = `${packed.slice(0, at).replace(/,$/, '')}}`;
-  return join(head, Buffer.from(body, key === BODY_TEXT ? 'utf8' : 'base64'));
+  const hasFields = packed[at - 1] === ',';
+  const head = `${packed.slice(0, hasFields ? at - 1 : at)}}`;
+  return join(head, key === BODY_TEXT ? body : Buffer.from(body, 'base64'));
 }
 
 /** The fields as the rest of an object that has begun. */

@@ -17,7 +17,7 @@ import type { SegmentHeader } from './segment-header.js';
 import { slotKey } from './slot.js';
 
 /** What one call of `replay` is given at most; one record at least. */
-const CHUNK = { records: 5_000, bytes: 4 << 20 };
+const CHUNK = { records: 10_000, bytes: 8 << 20 };
 
 export interface RecoveryTools {
   readonly store: Recoverable;

@@ -9,8 +9,8 @@ import type { Partition } from './partition.js';
 import { replayArguments } from './replay-arguments.js';
 
 /** What one script applies at most, so that it does not keep the others waiting for long. */
-const CHUNK_RECORDS = 2_500;
-const CHUNK_BYTES = 2 << 20;
+const CHUNK_RECORDS = 5_000;
+const CHUNK_BYTES = 4 << 20;
 const QUEUES_OF_TYPES = 500;
 
 /** What is known of the store that is recovered. */
