@@ -1,5 +1,9 @@
 /** Mistakes that somebody could make in the scripts. The comparison with the core has to find each of them. */
+import type fc from 'fast-check';
 import type { Edit } from '../../src/store/redis/scripts.js';
+
+import { RETENTION_STEPS } from './random-retentions.js';
+import type { Step } from './random-steps.js';
 
 export interface Mistake {
   readonly name: string;
@@ -9,6 +13,8 @@ export interface Mistake {
   readonly to: string;
   /** Of the sequences that show it soon, where the first ones take long. */
   readonly seed?: number;
+  /** What has to be done for it to show itself; anything, unless said. */
+  readonly steps?: fc.Arbitrary<Step[]>;
 }
 
 export const MISTAKES: readonly Mistake[] = [
@@ -351,12 +357,14 @@ export const MISTAKES: readonly Mistake[] = [
     file: 'include/settled',
     from: 'if hasOwnRetention(ordinal) then',
     to: 'if false then',
+    steps: RETENTION_STEPS,
   },
   {
-    name: 'what is declared of a retention holds for what is settled from then on only',
+    name: 'what is declared of a retention only sets events apart',
     file: 'settled',
     from: 'rules and cjson.decode(rules).retentionMs or RETENTION_MS',
     to: 'RETENTION_MS',
+    steps: RETENTION_STEPS,
   },
   {
     name: 'a version is not asked for',

@@ -2,6 +2,7 @@
 import type { DeclaredPolicy, Policy } from '../../src/event/policy.js';
 
 const SECOND = 1_000;
+const DAY = 86_400_000;
 
 export const POLICIES: readonly Policy[] = [
   policy({ attemptsMax: 2, backoffFirstMs: 0 }),
@@ -13,13 +14,13 @@ export const POLICIES: readonly Policy[] = [
 export const DECLARED: readonly DeclaredPolicy[] = [
   {},
   { attemptsMax: 1, leaseMs: 5 * SECOND },
-  { attemptsMax: 4, backoff: { firstMs: 300, factor: 1.25, capMs: 2_000 } },
+  { attemptsMax: 4, backoff: { firstMs: 300, factor: 1.25, capMs: 2_000 }, retentionMs: DAY },
   { leaseMs: 50 * SECOND, backoff: { jitter: 0.75 } },
-  { maxPending: 2 },
+  { maxPending: 2, retentionMs: SECOND },
   { deadlineMs: 3 * SECOND },
   { maxPending: 5, attemptsMax: 2 },
   { retentionMs: 2 * SECOND },
-  { retentionMs: 20 * SECOND, deadlineMs: 5 * SECOND },
+  { retentionMs: DAY },
 ];
 
 function policy(more: Partial<Policy>): Policy {

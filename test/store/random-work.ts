@@ -27,16 +27,18 @@ export interface WorkOptions {
   readonly seed: number;
   /** Enough after this long, however many runs that were. */
   readonly msMax?: number;
+  /** What is done; everything, unless said. */
+  readonly steps?: fc.Arbitrary<Step[]>;
   /** Whether to look for a shorter sequence that shows the same; true by default. */
   readonly shorten?: boolean;
 }
 
 /** Rejects when store and core differ, with the steps that show it, shortened. */
 export async function compareWithCore(harness: StoreHarness, options: WorkOptions): Promise<void> {
-  const { runs, seed, shorten = true, msMax } = options;
+  const { runs, seed, shorten = true, msMax, steps = stepsOf(40) } = options;
   const work = fc.record({
     policy: fc.constantFrom(...POLICIES),
-    steps: stepsOf(40),
+    steps,
   });
   await fc.assert(
     fc.asyncProperty(work, async ({ policy, steps }) => {

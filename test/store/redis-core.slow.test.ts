@@ -27,7 +27,8 @@ t.test('the Redis store and the core', { timeout: 880_000 }, async (t) => {
     await t.test(`a planted mistake is found: ${mistake.name}`, async (t) => {
       const harness = new RedisHarness(server.url, { partitions: 1, edit: plant(mistake) });
       t.teardown(() => harness.close());
-      const work = { runs: MISTAKE_RUNS_MAX, seed: mistake.seed ?? 1, shorten: false };
+      const { seed = 1, steps } = mistake;
+      const work = { runs: MISTAKE_RUNS_MAX, seed, shorten: false, ...(steps && { steps }) };
       await t.rejects(compareWithCore(harness, work), { message: /Property failed/ });
     });
   }

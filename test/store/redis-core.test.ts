@@ -2,6 +2,7 @@
 import t from 'tap';
 import { RedisHarness } from '../support/redis-harness.js';
 import { startRedisServer } from '../support/redis-server.js';
+import { RETENTION_STEPS } from './random-retentions.js';
 import { compareWithCore } from './random-work.js';
 
 t.test('the Redis store and the core', async (t) => {
@@ -17,4 +18,11 @@ t.test('the Redis store and the core', async (t) => {
       t.pass('no sequence told them apart');
     },
   );
+
+  await t.test('let the same events leave, whatever the retentions of their types', async (t) => {
+    const harness = new RedisHarness(server.url, { partitions: 1 });
+    t.teardown(() => harness.close());
+    await compareWithCore(harness, { runs: 60, seed: 1, steps: RETENTION_STEPS });
+    t.pass('no sequence told them apart');
+  });
 });
