@@ -336,6 +336,11 @@ export const SETTINGS = {
   responseBytesMax: fixed(4 * MIB, 'bytes', 'Body of a response in a completion.'),
   completionBytesMax: fixed(8 * MIB, 'bytes', 'Body of a request that completes one attempt.'),
   schemaBytesMax: fixed(64 * KIB, 'bytes', 'JSON Schema of the bodies of a type, as JSON.'),
+  schemaStepsMax: fixed(
+    5_000_000,
+    'count',
+    'Steps of the check of one body: each part of it by each part of the schema that it meets.',
+  ),
   redactMax: fixed(100, 'count', 'Places in bodies of a type that are redacted.'),
   errorsMax: fixed(100, 'count', 'Errors in a completion.'),
   errorsBytesMax: fixed(64 * KIB, 'bytes', 'Errors in a completion together, as JSON.'),

@@ -340,10 +340,13 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
 }
 
 function entryHeap(): Heap<Entry> {
-  // The older event first, so that what happens at the same time happens in an order of its own.
-  return new Heap(
-    (a, b) => a.at < b.at || (a.at === b.at && a.delivery.event.sequence < b.delivery.event.sequence),
-  );
+  // The older event first, and the listener that came first, so that what happens at one time happens in one order.
+  return new Heap((a, b) => a.at < b.at || (a.at === b.at && isBefore(a.delivery, b.delivery)));
+}
+
+function isBefore(a: Delivery, b: Delivery): boolean {
+  const [one, other] = [a.event.sequence, b.event.sequence];
+  return one < other || (one === other && a.listener < b.listener);
 }
 
 /** A type of which there is nothing yet. */

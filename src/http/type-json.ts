@@ -48,9 +48,8 @@ function policyMembers(policy: Policy, declared: DeclaredPolicy) {
 /** In one order of fields, so that the same policy has the same text. Throws when its parts contradict each other. */
 export function declaredPolicyOf(
   body: DeclaredPolicyBody,
-  serviceWide: Policy & Pick<Config, 'schemaBytesMax'>,
+  serviceWide: Policy & Pick<Config, 'schemaBytesMax' | 'schemaStepsMax'>,
 ): DeclaredPolicy {
-  const { schemaBytesMax } = serviceWide;
   const { attemptsMax, leaseMs, maxPending, deadlineMs, retentionMs, durability, schema } = body;
   const { firstMs, factor, capMs, jitter } = body.backoff ?? {};
   for (const [name, value] of Object.entries({ factor, jitter })) checkDecimals(name, value);
@@ -67,7 +66,7 @@ export function declaredPolicyOf(
     redact: listOf(body.redact),
     passHeaders: listOf(body.passHeaders)?.sort(),
   });
-  if (schema !== undefined) checkSchema(schema, schemaBytesMax);
+  if (schema !== undefined) checkSchema(schema, serviceWide);
   const { backoffFirstMs, backoffMsMax } = effectivePolicy(serviceWide, declared);
   if (backoffMsMax < backoffFirstMs) {
     const pointer = capMs === undefined ? '/backoff/firstMs' : '/backoff/capMs';
@@ -82,12 +81,15 @@ function listOf<Value>(values: readonly Value[] | undefined): Value[] | undefine
   return values === undefined || values.length === 0 ? undefined : [...new Set(values)];
 }
 
-function checkSchema(schema: unknown, bytesMax: number): void {
+function checkSchema(
+  schema: unknown,
+  { schemaBytesMax: bytesMax, schemaStepsMax }: Pick<Config, 'schemaBytesMax' | 'schemaStepsMax'>,
+): void {
   if (Buffer.byteLength(JSON.stringify(schema)) > bytesMax)
     throw new ClockworkError('invalid-request', `The body: /schema has more than ${bytesMax} bytes.`, {
       members: { pointer: '/schema' },
     });
-  compileBodySchema(schema);
+  compileBodySchema(schema, schemaStepsMax);
 }
 
 const DECIMALS_MAX = 9;

@@ -49,7 +49,7 @@ function makeRules({ secretHeaders, config }: HttpContext, declared: DeclaredPol
   return {
     durability,
     secretHeaders: new Set([...secretHeaders].filter((name) => !passed.has(name))),
-    check: schema === undefined ? null : compileBodySchema(schema),
+    check: schema === undefined ? null : compileBodySchema(schema, config.schemaStepsMax),
     redact: redact.map(stepsOf),
   };
 }

@@ -296,6 +296,21 @@ limit('schemaBytesMax', 65_536, async (t, max) => {
   t.same(await declared(max), ok);
 });
 
+limit('schemaStepsMax', 5_000_000, async (t, max) => {
+  // One for the schema, and for each name in it; two for each of its parts, and one for each item that the part looks at.
+  const [parts, names] = [100, 99];
+  const schema = {
+    allOf: Array.from({ length: parts }, () => ({ items: { type: 'number' } })),
+    required: Array.from({ length: names }, (_, name) => `${name}`),
+  };
+  const fits = (max - 1 - parts - names) / parts - 2;
+  const app = await openApp(t);
+  await told(app, 'PUT', '/v1/types/a', { schema }, { 'if-match': '"0"' });
+  const listOf = (items: number) => told(app, 'POST', EVENTS, new Array<number>(items).fill(0));
+  t.same(await listOf(fits), accepted);
+  t.same(await listOf(fits + 1), refused(422, 'schema-mismatch'));
+});
+
 limit('redactMax', 100, async (t, max) => {
   const app = await openApp(t);
   const declared = (count: number) =>

@@ -101,6 +101,75 @@ t.test('a schema that cannot be used is refused when it is declared', async (t) 
   t.match(reply.json(), { code: 'invalid-request' });
 });
 
+/** Each part leads twice to the next. */
+function doubling(parts: number, lead: (ref: { $ref: string }) => object): object {
+  const name = (part: number) => ({ $ref: `#/$defs/part${part}` });
+  const $defs = Object.fromEntries(
+    Array.from({ length: parts }, (_, part) => [
+      `part${part}`,
+      part + 1 === parts ? { type: 'object' } : lead(name(part + 1)),
+    ]),
+  );
+  return { ...name(0), $defs };
+}
+
+t.test(
+  'references that multiply, or lead back to themselves, are refused when they are declared',
+  async (t) => {
+    const { send } = await openApp(t);
+    const began = performance.now();
+    const schemas: object[] = [
+      doubling(40, (ref) => ({ allOf: [ref, ref] })),
+      doubling(40, (ref) => ({ anyOf: [{ not: ref }, ref] })),
+      { ...doubling(40, (ref) => ({ oneOf: [ref, ref] })), $ref: '#/$defs/part0' },
+      { $ref: '#' },
+      {
+        allOf: [{ $ref: '#/$defs/a' }],
+        $defs: { a: { not: { $ref: '#/$defs/b' } }, b: { $ref: '#/$defs/a' } },
+      },
+      { $dynamicRef: '#here', $dynamicAnchor: 'here' },
+      { $ref: '#/hidden/a', hidden: { a: { allOf: [{ $ref: '#/hidden/a' }] } } },
+      { const: { $ref: '#' } },
+      { type: 'object', 'clockwork:steps': -1_000_000 },
+    ];
+    for (const schema of schemas) {
+      const reply = await send({ method: 'PUT', url: '/v1/types/mail', payload: { schema } });
+      const label = JSON.stringify(schema).slice(0, 100);
+      t.match(
+        [reply.statusCode, reply.json()],
+        [400, { code: 'invalid-request', pointer: '/schema' }],
+        label,
+      );
+    }
+    t.ok(performance.now() - began < 20_000);
+  },
+);
+
+t.test('references that multiply with the body end as well: such a body cannot be checked', async (t) => {
+  const again = { $ref: '#' };
+  const schema = {
+    $defs: { a: { properties: { a: again } } },
+    allOf: [{ $ref: '#/$defs/a' }, { $ref: '#/$defs/a' }],
+    required: [],
+  };
+  const app = await openWith(t, { schema });
+  const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
+  t.equal((await submit(app, nested(5))).statusCode, 202);
+  const began = performance.now();
+  const reply = await submit(app, nested(60));
+  t.match([reply.statusCode, reply.json()], [422, { code: 'schema-mismatch', errors: [{ pointer: '' }] }]);
+  t.ok(performance.now() - began < 20_000);
+});
+
+t.test('a schema that refers to itself where the body goes on is one like others', async (t) => {
+  const tree = { type: 'object', properties: { value: {}, kids: { type: 'array', items: { $ref: '#' } } } };
+  const app = await openWith(t, { schema: { ...tree, required: ['value'], unevaluatedProperties: false } });
+  t.equal((await submit(app, '{"value":1,"kids":[{"value":2,"kids":[]}]}')).statusCode, 202);
+  const reply = await submit(app, '{"value":1,"kids":[{"value":2},{"valve":2}]}');
+  t.match(reply.json(), { errors: [{ pointer: '/kids/1/value' }] });
+  t.equal((await submit(app, '{"value":1,"more":2}')).statusCode, 422);
+});
+
 t.test('no pattern and no list keeps the service busy for long', async (t) => {
   const pattern = { type: 'string', pattern: '^(a+)+$' };
   const app = await openWith(t, { schema: { anyOf: [pattern, { type: 'array', uniqueItems: true }] } });
