@@ -172,6 +172,8 @@ function applyPruned(state: PartitionState, record: Pruned): void {
   for (const { attempts } of event.deliveries) {
     for (const attempt of attempts) state.bytes -= weightOf(attempt);
   }
+  const past = event.redriveOf === null ? undefined : state.events.get(event.redriveOf);
+  if (past?.redrivenBy?.id === event.id) past.redrivenBy = null;
   noteIndexed(state, record.index);
 }
 

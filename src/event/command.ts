@@ -7,10 +7,11 @@
 import type { WantedListener } from './listeners.js';
 import type { DeclaredPolicy, Policy } from './policy.js';
 import type { IdempotencyClaim, Outcome, Position, Reason } from './record.js';
-import type { AttemptEnd, Relay, Status } from './state.js';
+import type { RedriveProgress, RedriveStatus, RedriveWish } from './redrive-job.js';
+import type { AttemptEnd, PastEnd, RedriveState, Relay, Status } from './state.js';
 import type { Durability } from './unarchived.js';
 
-export type { Relay };
+export type { PastEnd, RedriveState, Relay };
 
 export interface AcceptCommand {
   /** Made by the caller; the same id again is the same event. */
@@ -29,6 +30,11 @@ export interface AcceptCommand {
   readonly key?: string;
   /** A completion in another partition has emitted it: it is taken in any case, and `delayMs` is of no account. */
   readonly emitted?: { readonly parent: string; readonly root: string; readonly dueAt: number };
+  /**
+   * It is the request of a past event again. With `only` nobody but that listener gets it, whatever its filter says; null:
+   * whoever gets such events.
+   */
+  readonly redrive?: { readonly of: string; readonly only: string | null };
 }
 
 /** What one partition has of a tree, its root apart. Of events that have left the store nothing is counted. */
@@ -76,6 +82,8 @@ export type AcceptResult =
   | { readonly kind: 'too_many_types' }
   /** As many events of the type as may are not complete. */
   | { readonly kind: 'too_many_pending' }
+  /** It is for one listener only, and there is no such listener any more. */
+  | { readonly kind: 'no_listener' }
   | { readonly kind: 'full' }
   /** More is waiting to be archived than may. */
   | { readonly kind: 'behind' };
@@ -157,6 +165,45 @@ export type ListTypesResult =
       readonly cursor: string | null;
     }
   | { readonly kind: 'bad_cursor' };
+
+/** Each is one atomic step; a command that comes again finds done what it asks for. */
+export type SetRedriveCommand =
+  | {
+      readonly kind: 'create';
+      /** Made by the caller, of the partition of the type. */
+      readonly id: string;
+      readonly type: string;
+      /** By its name; null: whoever gets such events. */
+      readonly listener: string | null;
+      readonly wish: Omit<RedriveWish, 'listener'>;
+      /** The key is remembered for as long as the job is. */
+      readonly idempotency: IdempotencyClaim | null;
+    }
+  | {
+      readonly kind: 'advance';
+      readonly id: string;
+      /** The step that it goes on from: of two that work on the job at once, one goes on. */
+      readonly after: number;
+      readonly status: Exclude<RedriveStatus, 'cancelled'>;
+      readonly progress: RedriveProgress;
+    }
+  | { readonly kind: 'cancel'; readonly id: string };
+
+export type SetRedriveResult =
+  /** With `create`: this one, or the one that the idempotency key was used for. */
+  | { readonly kind: 'set'; readonly redrive: RedriveState }
+  /** The idempotency key was used for another job. */
+  | { readonly kind: 'conflict'; readonly redrive: RedriveState }
+  | { readonly kind: 'unknown_type' }
+  | { readonly kind: 'unknown_listener' }
+  /** As many jobs of the partition are under way as may be. */
+  | { readonly kind: 'too_many' }
+  /** Somebody else has gone on with it, or it has ended. */
+  | { readonly kind: 'stale'; readonly redrive: RedriveState }
+  /** It cannot be cancelled any more. */
+  | { readonly kind: 'ended'; readonly redrive: RedriveState }
+  /** It is not there, or forgotten. */
+  | { readonly kind: 'unknown' };
 
 export interface LeaseCommand {
   /** Not empty, without doubles, all of one partition. */
@@ -343,6 +390,10 @@ export interface EventView {
   readonly root: string | null;
   /** The ordering key; null: it has none. */
   readonly key: string | null;
+  /** The past event whose request it is again; null: it is none. */
+  readonly redriveOf: string | null;
+  /** The newest event by which it was sent again, while the store has that; null: there is none. */
+  readonly redrivenBy: string | null;
   /** Packed; null until complete and when it ended without a completion. */
   readonly result: Uint8Array | null;
   /** With `archive` durability: something has happened since, and is shown once it is archived. */

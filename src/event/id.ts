@@ -8,7 +8,7 @@
  *   10 bits  partition
  *   52 bits  random
  */
-import { randomFillSync } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 import { stringify, v7 } from 'uuid';
 
 /** Ten bits of the id name the partition. */
@@ -31,7 +31,11 @@ function randomBytes16(): Uint8Array {
 
 /** A new id of `partition`, whose time part is `nowMs`. */
 export function makeEventId(nowMs: number, partition: number): string {
-  const random = randomBytes16();
+  return idOf(nowMs, partition, randomBytes16());
+}
+
+/** Of 16 random bytes. */
+function idOf(nowMs: number, partition: number, random: Uint8Array): string {
   const bytes = v7({ msecs: nowMs, seq: 0, random }, new Uint8Array(16));
   bytes[6] = 0x70 | (random[0]! & 0x0f);
   bytes[7] = random[1]!;
@@ -39,6 +43,11 @@ export function makeEventId(nowMs: number, partition: number): string {
   bytes[9] = ((partition & 0x0f) << 4) | (random[2]! & 0x0f);
   bytes[10] = random[3]!;
   return stringify(bytes);
+}
+
+/** The id that follows from `seed`: with the same time and partition the same one, every time. */
+export function deriveEventId(timeMs: number, partition: number, seed: string): string {
+  return idOf(timeMs, partition, createHash('sha256').update(seed).digest().subarray(0, 16));
 }
 
 /** The partition that `id` carries, or null when it is not an id of ours (lower case, version 7). */

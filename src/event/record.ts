@@ -8,6 +8,7 @@
 
 import type { Filter } from './filter.js';
 import type { DeclaredPolicy } from './policy.js';
+import type { RedriveProgress, RedriveStatus, RedriveWish } from './redrive-job.js';
 
 /**
  * Where a record stands in the store's order: `view` goes up at every recovery, `n` counts within the view.
@@ -88,6 +89,25 @@ export interface ListenerSwept extends Logged {
   readonly ordinal: number;
 }
 
+/** A redrive was made, or is further than it was, or has ended: the whole job, as it is from then on. */
+export interface RedriveSet extends Logged {
+  readonly op: 'redriveSet';
+  readonly type: string;
+  /** Id of the job. */
+  readonly redrive: string;
+  readonly step: number;
+  readonly status: RedriveStatus;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly until: Position;
+  readonly wish: RedriveWish;
+  readonly progress: RedriveProgress;
+  /** Left out without a key. */
+  readonly idempotency?: IdempotencyClaim;
+  /** An older job, which is remembered no more. */
+  readonly forgets?: string;
+}
+
 export interface Accepted extends OfEvent {
   readonly op: 'accepted';
   /** Ordinals of the listeners that get it, the responder first; none: it ends here, unmatched. Left out: listener 0. */
@@ -104,6 +124,8 @@ export interface Accepted extends OfEvent {
   /** Of an event that a completion has emitted: the event that was completed, and the one that the cascade began with. */
   readonly parent?: string;
   readonly root?: string;
+  /** The past event of which it is the request again. */
+  readonly redriveOf?: string;
   /** The packed envelope. */
   readonly payload: Uint8Array;
 }
@@ -236,12 +258,13 @@ export type LogRecord =
   | ListenerGone
   | ListenerSwept
   | Unsubscribed
+  | RedriveSet
   | Pruned;
 
 export type LogOp = LogRecord['op'];
 
 /** Of a type, and of no event. */
-export type OfType = TypeSet | ListenerSet | ListenerGone | ListenerSwept;
+export type OfType = TypeSet | ListenerSet | ListenerGone | ListenerSwept | RedriveSet;
 
 /** What is left of a pruned event while its idempotency key is remembered; in the place of its `accepted`. */
 export interface KeyKept extends OfEvent {

@@ -10,7 +10,8 @@ import { History } from './history.js';
 import type { Listener } from './listeners.js';
 import { Outbox } from './outbox.js';
 import type { DeclaredPolicy, Policy } from './policy.js';
-import type { Outcome, Position, Reason } from './record.js';
+import type { IdempotencyClaim, Outcome, Position, Reason } from './record.js';
+import type { RedriveProgress, RedriveStatus, RedriveWish } from './redrive-job.js';
 import { Settled } from './settled.js';
 import type { Durability, Unarchived } from './unarchived.js';
 
@@ -43,6 +44,38 @@ export interface TreeState extends Record<Counted, number> {
 
 /** When it was emitted, beside what is told of it. */
 export type RelayState = Relay & { readonly at: number };
+
+/** A redrive. */
+export interface RedriveState {
+  readonly id: string;
+  readonly type: string;
+  /** Counts the steps; each names the one before. */
+  readonly step: number;
+  readonly status: RedriveStatus;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** It is about what stands in the log before that: the position of the record that made it. */
+  readonly until: Position;
+  readonly wish: RedriveWish;
+  readonly progress: RedriveProgress;
+  readonly idempotency: IdempotencyClaim | null;
+}
+
+/** The event by which it was sent again last, once that may be known. */
+export interface RedrivenBy {
+  readonly id: string;
+  /** Of its acceptance. */
+  readonly position: Position;
+}
+
+/** What must be known of a past event before it is sent again. */
+export interface PastEnd {
+  /** Of the record that it ended with; null: it is not complete. */
+  readonly ended: Position | null;
+  readonly durability: Durability;
+  /** The ordering key; null: it has none. */
+  readonly key: string | null;
+}
 
 export type Status = 'pending' | 'in_process' | 'complete';
 
@@ -163,6 +196,10 @@ export interface EventState {
   readonly unarchived: Unarchived[] | null;
   /** Null outside of cascades. */
   tree: Tree | null;
+  /** The past event that it is again; null: it is none. */
+  readonly redriveOf: string | null;
+  /** The newest event that it is again as; null: it was not sent again. */
+  redrivenBy: RedrivenBy | null;
   /** One a listener that gets it. The first is the responder's. None: no listener matched. */
   readonly deliveries: Delivery[];
 }
@@ -279,6 +316,8 @@ export interface PartitionState {
   readonly relays: Map<string, RelayState>;
   /** By the id of the root. */
   readonly trees: Map<string, TreeState>;
+  /** By the id of the job. */
+  readonly redrives: Map<string, RedriveState>;
   /** Records not yet archived. */
   readonly outbox: Outbox;
   archived: { pos: Position; slot: number } | null;
@@ -328,6 +367,7 @@ export function emptyState(policy: Policy, limits: Limits): PartitionState {
     callsDue: new Heap((a, b) => a.at < b.at),
     relays: new Map(),
     trees: new Map(),
+    redrives: new Map(),
     outbox: new Outbox(),
     archived: null,
     held: readyHeap(),

@@ -4,12 +4,17 @@ import type { AttemptView, EventSummary, EventView } from './command.js';
 import { listenerName } from './listeners.js';
 import { maskAttempts, maskOf, maskView } from './mask.js';
 import type { Attempt, Delivery, EventState, PartitionState } from './state.js';
-import { NOT_ARCHIVED, type NotArchived } from './unarchived.js';
+import { isBeyond, NOT_ARCHIVED, type NotArchived } from './unarchived.js';
 
 /** What may be shown: with `archive` durability as it was when its last archived record was made. */
 export function shownView({ archived }: PartitionState, event: EventState): EventView | NotArchived {
   const mask = maskOf(event.unarchived, archived?.pos ?? null, event);
-  return mask === null ? viewOf(event) : maskView(viewOf(event), mask);
+  const view = viewOf(event);
+  const { redrivenBy, unarchived } = event;
+  const isHidden =
+    unarchived !== null && redrivenBy !== null && isBeyond(redrivenBy.position, archived?.pos ?? null);
+  const known = isHidden ? { ...view, redrivenBy: null } : view;
+  return mask === null ? known : maskView(known, mask);
 }
 
 export function shownRequest({ archived }: PartitionState, event: EventState): Uint8Array | NotArchived {
@@ -44,6 +49,8 @@ export function viewOf(event: EventState): EventView {
     parent: event.tree?.parent ?? null,
     root: event.tree?.root ?? null,
     key: event.key,
+    redriveOf: event.redriveOf,
+    redrivenBy: event.redrivenBy?.id ?? null,
     result: event.result,
     behind: false,
   };

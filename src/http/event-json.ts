@@ -67,8 +67,14 @@ function eventMembers(event: EventSummary): string {
     `"id":"${id}","type":${JSON.stringify(type)},"status":"${status}","outcome":${JSON.stringify(outcome)},` +
     `"reason":${JSON.stringify(reason)},"createdAt":${timeJson(createdAt)},"startedAt":${timeJson(startedAt)},` +
     `"completedAt":${timeJson(completedAt)},"cancelRequested":${event.cancelRequested},` +
-    `"attempts":${event.attempts},"settled":${event.settled},"position":"${formatPosition(event.position)}",${treeMembers(event)}`
+    `"attempts":${event.attempts},"settled":${event.settled},"position":"${formatPosition(event.position)}",${treeMembers(event)},${redriveMembers(event)}`
   );
+}
+
+/** Most events are sent once. */
+function redriveMembers({ redriveOf, redrivenBy }: EventSummary): string {
+  const text = (id: string | null) => (id === null ? 'null' : `"${id}"`);
+  return `"redriveOf":${text(redriveOf)},"redrivenBy":${text(redrivenBy)}`;
 }
 
 /** Most events belong to no cascade. */

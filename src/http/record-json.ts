@@ -3,7 +3,8 @@
  * bodies are shown as leases show them. What could be used is left out: lease tokens, the names of lease calls, and of an
  * idempotency key all but when it ends.
  */
-import { formatPosition, type LogRecord, type OfType } from '../event/record.js';
+import { formatPosition, type LogRecord, type OfType, type RedriveSet } from '../event/record.js';
+import { progressText, wishText } from '../event/redrive-job.js';
 import { envelopeMembers, resultText, timeText } from './event-json.js';
 
 export function recordText(record: LogRecord, partition: number): string {
@@ -19,13 +20,15 @@ function membersOf(record: LogRecord): string {
   const id = `,"id":${JSON.stringify(record.id)}`;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, deadlineAt, durability, idempotency, listeners, parent, root, payload } = record;
+      const { dueAt, deadlineAt, durability, idempotency, listeners, parent, root, redriveOf, payload } =
+        record;
       const receivers = listeners === undefined ? '' : `,"listeners":${JSON.stringify(listeners)}`;
       const deadline = deadlineAt === undefined ? '' : `,"deadline":"${timeText(deadlineAt)}"`;
       const archives = durability === undefined ? '' : `,"durability":"${durability}"`;
       const until = idempotency === null ? 'null' : `"${timeText(idempotency.expiresAt)}"`;
       const tree = parent === undefined ? '' : `,"parent":"${parent}","root":"${root}"`;
-      const about = `${receivers},"dueAt":"${timeText(dueAt)}"${deadline}${archives}${tree}`;
+      const again = redriveOf === undefined ? '' : `,"redriveOf":"${redriveOf}"`;
+      const about = `${receivers},"dueAt":"${timeText(dueAt)}"${deadline}${archives}${tree}${again}`;
       return `${id}${about},"idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
     }
     case 'granted': {
@@ -72,6 +75,7 @@ function membersOf(record: LogRecord): string {
 }
 
 function typeMembers(record: OfType): string {
+  if (record.op === 'redriveSet') return redriveMembers(record);
   const ordinal = `,"ordinal":${record.ordinal}`;
   switch (record.op) {
     case 'typeSet': {
@@ -87,6 +91,10 @@ function typeMembers(record: OfType): string {
     case 'listenerSwept':
       return ordinal;
   }
+}
+
+function redriveMembers({ redrive, step, status, wish, progress }: RedriveSet): string {
+  return `,"redrive":"${redrive}","step":${step},"status":"${status}","wish":${wishText(wish)},"progress":${progressText(progress)}`;
 }
 
 function deliveryMembers({ listener, grant }: { listener: number; grant: number }): string {

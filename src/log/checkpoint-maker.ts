@@ -14,6 +14,7 @@ import {
   type KeptRecord,
   type ListenerSet,
   type Position,
+  type RedriveSet,
 } from '../event/record.js';
 import {
   CHECKPOINT_VERSION,
@@ -73,6 +74,9 @@ export class CheckpointRefusedError extends Error {
 /** What the new segments say, as far as it must be known before anything is written. */
 interface Seen {
   readonly pruned: Set<string>;
+  /** By redrive: its last record, which has all of it. */
+  readonly redrives: Map<string, Position>;
+  readonly forgotten: Set<string>;
   /** The first record that raised `indexed` to where it is now; null: none of the new ones did. */
   indexedBy: Position | null;
   indexed: number;
@@ -141,6 +145,8 @@ async function* segmentsSince(options: MakerOptions, base: Manifest | null): Asy
 async function look(options: MakerOptions, base: Manifest | null): Promise<Seen> {
   const seen: Seen = {
     pruned: new Set(),
+    redrives: new Map(),
+    forgotten: new Set(),
     indexedBy: null,
     indexed: base?.indexed ?? 0,
     at: base?.at ?? 0,
@@ -153,6 +159,7 @@ async function look(options: MakerOptions, base: Manifest | null): Promise<Seen>
   for await (const { header, records, sha256 } of segmentsSince(options, base)) {
     for (const record of records) {
       seen.at = Math.max(seen.at, record.at);
+      if (record.op === 'redriveSet') noteRedrive(seen, record);
       if (record.op !== 'pruned') continue;
       seen.pruned.add(record.id);
       if (record.index <= seen.indexed) continue;
@@ -217,6 +224,11 @@ class Defaults {
   }
 }
 
+function noteRedrive(seen: Seen, { redrive, pos, forgets }: RedriveSet): void {
+  seen.redrives.set(redrive, pos);
+  if (forgets !== undefined) seen.forgotten.add(forgets);
+}
+
 /** What of the record is still of account; null: nothing. */
 function keep(record: KeptRecord, seen: Seen, defaults: Defaults): KeptRecord | null {
   switch (record.op) {
@@ -227,6 +239,14 @@ function keep(record: KeptRecord, seen: Seen, defaults: Defaults): KeptRecord | 
     case 'listenerSet':
       defaults.declared(record);
       return record;
+    case 'redriveSet': {
+      const { redrive, pos } = record;
+      const last = seen.redrives.get(redrive);
+      if (seen.forgotten.has(redrive) || (last && comparePositions(pos, last) !== 0)) return null;
+      // Whom it made way for is not in here either.
+      const { forgets: _, ...rest } = record;
+      return rest;
+    }
     case 'defaultLeased':
       defaults.leased(record.type);
       return record;

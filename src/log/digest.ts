@@ -12,6 +12,8 @@ import { parseAttemptId } from '../event/attempt-id.js';
 import type { AttemptView, EventView, ListenerView, TypeView } from '../event/command.js';
 import { policyText } from '../event/policy.js';
 import { formatPosition, type Late } from '../event/record.js';
+import { progressText, wishText } from '../event/redrive-job.js';
+import type { RedriveState } from '../event/state.js';
 import { NOT_ARCHIVED, type NotArchived } from '../event/unarchived.js';
 import type { Store } from '../store/store.js';
 
@@ -35,6 +37,7 @@ export class Digest {
     const { id, type, createdAt, position, cancelRequested } = event;
     this.#add('accepted', id, type, createdAt, formatPosition(position), this.#hashed(request));
     if (event.parent !== null) this.#add('emitted', id, event.parent, event.root);
+    if (event.redriveOf !== null) this.#add('redriveOf', id, event.redriveOf);
     if (cancelRequested) this.#add('cancelRequested', id);
     if (event.status === 'complete') {
       this.#add('complete', id, event.outcome, event.reason, event.completedAt, this.#hashed(event.result));
@@ -49,6 +52,12 @@ export class Digest {
       this.#add('type', type, version, declared && policyText(declared), Number(paused));
     for (const { ordinal, name, responder, filter } of listeners)
       this.#add('listener', type, ordinal, name, Number(responder), filter && JSON.stringify(filter));
+  }
+
+  addRedrive(redrive: RedriveState): void {
+    const { id, type, step, status, startedAt, endedAt, until, wish, progress } = redrive;
+    const place = [id, type, step, status, startedAt, endedAt, formatPosition(until)] as const;
+    this.#add('redrive', ...place, wishText(wish), progressText(progress));
   }
 
   /** A completion that came too late, for an event of which the rest was added before. */
@@ -101,7 +110,17 @@ const PAGE = { limit: 500, scanMax: 10_000 };
 
 /** Of everything that the store keeps. It must not change meanwhile, or the digest is of no moment that ever was. */
 export async function digestOfStore(
-  store: Pick<Store, 'list' | 'listTypes' | 'listListeners' | 'read' | 'readRequest' | 'readAttempts'>,
+  store: Pick<
+    Store,
+    | 'partitions'
+    | 'list'
+    | 'listTypes'
+    | 'listListeners'
+    | 'readRedrives'
+    | 'read'
+    | 'readRequest'
+    | 'readAttempts'
+  >,
 ): Promise<string> {
   const digest = new Digest();
   for (let cursor: string | null | undefined; cursor !== null; ) {
@@ -126,6 +145,8 @@ export async function digestOfStore(
     cursor = page.cursor;
   }
   for await (const type of typesOf(store)) digest.addType(type);
+  for (let partition = 0; partition < store.partitions; partition += 1)
+    for (const redrive of await store.readRedrives(partition, 'all')) digest.addRedrive(redrive);
   return digest.toString();
 }
 

@@ -72,6 +72,7 @@ export class LogFold {
       this.#letGo(event);
     }
     for (const type of this.#state.typesByOrdinal) this.#digest.addType(typeFacts(type));
+    for (const redrive of this.#state.redrives.values()) this.#digest.addRedrive(redrive);
     return { events: { ...this.#counts, pending, inProcess }, digest: this.#digest.toString() };
   }
 

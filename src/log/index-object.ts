@@ -189,6 +189,8 @@ function decodeEntry(key: string, line: string): IndexEntry {
       settled: true,
       parent: view.parent ?? null,
       root: view.root ?? null,
+      redriveOf: view.redriveOf ?? null,
+      redrivenBy: view.redrivenBy ?? null,
       position: at,
     },
     accepted: acceptedSlot,

@@ -36,6 +36,7 @@ const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
   listenerSet: null,
   listenerGone: null,
   listenerSwept: null,
+  redriveSet: null,
   unsubscribed: null,
   keyKept: null,
   indexed: null,

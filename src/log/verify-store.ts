@@ -27,11 +27,20 @@ import { floorOf } from './floor.js';
 import { FOLD_LIMITS, FOLD_POLICY, TIDY_RECORDS_MIN, typeFacts, withHashes } from './fold.js';
 import { followsOn, type LogIdentity, LogReader } from './reader.js';
 import { isLogRecord } from './record-line.js';
+import { RedriveHistory } from './verify-redrives.js';
 
 /** What is asked of a store: nothing that changes it. */
 export type StoreReading = Pick<
   Store & Recoverable,
-  'list' | 'listTypes' | 'listListeners' | 'read' | 'readRequest' | 'readAttempts' | 'readOutbox' | 'standing'
+  | 'list'
+  | 'listTypes'
+  | 'listListeners'
+  | 'readRedrives'
+  | 'read'
+  | 'readRequest'
+  | 'readAttempts'
+  | 'readOutbox'
+  | 'standing'
 >;
 
 export interface Difference {
@@ -85,15 +94,20 @@ export async function verifyStore(check: StoreCheck): Promise<StoreReport> {
   const totals = { store: new Digest(), log: new Digest((hash) => hash) };
   const read = await readAll(check, totals.store);
   const types = await readTypes(store);
+  const redrives = await Promise.all(partitions.map((each) => store.readRedrives(each, 'all')));
   const differences: Difference[] = [];
   const declared: TypeHistory = new Map();
+  const jobs = new RedriveHistory();
   let ahead = 0;
   for (const partition of partitions) {
-    const comparison = new Comparison(read, totals.log, partition, before[partition] ?? null, declared);
+    const known = { before: before[partition] ?? null, declared, jobs };
+    const comparison = new Comparison(read, totals.log, partition, known);
     ahead += await foldInto(check, comparison, partition);
     differences.push(...comparison.finish());
   }
   differences.push(...differingTypes(types, declared));
+  for (const id of jobs.differing(redrives.flat()))
+    differences.push({ id, what: 'the redrive is not what the log says' });
   return {
     events: read.size,
     ahead,
@@ -218,6 +232,14 @@ async function foldOutbox(
   }
 }
 
+/** What the log may say of types and redrives. */
+interface Known {
+  /** What was accepted up to there must have been in the store, unless it was pruned. */
+  readonly before: Position | null;
+  readonly declared: TypeHistory;
+  readonly jobs: RedriveHistory;
+}
+
 /** The fold of one partition's records, beside what was read of the store. */
 class Comparison {
   readonly #state = emptyState(FOLD_POLICY, FOLD_LIMITS);
@@ -228,9 +250,7 @@ class Comparison {
     private readonly read: ReadonlyMap<string, Read>,
     private readonly total: Digest,
     private readonly partition: number,
-    /** What was accepted up to there must have been in the store, unless it was pruned. */
-    private readonly before: Position | null,
-    private readonly declared: TypeHistory,
+    private readonly known: Known,
   ) {}
 
   add(record: KeptRecord): void {
@@ -239,6 +259,7 @@ class Comparison {
     const slim = withHashes(record);
     if (!('id' in slim)) {
       apply(this.#state, slim);
+      if (slim.op === 'redriveSet') return this.known.jobs.note(slim, this.#isNew(slim.pos));
       return this.#noteType(slim);
     }
     const read = this.read.get(slim.id);
@@ -272,14 +293,16 @@ class Comparison {
 
   /** It may have come after the store was read. */
   #isNew(position: Position): boolean {
-    return this.before === null || comparePositions(position, this.before) > 0;
+    const { before } = this.known;
+    return before === null || comparePositions(position, before) > 0;
   }
 
   #noteType({ type, pos }: OfType): void {
     const now = declaredOf(typeFacts(this.#state.types.get(type)!));
-    const known = this.declared.get(type);
+    const { declared } = this.known;
+    const known = declared.get(type);
     if (known && this.#isNew(pos)) known.push(now);
-    else this.declared.set(type, [now]);
+    else declared.set(type, [now]);
   }
 
   #compare(event: EventState, read: Read): void {

@@ -78,6 +78,7 @@ function answerOf(
   { type, durability }: Submission,
   result: AcceptResult,
 ): SubmitResult | Promise<SubmitResult> {
+  if (result.kind === 'no_listener') throw new Error('a submission is for no listener in particular');
   if (result.kind !== 'accepted' && result.kind !== 'duplicate') return result;
   const { kind, id, createdAt, archive: position } = result;
   const receipt = { kind, id, type, createdAt, durability } as const;

@@ -85,6 +85,10 @@ export interface Event {
   readonly parent: string | null;
   /** The first event of that cascade. */
   readonly root: string | null;
+  /** The past event whose request it is again. */
+  readonly redriveOf: string | null;
+  /** The newest event as which it was sent again. */
+  readonly redrivenBy: string | null;
   /** The listener's response, once complete. */
   readonly response: Response | null;
   /** The errors that the listener gave. */
@@ -120,6 +124,10 @@ export interface EventSummary {
   readonly parent: string | null;
   /** The first event of that cascade. */
   readonly root: string | null;
+  /** The past event whose request it is again. */
+  readonly redriveOf: string | null;
+  /** The newest event as which it was sent again. */
+  readonly redrivenBy: string | null;
   readonly links: Links;
 }
 
@@ -275,7 +283,7 @@ export interface LogRecord {
   readonly position: string;
   readonly at: string;
   /** What happened. */
-  readonly op: 'typeSet' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'emitted' | 'relayed' | 'dead' | 'cancelRequested' | 'cancelled' | 'deadlinePassed' | 'late' | 'pruned' | 'listenerSet' | 'listenerGone' | 'listenerSwept' | 'unsubscribed';
+  readonly op: 'typeSet' | 'accepted' | 'granted' | 'handedBack' | 'retried' | 'completed' | 'emitted' | 'relayed' | 'dead' | 'cancelRequested' | 'cancelled' | 'deadlinePassed' | 'late' | 'pruned' | 'listenerSet' | 'listenerGone' | 'listenerSwept' | 'redriveSet' | 'unsubscribed';
   /** Type of the event. */
   readonly type: string;
   /** UUIDv7 of the event. */
@@ -296,6 +304,18 @@ export interface LogRecord {
   readonly responder?: boolean | number | null;
   /** Numbers of the listeners that get the event, the responder first. Left out: 0 alone. */
   readonly listeners?: readonly number[];
+  /** The past event whose request it is again. */
+  readonly redriveOf?: string;
+  /** Id of the redrive. */
+  readonly redrive?: string;
+  /** Of the redrive: counts its records. */
+  readonly step?: number;
+  /** Of the redrive. */
+  readonly status?: string;
+  /** What the redrive was asked for. */
+  readonly wish?: unknown;
+  /** How far the redrive is. */
+  readonly progress?: unknown;
   readonly dueAt?: string;
   readonly deadline?: string;
   readonly durability?: 'archive';

@@ -42,10 +42,14 @@ import type {
   ListResult,
   ListTypesQuery,
   ListTypesResult,
+  PastEnd,
   PruneCommand,
+  RedriveState,
   Relay,
   SetListenerCommand,
   SetListenerResult,
+  SetRedriveCommand,
+  SetRedriveResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
@@ -259,6 +263,13 @@ export interface Store extends Outbox {
   noteRelayed(partition: number, children: readonly string[]): Promise<number>;
   /** What a partition has of the tree of `root`, the root itself apart; null: nothing. */
   readTree(partition: number, root: string): Promise<TreeCounts | null>;
+
+  /** Makes a job that sends past events again, goes on with one by a step, or cancels it. The work itself is others'. */
+  setRedrive(command: SetRedriveCommand): Promise<SetRedriveResult>;
+  /** Jobs of a partition, in no order; to ask for those under way costs little when there are none. */
+  readRedrives(partition: number, which: 'all' | 'running'): Promise<RedriveState[]>;
+  /** Of events of one partition, in their order, what must be known before they are sent again; null: not known here. */
+  readEnds(partition: number, ids: readonly string[]): Promise<(PastEnd | null)[]>;
 
   /** Null: not known. */
   read(id: string): Promise<EventView | NotArchived | null>;

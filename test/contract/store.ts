@@ -18,6 +18,7 @@ import { outboxContract } from './store/outbox.js';
 import { typesContract } from './store/policies.js';
 import { pruneContract } from './store/prune.js';
 import { readContract } from './store/read.js';
+import { redriveContract } from './store/redrive.js';
 import { timesContract } from './store/times.js';
 import { typeStatsContract } from './store/type-stats.js';
 import { wakeContract } from './store/wake.js';
@@ -60,6 +61,7 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('outbox', (t) => outboxContract(t, harness));
   await t.test('archive durability', (t) => archiveContract(t, harness));
   await t.test('depths', (t) => depthsContract(t, harness));
+  await t.test('redrive', (t) => redriveContract(t, harness));
   await t.test('types', (t) => typesContract(t, harness));
   await t.test('exact times', (t) => timesContract(t, harness));
   await t.test('type stats', (t) => typeStatsContract(t, harness));

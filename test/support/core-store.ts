@@ -24,10 +24,14 @@ import type {
   ListResult,
   ListTypesQuery,
   ListTypesResult,
+  PastEnd,
   PruneCommand,
+  RedriveState,
   Relay,
   SetListenerCommand,
   SetListenerResult,
+  SetRedriveCommand,
+  SetRedriveResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
@@ -47,12 +51,14 @@ import { decideAbandon, decideHandBack } from '../../src/event/decide/hand-back.
 import { decideLease } from '../../src/event/decide/lease.js';
 import { decideDeleteListener, decideSetListener, decideSweep } from '../../src/event/decide/listener.js';
 import { decidePrune, findSettled } from '../../src/event/decide/prune.js';
+import { decideSetRedrive } from '../../src/event/decide/redrive.js';
 import { decideRelayed, findRelays } from '../../src/event/decide/relay.js';
 import { decideSetType, typeView } from '../../src/event/decide/set-type.js';
 import { listenersOf } from '../../src/event/listeners.js';
 import { split } from '../../src/event/packed.js';
 import type { Policy } from '../../src/event/policy.js';
 import type { LogRecord, Position } from '../../src/event/record.js';
+import { findEnds, findRedrives } from '../../src/event/redrive.js';
 import { promoteDue, releaseArchived } from '../../src/event/schedule.js';
 import { type EventState, emptyState, type Limits, type PartitionState } from '../../src/event/state.js';
 import { noteAsked, viewStats } from '../../src/event/stats.js';
@@ -177,6 +183,20 @@ export class CoreStore implements Store {
   async readTree(_partition: number, root: string): Promise<TreeCounts | null> {
     this.#mayFail();
     return viewTree(this.#state, root);
+  }
+
+  async setRedrive(command: SetRedriveCommand): Promise<SetRedriveResult> {
+    return this.#run((now) => decideSetRedrive(this.#state, command, now));
+  }
+
+  async readRedrives(_partition: number, which: 'all' | 'running'): Promise<RedriveState[]> {
+    this.#mayFail();
+    return findRedrives(this.#state, which);
+  }
+
+  async readEnds(_partition: number, ids: readonly string[]): Promise<(PastEnd | null)[]> {
+    this.#mayFail();
+    return findEnds(this.#state, ids);
   }
 
   async read(id: string): Promise<EventView | NotArchived | null> {

@@ -18,6 +18,7 @@ export interface StateDump {
   readonly calls: readonly unknown[];
   readonly relays: readonly unknown[];
   readonly trees: readonly unknown[];
+  readonly redrives: readonly unknown[];
   readonly outbox: readonly unknown[];
 }
 
@@ -54,6 +55,7 @@ export function dumpState(state: PartitionState, now = 0): StateDump {
       })),
     relays: [...state.relays.values()].map((relay) => ({ ...relay, envelope: text(relay.envelope) })),
     trees: [...state.trees].sort(([a], [b]) => (a < b ? -1 : 1)),
+    redrives: [...state.redrives].sort(([a], [b]) => (a < b ? -1 : 1)),
     outbox: [...state.outbox].map((record) => ({
       ...record,
       pos: formatPosition(record.pos),

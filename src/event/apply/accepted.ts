@@ -42,8 +42,12 @@ export function applyAccepted(state: PartitionState, record: Accepted): void {
     unarchived: record.durability === 'archive' ? [] : null,
     tree:
       record.parent === undefined ? null : { parent: record.parent, root: record.root ?? null, relaying: 0 },
+    redriveOf: record.redriveOf ?? null,
+    redrivenBy: null,
     deliveries: [],
   };
+  const past = event.redriveOf === null ? undefined : state.events.get(event.redriveOf);
+  if (past) past.redrivenBy = { id: event.id, position: record.pos };
   if (event.deadlineAt !== null) state.deadlines.push({ at: event.deadlineAt, event });
   type.open += 1;
   state.events.set(record.id, event);

@@ -1,6 +1,7 @@
 /** What records say of a type: its policy, and the listeners that it has. */
 import { effectivePolicy } from '../policy.js';
 import type { ListenerSet, OfType, TypeSet } from '../record.js';
+import { applyRedriveSet } from '../redrive.js';
 import { newType, type PartitionState } from '../state.js';
 import { typeOf } from './find.js';
 
@@ -21,6 +22,8 @@ export function applyOfType(state: PartitionState, record: OfType): void {
       state.leaving += isGone ? 1 : -1;
       return;
     }
+    case 'redriveSet':
+      return applyRedriveSet(state, record);
   }
 }
 

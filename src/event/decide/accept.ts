@@ -1,7 +1,7 @@
 /** Accept: one request becomes one event with its deliveries. */
 import type { AcceptCommand, AcceptResult } from '../command.js';
 import { findIdempotent, idempotencyExpiresAt } from '../idempotency.js';
-import { isFirstOnly, receiversOf } from '../listeners.js';
+import { isFirstOnly, type Listeners, ordinalFor, receiversOf } from '../listeners.js';
 import type { Position } from '../record.js';
 import type { EventState, PartitionState } from '../state.js';
 import { isBeyond } from '../unarchived.js';
@@ -13,7 +13,7 @@ export function decideAccept(
   command: AcceptCommand,
   now: number,
 ): Decision<AcceptResult> {
-  const { id, type, idempotency, emitted } = command;
+  const { id, type, idempotency, emitted, redrive } = command;
   const known = state.events.get(id);
   if (known)
     return refuse({ kind: 'accepted', id, createdAt: known.createdAt, archive: promised(state, known) });
@@ -29,12 +29,13 @@ export function decideAccept(
   const bytes = state.bytes + state.outbox.overheadBytes + command.envelope.byteLength;
   if (bytes > state.limits.bytesMax && !emitted) return refuse({ kind: 'full' });
 
+  const receivers = receiversFor(state.types.get(type)?.listeners ?? [], command);
+  if (receivers === null) return refuse({ kind: 'no_listener' });
   const recorder = new Recorder(state, now);
   const { open = 0, policy = state.policy } = state.types.get(type) ?? {};
   if (open >= (policy.maxPending ?? Number.POSITIVE_INFINITY) && !emitted)
     return refuse({ kind: 'too_many_pending' });
   if (!recorder.declare(type, emitted !== undefined)) return refuse({ kind: 'too_many_types' });
-  const receivers = receiversOf(state.types.get(type)?.listeners ?? [], command.envelope);
   const archives = command.durability === 'archive';
   const archive = archives ? recorder.nextPosition() : null;
   recorder.add({
@@ -48,6 +49,7 @@ export function decideAccept(
     ...keyOf(command),
     idempotency: idempotency && { ...idempotency, expiresAt: idempotencyExpiresAt(now) },
     ...(emitted ? { parent: emitted.parent, root: emitted.root } : NOTHING),
+    ...(redrive ? { redriveOf: redrive.of } : NOTHING),
     payload: command.envelope,
   });
   return { records: recorder.records, result: { kind: 'accepted', id, createdAt: now, archive } };
@@ -62,6 +64,17 @@ function dueAtOf({ key, emitted, delayMs }: AcceptCommand, now: number): number 
 /** As a record of an acceptance has it. */
 export function keyOf({ key }: { readonly key?: string }): { readonly key?: string } {
   return key === undefined ? NOTHING : { key };
+}
+
+/** Null: it is for a listener that there is not. */
+export function receiversFor(
+  listeners: Listeners,
+  { envelope, redrive }: Pick<AcceptCommand, 'envelope' | 'redrive'>,
+): readonly number[] | null {
+  const only = redrive?.only ?? null;
+  if (only === null) return receiversOf(listeners, envelope);
+  const ordinal = ordinalFor(listeners, only);
+  return ordinal === null ? null : [ordinal];
 }
 
 const ARCHIVES = { durability: 'archive' } as const;

@@ -2,7 +2,7 @@
 import Type from 'typebox';
 import { LOG_OPS } from '../../log/record-line.js';
 import { EXAMPLE_ID, EXAMPLE_TIME, Id, Reason, Time, TypeName } from './members.js';
-import { listenerMembers } from './record-members.js';
+import { listenerMembers, redriveMembers } from './record-members.js';
 import { named, nullable, ref } from './reply.js';
 import { envelopeFields, leasedEventExample } from './shown-lease.js';
 
@@ -26,6 +26,7 @@ export const LogRecord = named(
     policy: Type.Optional(nullable(Type.Unknown(), 'What is declared of the type; null when nothing is.')),
     paused: Type.Optional(Type.Boolean({ description: 'Nothing of the type is leased.' })),
     ...listenerMembers,
+    ...redriveMembers,
     dueAt: Type.Optional(Time),
     deadline: Type.Optional(Time),
     durability: Type.Optional(Type.Literal('archive')),

@@ -1,6 +1,16 @@
 /** What records of the log say about listeners. */
 import Type from 'typebox';
 
+/** And about redrives. */
+export const redriveMembers = {
+  redriveOf: Type.Optional(Type.String({ description: 'The past event whose request it is again.' })),
+  redrive: Type.Optional(Type.String({ description: 'Id of the redrive.' })),
+  step: Type.Optional(Type.Integer({ description: 'Of the redrive: counts its records.' })),
+  status: Type.Optional(Type.String({ description: 'Of the redrive.' })),
+  wish: Type.Optional(Type.Unknown({ description: 'What the redrive was asked for.' })),
+  progress: Type.Optional(Type.Unknown({ description: 'How far the redrive is.' })),
+};
+
 export const listenerMembers = {
   name: Type.Optional(Type.String({ description: 'Of the listener.' })),
   filter: Type.Optional(

@@ -87,6 +87,8 @@ const eventFields = {
   position: Position,
   parent: nullable(Id, 'The event whose completion emitted it; null when a client has submitted it.'),
   root: nullable(Id, 'The first event of that cascade.'),
+  redriveOf: nullable(Id, 'The past event whose request it is again.'),
+  redrivenBy: nullable(Id, 'The newest event as which it was sent again.'),
 };
 export const eventExample = {
   id: EXAMPLE_ID,
@@ -103,6 +105,8 @@ export const eventExample = {
   position: '1-7',
   parent: null,
   root: null,
+  redriveOf: null,
+  redrivenBy: null,
 };
 const responseExample = {
   status: 200,

@@ -26,10 +26,14 @@ import type {
   ListResult,
   ListTypesQuery,
   ListTypesResult,
+  PastEnd,
   PruneCommand,
+  RedriveState,
   Relay,
   SetListenerCommand,
   SetListenerResult,
+  SetRedriveCommand,
+  SetRedriveResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
@@ -49,10 +53,12 @@ import { decideAbandon, decideHandBack } from '../../event/decide/hand-back.js';
 import { decideLease } from '../../event/decide/lease.js';
 import { decideDeleteListener, decideSetListener, decideSweep } from '../../event/decide/listener.js';
 import { decidePrune, findSettled } from '../../event/decide/prune.js';
+import { decideSetRedrive } from '../../event/decide/redrive.js';
 import { decideRelayed, findRelays } from '../../event/decide/relay.js';
 import { decideSetType, typeView } from '../../event/decide/set-type.js';
 import { listenersOf } from '../../event/listeners.js';
 import { comparePositions, type KeptRecord, type LogRecord, type Position } from '../../event/record.js';
+import { findEnds, findRedrives } from '../../event/redrive.js';
 import { promoteDue, releaseArchived } from '../../event/schedule.js';
 import type { PartitionState } from '../../event/state.js';
 import { noteAsked, viewStats } from '../../event/stats.js';
@@ -198,6 +204,20 @@ export class EmbeddedStore implements Store, Recoverable {
 
   readTree(_partition: number, root: string): Promise<TreeCounts | null> {
     return this.#transition('readTree', () => viewTree(this.#state, root));
+  }
+
+  setRedrive(command: SetRedriveCommand): Promise<SetRedriveResult> {
+    return this.#transition('setRedrive', (now) =>
+      this.#carryOut(decideSetRedrive(this.#state, command, now)),
+    );
+  }
+
+  readRedrives(_partition: number, which: 'all' | 'running'): Promise<RedriveState[]> {
+    return this.#transition('readRedrives', () => findRedrives(this.#state, which));
+  }
+
+  readEnds(_partition: number, ids: readonly string[]): Promise<(PastEnd | null)[]> {
+    return this.#transition('readEnds', () => findEnds(this.#state, ids));
   }
 
   async read(id: string): Promise<EventView | NotArchived | null> {

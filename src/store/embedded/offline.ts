@@ -11,10 +11,12 @@ import type {
   ListResult,
   ListTypesQuery,
   ListTypesResult,
+  RedriveState,
 } from '../../event/command.js';
 import { listenersOf } from '../../event/listeners.js';
 import type { Policy } from '../../event/policy.js';
 import type { LogRecord, Position } from '../../event/record.js';
+import { findRedrives } from '../../event/redrive.js';
 import type { Limits, PartitionState } from '../../event/state.js';
 import type { NotArchived } from '../../event/unarchived.js';
 import { shownAttempts, shownRequest, shownView } from '../../event/view.js';
@@ -30,7 +32,15 @@ const AGAIN_MS = 200;
 
 type Reading = Pick<
   Store & Recoverable,
-  'list' | 'listTypes' | 'listListeners' | 'read' | 'readRequest' | 'readAttempts' | 'readOutbox' | 'standing'
+  | 'list'
+  | 'listTypes'
+  | 'listListeners'
+  | 'readRedrives'
+  | 'read'
+  | 'readRequest'
+  | 'readAttempts'
+  | 'readOutbox'
+  | 'standing'
 >;
 
 /** Null: no store has been founded there. Throws FolderError. */
@@ -77,6 +87,10 @@ class FolderReading implements Reading {
   async listListeners(type: string): Promise<ListenerView[] | null> {
     const known = this.state.types.get(type);
     return known ? listenersOf(known.listeners) : null;
+  }
+
+  async readRedrives(_partition: number, which: 'all' | 'running'): Promise<RedriveState[]> {
+    return findRedrives(this.state, which);
   }
 
   async read(id: string): Promise<EventView | NotArchived | null> {

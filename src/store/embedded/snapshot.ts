@@ -19,6 +19,8 @@ import {
   findDelivery,
   newType,
   type PartitionState,
+  type RedrivenBy,
+  type RedriveState,
   type RelayState,
   type Tree,
   type TreeState,
@@ -80,6 +82,8 @@ interface EventPart
     | 'result'
     | 'unarchived'
     | 'tree'
+    | 'redriveOf'
+    | 'redrivenBy'
     | 'deadlineAt'
     | 'key'
     | 'deliveries'
@@ -93,6 +97,9 @@ interface EventPart
   readonly unarchived?: Unarchived[];
   /** Left out outside of cascades. */
   readonly tree?: Tree;
+  /** Left out where there is none. */
+  readonly redriveOf?: string;
+  readonly redrivenBy?: RedrivenBy;
   /** Left out without one. */
   readonly deadlineAt?: number;
   /** Left out without one. */
@@ -125,6 +132,11 @@ interface RelayPart extends Omit<RelayState, 'envelope' | 'key'> {
   readonly key?: string | null;
 }
 
+interface RedrivePart {
+  readonly part: 'redrive';
+  readonly redrive: RedriveState;
+}
+
 interface TreePart {
   readonly part: 'tree';
   readonly root: string;
@@ -151,6 +163,7 @@ export type SnapshotPart =
   | CallPart
   | RelayPart
   | TreePart
+  | RedrivePart
   | RecordPart
   | EndPart;
 
@@ -197,14 +210,18 @@ function* partsOf(state: PartitionState, origin: Origin): IterableIterator<Encod
   for (const { envelope, ...relay } of state.relays.values())
     yield { part: { part: 'relay', ...relay }, payload: [envelope] };
   for (const [root, tree] of state.trees) yield { part: { part: 'tree', root, tree }, payload: null };
+  for (const redrive of state.redrives.values()) yield { part: { part: 'redrive', redrive }, payload: null };
   for (const record of state.outbox) yield encodeOutboxRecord(state, record);
 }
 
 function encodeEvent(event: EventState): EncodedPart {
-  const { type, envelope, result, deliveries, unarchived, tree, deadlineAt, key, ...rest } = event;
+  const { type, envelope, result, deliveries, unarchived, tree, deadlineAt, key, ...more } = event;
+  const { redriveOf, redrivenBy, ...rest } = more;
   const notes = {
     ...(unarchived && { unarchived }),
     ...(tree && { tree }),
+    ...(redriveOf !== null && { redriveOf }),
+    ...(redrivenBy && { redrivenBy }),
     ...(deadlineAt !== null && { deadlineAt }),
     ...(key !== null && { key }),
   };
@@ -324,6 +341,9 @@ export function decodePart(state: PartitionState, part: SnapshotPart, payload: U
     case 'tree':
       state.trees.set(part.root, part.tree);
       return;
+    case 'redrive':
+      state.redrives.set(part.redrive.id, part.redrive);
+      return;
     case 'record': {
       const bytes = part.shared ? bytesOfEvent(state, part.record, part.shared) : payload;
       state.outbox.push(withPayload(part.record as LogRecord, bytes));
@@ -361,6 +381,8 @@ function decodeEvent(state: PartitionState, part: EventPart, payload: Uint8Array
     result: null,
     unarchived: part.unarchived ?? null,
     tree: part.tree ?? null,
+    redriveOf: part.redriveOf ?? null,
+    redrivenBy: part.redrivenBy ?? null,
     deadlineAt: part.deadlineAt ?? null,
     key: part.key ?? null,
     deliveries: [],

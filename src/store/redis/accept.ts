@@ -1,6 +1,7 @@
 /** Accept: a batch of commands as one script call, see lua/accept.lua. */
 import type { AcceptCommand, AcceptResult } from '../../event/command.js';
-import { isFirstOnly, receiversOf } from '../../event/listeners.js';
+import { receiversFor } from '../../event/decide/accept.js';
+import { isFirstOnly } from '../../event/listeners.js';
 import { asBuffer } from '../../event/packed.js';
 import { StoreError } from '../store.js';
 import { type Argument, OutOfMemory } from './connection.js';
@@ -50,14 +51,14 @@ function argumentsOf(partition: Partition, commands: readonly AcceptCommand[], o
   const types = new TypeGuesses(partition);
   const args: Argument[] = [options.typesMax, refusalOf(options), partition.listenersVersion];
   for (const command of commands) {
-    const { id, type, envelope, delayMs, idempotency, durability, deadlineMs, emitted } = command;
+    const { id, type, envelope, delayMs, idempotency, durability, deadlineMs, emitted, redrive } = command;
     const { ordinal, isGuess } = types.ordinalOf(type);
     const queue = queues.placeOf(partition.keys.fresh(ordinal, 0));
     const about = aboutOf(isGuess, durability) + (emitted ? ELSEWHERE : 0);
     args.push(id, type, ordinal, about, queue, emitted ? emitted.dueAt : delayMs);
-    const place = emitted ? `${emitted.parent} ${emitted.root} 0` : (idempotency?.scope ?? '');
+    const place = emitted ? `${emitted.parent} ${emitted.root} 0` : (redrive?.of ?? idempotency?.scope ?? '');
     args.push(place, idempotency?.fingerprint ?? '', asBuffer(envelope), deadlineMs ?? '');
-    args.push(receiversText(partition, queues, ordinal, envelope));
+    args.push(receiversText(partition, queues, ordinal, command));
   }
   return { args, queues, guessed: types.guessed };
 }
@@ -67,9 +68,10 @@ export function receiversText(
   partition: Partition,
   queues: QueueKeys,
   typeOrdinal: number,
-  envelope: Uint8Array,
+  command: Pick<AcceptCommand, 'envelope' | 'redrive'>,
 ): string {
-  const receivers = receiversOf(partition.listenersOf(typeOrdinal), envelope);
+  const receivers = receiversFor(partition.listenersOf(typeOrdinal), command);
+  if (receivers === null) return 'gone';
   if (isFirstOnly(receivers)) return '';
   const place = (listener: number) => queues.placeOf(partition.keys.fresh(typeOrdinal, listener));
   return receivers.map((listener) => `${listener}:${place(listener)}`).join(' ') || 'none';
@@ -101,6 +103,8 @@ function resultOf(answer: unknown): AcceptResult {
       return { kind: 'behind' };
     case 6:
       return { kind: 'too_many_pending' };
+    case 7:
+      return { kind: 'no_listener' };
     default:
       throw new Error(`accept.lua answered ${code}`);
   }

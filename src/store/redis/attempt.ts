@@ -112,7 +112,7 @@ function argumentsOf(partition: Partition, items: readonly OnAttempt<CompleteCom
       }
       const { ordinal, isGuess } = types.ordinalOf(type);
       const fresh = queues.placeOf(partition.keys.fresh(ordinal, 0));
-      const receivers = receiversText(partition, queues, ordinal, envelope);
+      const receivers = receiversText(partition, queues, ordinal, { envelope });
       args.push(
         id,
         type,

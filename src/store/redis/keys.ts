@@ -50,6 +50,8 @@ export const KEY_NAMES = [
   'relaying',
   /** Hash: id of a root → counts of its tree, see lua/include/tree.lua. */
   'trees',
+  /** Hash: id of a job that sends past events again → what include/redrive.lua keeps of it. */
+  'redrives',
   /** String: who archives the partition for now. */
   'archiving',
   /** Hashes that take turns by day: scope of an idempotency key → its first event. */

@@ -88,7 +88,7 @@ class Run {
       const archived = positionOf([view, n]);
       for (let at = 0; at < found.length; at += 2) {
         const packed = found[at + 1]!;
-        this.#waiting.push({ facts: readState(found[at]!.toString(), packed), packed, archived });
+        this.#waiting.push({ facts: readState(found[at]!.toString(), packed, archived), packed, archived });
       }
       await this.partition.learnNames(this.#waiting.map(({ facts }) => facts.typeOrdinal));
       this.#fetchedTo = reached;

@@ -4,6 +4,7 @@ import { idempotencyExpiresAt } from '../../event/idempotency.js';
 import { type DeclaredPolicy, policyText } from '../../event/policy.js';
 import {
   type DefaultLeased,
+  formatPosition,
   type KeptRecord,
   type ListenerGone,
   type ListenerSet,
@@ -11,7 +12,15 @@ import {
   type LogRecord,
   type Outcome,
   parsePosition,
+  type RedriveSet,
 } from '../../event/record.js';
+import {
+  progressText,
+  type RedriveProgress,
+  type RedriveStatus,
+  type RedriveWish,
+  wishText,
+} from '../../event/redrive-job.js';
 import { outcomeCode, outcomeOf, reasonCode, reasonOf } from './state-codec.js';
 
 export type Entry =
@@ -38,7 +47,9 @@ export type Entry =
       parent?: string | false,
       root?: string | false,
       deadlineAt?: number | false,
-      receivers?: readonly number[],
+      receivers?: readonly number[] | false,
+      between?: string | false,
+      redriveOf?: string,
     ]
   | readonly [
       'S',
@@ -49,6 +60,23 @@ export type Entry =
       name: string,
       responder: 0 | 1,
       filter: string | false,
+    ]
+  | readonly [
+      'V',
+      at: number,
+      id: '',
+      ordinal: number,
+      redrive: string,
+      step: number,
+      status: RedriveStatus,
+      startedAt: number,
+      endedAt: number | false,
+      until: string,
+      wish: string,
+      progress: string,
+      scope: string | false,
+      fingerprint: string | false,
+      forgets: string | false,
     ]
   | readonly ['U' | 'W', at: number, id: '', ordinal: number, listener: number]
   | readonly [
@@ -163,21 +191,23 @@ export function readRecord(
     const filter = text === false ? null : (JSON.parse(text) as Filter);
     return { op: 'listenerSet', pos, at, type, ordinal: listener, name, responder: responder === 1, filter };
   }
+  if (entry[0] === 'V') return readRedriveSet(entry, { pos, at, type });
   if (entry[0] === 'U') return { op: 'listenerGone', pos, at, type, ordinal: entry[4] };
   if (entry[0] === 'W') return { op: 'listenerSwept', pos, at, type, ordinal: entry[4] };
   const of = { pos, at, id, type };
   switch (entry[0]) {
     case 'A': {
-      const [, , , , dueAt, scope, fingerprint, archive, parent, root, deadlineAt, receivers] = entry;
+      const [, , , , dueAt, scope, fingerprint, archive, parent, root, deadlineAt, receivers, , again] =
+        entry;
       const hasClaim = typeof scope === 'string' && typeof fingerprint === 'string';
       const idempotency = hasClaim ? { scope, fingerprint, expiresAt: idempotencyExpiresAt(at) } : null;
       const durability = archive === 1 ? ({ durability: 'archive' } as const) : {};
       const tree = parent && root ? { parent, root } : {};
       const deadline = deadlineAt ? { deadlineAt } : {};
       // Lua writes an empty list as an object.
-      const listeners =
-        receivers === undefined ? {} : { listeners: Array.isArray(receivers) ? receivers : [] };
-      const facts = { ...listeners, dueAt, ...deadline, ...durability, idempotency, ...tree };
+      const listeners = receivers ? { listeners: Array.isArray(receivers) ? receivers : [] } : {};
+      const redrive = again === undefined ? {} : { redriveOf: again };
+      const facts = { ...listeners, dueAt, ...deadline, ...durability, idempotency, ...tree, ...redrive };
       return { op: 'accepted', ...of, ...facts, payload: need(body, position) };
     }
     case 'G': {
@@ -262,12 +292,16 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
   const { at, id } = record;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, idempotency, durability, parent, root, deadlineAt, listeners } = record;
+      const { dueAt, idempotency, durability, parent, root, deadlineAt, listeners, redriveOf } = record;
       const { scope = false, fingerprint = false } = idempotency ?? {};
       const archive = durability === 'archive' ? 1 : 0;
       const tree = [parent ?? false, root ?? false] as const;
+      const deadline = deadlineAt ?? false;
+      if (redriveOf !== undefined) {
+        const again = [deadline, listeners ?? false, false, redriveOf] as const;
+        return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, ...tree, ...again];
+      }
       if (listeners !== undefined) {
-        const deadline = deadlineAt ?? false;
         return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, ...tree, deadline, listeners];
       }
       if (deadlineAt !== undefined) {
@@ -329,7 +363,7 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
 }
 
 function entryOfType(
-  record: ListenerSet | ListenerGone | ListenerSwept | DefaultLeased,
+  record: ListenerSet | ListenerGone | ListenerSwept | RedriveSet | DefaultLeased,
   ordinal: number,
 ): KeptEntry {
   const { at } = record;
@@ -339,6 +373,14 @@ function entryOfType(
       const text = filter === null ? false : JSON.stringify(filter);
       return ['S', at, '', ordinal, record.ordinal, name, record.responder ? 1 : 0, text];
     }
+    case 'redriveSet': {
+      const { redrive, step, status, startedAt, endedAt, until, wish, progress, forgets } = record;
+      const { scope = false, fingerprint = false } = record.idempotency ?? {};
+      const times = [startedAt, endedAt ?? false, formatPosition(until)] as const;
+      const texts = [wishText(wish), progressText(progress)] as const;
+      const claim = [scope, fingerprint, forgets ?? false] as const;
+      return ['V', at, '', ordinal, redrive, step, status, ...times, ...texts, ...claim];
+    }
     case 'listenerGone':
       return ['U', at, '', ordinal, record.ordinal];
     case 'listenerSwept':
@@ -346,6 +388,28 @@ function entryOfType(
     case 'defaultLeased':
       return ['F', at, '', ordinal];
   }
+}
+
+function readRedriveSet(
+  entry: Extract<Entry, readonly ['V', ...unknown[]]>,
+  base: Pick<RedriveSet, 'pos' | 'at' | 'type'>,
+): RedriveSet {
+  const [, , , , redrive, step, status, startedAt, endedAt, until, wish, progress] = entry;
+  const [scope, fingerprint, forgets] = entry.slice(12) as [string | false, string | false, string | false];
+  return {
+    op: 'redriveSet',
+    ...base,
+    redrive,
+    step,
+    status,
+    startedAt,
+    endedAt: endedAt === false ? null : endedAt,
+    until: parsePosition(until)!,
+    wish: JSON.parse(wish) as RedriveWish,
+    progress: JSON.parse(progress) as RedriveProgress,
+    ...(scope === false || fingerprint === false ? {} : { idempotency: { scope, fingerprint } }),
+    ...(forgets === false ? {} : { forgets }),
+  };
 }
 
 function completion(print: string | false, body: Buffer | null, position: string) {

@@ -27,7 +27,7 @@ async function readNamed(
   const archived = positionOf(answers.slice(2 * ids.length));
   const facts = ids.map((id, index) => {
     const packed = answers[2 * index];
-    return packed ? readState(id, packed) : null;
+    return packed ? readState(id, packed, archived) : null;
   });
   await partition.learnNames(facts.flatMap((each) => (each ? [each.typeOrdinal] : [])));
   return facts.map((each, index) => {

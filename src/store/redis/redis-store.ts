@@ -26,10 +26,14 @@ import type {
   ListResult,
   ListTypesQuery,
   ListTypesResult,
+  PastEnd,
   PruneCommand,
+  RedriveState,
   Relay,
   SetListenerCommand,
   SetListenerResult,
+  SetRedriveCommand,
+  SetRedriveResult,
   SetTypeCommand,
   SetTypeResult,
   SettledEvent,
@@ -69,6 +73,7 @@ import { listTypes, readType, setType, type TypesOptions } from './policies.js';
 import { indexedTo, prune, settled } from './prune.js';
 import { readAttempts, readBatch, readRequest } from './read.js';
 import { Recovery } from './recovery.js';
+import { readEnds, readRedrives, setRedrive } from './redrives.js';
 import { noteRelayed, readTree, relays } from './relay.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
 import { makePartitions, type RedisStoreOptions, setUp } from './set-up.js';
@@ -247,6 +252,21 @@ export class RedisStore implements Store, Recoverable {
 
   async readTree(partition: number, root: string): Promise<TreeCounts | null> {
     return readTree(this.#partition(partition), root);
+  }
+
+  async setRedrive(command: SetRedriveCommand): Promise<SetRedriveResult> {
+    const partition =
+      command.kind === 'create' ? this.#laneOfType(command.type).partition : this.#partitionOf(command.id);
+    if (!partition) return { kind: 'unknown' };
+    return partition.whileOpen('setRedrive', () => setRedrive(partition, command));
+  }
+
+  async readRedrives(partition: number, which: 'all' | 'running'): Promise<RedriveState[]> {
+    return readRedrives(this.#partition(partition), which);
+  }
+
+  async readEnds(partition: number, ids: readonly string[]): Promise<(PastEnd | null)[]> {
+    return readEnds(this.#partition(partition), ids);
   }
 
   async read(id: string): Promise<EventView | NotArchived | null> {

@@ -1,6 +1,6 @@
 /** Reads what the scripts keep about an event: the arrays whose places lua/include/state.lua names. */
 import { formatAttemptId } from '../../event/attempt-id.js';
-import type { AttemptView, EventView } from '../../event/command.js';
+import type { AttemptView, EventView, PastEnd } from '../../event/command.js';
 import { type Mask, maskOf } from '../../event/mask.js';
 import {
   type Accepted,
@@ -13,7 +13,7 @@ import {
   type Reason,
 } from '../../event/record.js';
 import type { AttemptEnd, Status } from '../../event/state.js';
-import type { Unarchived } from '../../event/unarchived.js';
+import { isBeyond, type Unarchived } from '../../event/unarchived.js';
 
 const STATUSES: readonly Status[] = ['pending', 'in_process', 'complete'];
 const OUTCOMES: readonly (Outcome | null)[] = [null, 'success', 'fail'];
@@ -96,6 +96,9 @@ type PackedState = readonly [
   settledN?: number | false,
   /** The ordering key, percent-encoded. */
   key?: string | false,
+  redriveOf?: string | false,
+  /** Its id, and the position of its acceptance. */
+  redrivenBy?: string | false,
 ];
 
 /** The letters by which the scripts name operations. */
@@ -118,7 +121,8 @@ export interface EventFacts extends Omit<EventView, 'type' | 'result'> {
   readonly sequence: number;
 }
 
-export function readState(id: string, packed: Buffer): EventFacts {
+/** `archived`: what is archived, when it is for who must not see of `archive` events what is not; left out: as it is. */
+export function readState(id: string, packed: Buffer, archived?: Position | null): EventFacts {
   const state = parse(packed);
   const [, typeOrdinal, sequence, view, n, createdAt, version = 1, status = 0] = state;
   const [startedAt = 0, completedAt = 0, outcome = 0, reason = 0, cancelRequested = 0] = state.slice(
@@ -141,6 +145,7 @@ export function readState(id: string, packed: Buffer): EventFacts {
     position: { view, n },
     ...readTree(state[19]),
     key: readKey(state[25]),
+    ...readRedrive(state, archived),
     behind: false,
   };
 }
@@ -158,6 +163,24 @@ export function writeCompleted(accepted: Accepted, granted: Granted, completed: 
   const attempt = `[1,1,${JSON.stringify(token)},${times},${ENDS.indexOf('completed')},${end},0,${JSON.stringify(fingerprint)},0]`;
   const event = `${view},${n},${accepted.at},3,${COMPLETE},${startedAt},${endedAt},${end},0`;
   return `,${event},[[${ENDED},${expiresAt},1,1,${attempt}]],${ended.view},${ended.n}]`;
+}
+
+function readRedrive(
+  state: PackedState,
+  archived: Position | null | undefined,
+): Pick<EventView, 'redriveOf' | 'redrivenBy'> {
+  const redriveOf = state[26] || null;
+  if (!state[27]) return { redriveOf, redrivenBy: null };
+  const [id, position] = state[27].split(' ') as [string, string];
+  const isHidden = archived !== undefined && !!state[18] && isBeyond(parsePosition(position)!, archived);
+  return { redriveOf, redrivenBy: isHidden ? null : id };
+}
+
+/** How an event ended, for who is to send it again. */
+export function readPastEnd(packed: Buffer): PastEnd {
+  const state = parse(packed);
+  const ended = positionOf([state[14] || null, state[15] || null]);
+  return { ended, durability: state[18] ? 'archive' : 'store', key: readKey(state[25]) };
 }
 
 function readTree(tree: string | false | undefined): { parent: string | null; root: string | null } {

@@ -36,6 +36,7 @@ const OF_ACCEPTED: Readonly<Record<keyof Accepted, boolean>> = {
   durability: false,
   parent: false,
   root: false,
+  redriveOf: false,
 };
 
 const OF_GRANTED: Readonly<Record<keyof Granted, boolean>> = {

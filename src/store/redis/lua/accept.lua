@@ -10,10 +10,11 @@
 --          and the scope says where it belongs, as its state does), which of the queues, delay in ms, scope and fingerprint of
 --          the idempotency key (no fingerprint: no key), envelope, ms after which it ends if it is not complete by then
 --          (nothing: what the type says), and the listeners that get it, each as its ordinal and which of the queues with a
---          colon between, and spaces between them (nothing: listener 0 alone; `none`: no listener)
+--          colon between, and spaces between them (nothing: listener 0 alone; `none`: no listener; `gone`: it is for one
+--          that there is not). Without a fingerprint, and not emitted elsewhere, the scope is the past event that it is again
 -- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, both with view and n
 --          behind them of what must be archived before the answer is given; {2, id} conflict, {3} full, {4} too many types,
---          {5} the archive is too far behind, {6} too many of the type are not complete. Or `stale`: the listeners are not
+--          {5} the archive is too far behind, {6} too many of the type are not complete, {7} no such listener. Or `stale`: the listeners are not
 --          those that the caller knows. It stops short of an item whose ordinal was guessed wrong.
 --@keys meta events envelopes types typeNames policies ids delayed held settled settledOwn outbox scopes0 scopes1 scopes2 open deadlines trees
 --@include gate
@@ -22,6 +23,8 @@
 --@include wake
 --@include policy
 --@include is-unarchived
+--@include state
+--@include redriven
 --@include type-set
 --@include accepted
 local TYPES_MAX = tonumber(ARGV[8])
@@ -30,8 +33,6 @@ local FIELDS = 11
 if listenersVersion ~= tonumber(ARGV[10]) then
   return { '', 'stale' }
 end
--- Places of a state, see include/state.lua: there is no use here for the rest of it.
-local VIEW, N, CREATED_AT, UNARCHIVED = 4, 5, 6, 19
 
 -- Each item as a table; everything that is stored about its id or its scope is fetched at once.
 local items, ids, scopes = {}, {}, {}
@@ -53,6 +54,7 @@ for first = 11, #ARGV, FIELDS do
     deadlineMs = tonumber(ARGV[first + 9]),
     listeners = ARGV[first + 10],
   }
+  item.redriveOf = not item.scope and not item.relayed and item.tree ~= '' and item.tree
   items[#items + 1] = item
   ids[#ids + 1] = item.id
   if item.scope then
@@ -115,6 +117,9 @@ local function decide(item)
   -- What was emitted elsewhere is there already, and must find its place.
   if REFUSED ~= 0 and not item.relayed then
     return { REFUSED }
+  end
+  if item.listeners == 'gone' then
+    return { 7 }
   end
   if item.guess then
     local ordinal = newTypes[item.type] or tonumber(redis.call('HGET', TYPES, item.type) or nil)
@@ -179,6 +184,13 @@ for _, item in ipairs(accepted) do
     local parent, root = string.match(item.tree, '^(%S+) (%S+)')
     record('A', now, item.id, ordinal, dueAt, false, false, archives, parent, root, deadlineAt or false, receivers)
     item.view, item.n = view, n
+  elseif item.redriveOf then
+    local listeners = receivers or false
+    record(
+      'A', now, item.id, ordinal, dueAt, false, false, archives, false, false, deadlineAt or false, listeners, false,
+      item.redriveOf
+    )
+    item.view, item.n = view, n
   elseif deadlineAt or receivers then
     -- What is nothing at the end is left out.
     record('A', now, item.id, ordinal, dueAt, item.scope, print, archives, false, false, deadlineAt or false, receivers)
@@ -195,8 +207,13 @@ for _, item in ipairs(accepted) do
   local archive = item.archive
   addAccepted(
     item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, archive, archive,
-    item.relayed and item.tree, deadlineAt, receivers
+    item.relayed and item.tree, deadlineAt, receivers, item.redriveOf
   )
+  local past = item.redriveOf and loadState(item.redriveOf)
+  if past then
+    noteRedriven(past, item.id)
+    saveState(item.redriveOf, past)
+  end
 end
 applyAccepted()
 

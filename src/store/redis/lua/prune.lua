@@ -11,6 +11,7 @@
 --@include record
 --@include wake
 --@include state
+--@include redriven
 --@include archived
 --@include settled
 --@include pruned

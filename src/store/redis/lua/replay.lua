@@ -12,7 +12,7 @@
 --          that are completed stand among the bodies, in order, and idempotency keys with what is remembered under them}].
 --          Such an event has four places among the bodies: id, state without its beginning, envelope, result
 -- RETURNS  1, or 0 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled settledOwn leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines trees relays relaying
+--@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled settledOwn leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines trees relays relaying redrives
 --@include run
 --@include recovering
 --@include last
@@ -61,6 +61,8 @@ end
 --@include granted
 --@include listeners
 --@include relay
+--@include redriven
+--@include redrive
 --@include pruned
 --@include note-archived
 local BODIES = 12
@@ -72,7 +74,7 @@ local function writeAll()
   for id, state in pairs(changed) do
     if not addedAt[id] then
       states[#states + 1] = id
-      states[#states + 1] = cjson.encode(state)
+      states[#states + 1] = packState(state)
     end
   end
   for queue, ids in pairs(addedFresh) do
@@ -170,11 +172,16 @@ local onAttempt = {
 }
 
 local function accept(id, entry, body, queue)
-  local dueAt, receivers = entry[5], entry[12]
+  local dueAt, receivers = entry[5], entry[12] or nil
   local tree = entry[9] and entry[9] .. ' ' .. entry[10] .. ' 0'
   addAccepted(
-    id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false, tree, entry[11] or nil, receivers
+    id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false, tree, entry[11] or nil, receivers,
+    entry[14]
   )
+  local past = entry[14] and loadState(entry[14])
+  if past then
+    noteRedriven(past, id)
+  end
   addedAt[id] = #addedStates
   for place = 1, receivers and #receivers or 1 do
     local listener = receivers and receivers[place] or 0
@@ -233,6 +240,13 @@ local onListener = {
   end,
   F = function(ordinal)
     markLeased(ordinal)
+  end,
+  V = function(ordinal, entry)
+    local job = { ordinal }
+    for place = 6, 14 do
+      job[#job + 1] = entry[place]
+    end
+    applyRedriveSet(entry[5], job, entry[15])
   end,
 }
 

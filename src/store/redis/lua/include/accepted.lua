@@ -8,9 +8,9 @@ local DAY_MS = 86400000
 local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
 local added, addedStates, addedEnvelopes, addedScopes, addedFresh, addedOpen = {}, {}, {}, {}, {}, {}
 
--- Of an event with `archive` durability, in a cascade, with a deadline, or for other listeners than listener 0 alone, see
--- state.lua. What there is not is false.
-local function longState(ordinal, dueAt, archive, tree, deadlineAt, receivers)
+-- Of an event with `archive` durability, in a cascade, with a deadline, for other listeners than listener 0 alone, or that is a
+-- past one again, see state.lua. What there is not is false.
+local function longState(ordinal, dueAt, archive, tree, deadlineAt, receivers, redriveOf)
   local unarchived = archive and view .. '-' .. n .. 'A0'
   local delivery = { 0, archive and dueAt or 0, 0, 0 }
   local state = {
@@ -33,6 +33,12 @@ local function longState(ordinal, dueAt, archive, tree, deadlineAt, receivers)
     state[14] = {}
     state[8], state[10], state[11], state[12], state[15], state[16] = 2, now, 2, 5, view, n
     state[23], state[24], state[25] = now, view, n
+  end
+  if redriveOf then
+    for place = 20, 26 do
+      state[place] = state[place] or false
+    end
+    state[27] = redriveOf
   end
   return state
 end
@@ -74,8 +80,9 @@ end
 -- `scope` is false without an idempotency key, `queue` is the type's `fresh`. With `archive` durability, `archive` is
 -- true, and nobody may lease it before it is archived: it is `held`, unless it comes from the log. `tree` says of an
 -- emitted event where it belongs, as its state does. With `receivers` (their ordinals) `queue` is a list, one for each.
+-- `redriveOf` is the past event that it is again, or false.
 local function addAccepted(
-  id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree, deadlineAt, receivers
+  id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree, deadlineAt, receivers, redriveOf
 )
   sequence = sequence + 1
   if tree then
@@ -87,8 +94,8 @@ local function addAccepted(
   end
   added[#added + 1] = id
   addedStates[#addedStates + 1] = id
-  addedStates[#addedStates + 1] = (archive or tree or deadlineAt or receivers)
-    and longState(ordinal, dueAt, archive, tree, deadlineAt, receivers)
+  addedStates[#addedStates + 1] = (archive or tree or deadlineAt or receivers or redriveOf)
+    and longState(ordinal, dueAt, archive, tree, deadlineAt, receivers, redriveOf)
     or { 0, ordinal, sequence, view, n, now }
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope
@@ -134,7 +141,7 @@ local function applyAccepted()
     local state = addedStates[place]
     -- A replay has some as text.
     local text = type(state) == 'string' and state or cjson.encode(state)
-    -- Without deliveries they are a list all the same, which others look for; nothing happens to such an event any more.
+    -- Without deliveries they are a list all the same, which others look for.
     local isNobodys = state[14] and #state[14] == 0
     addedStates[place] = isNobodys and string.gsub(text, '{}', '[]', 1) or text
   end

@@ -1,6 +1,6 @@
 -- What it means that an event was pruned, and how the lists of ids are made shorter behind it.
 --
--- Needs declared, settled, state, META, EVENTS, ENVELOPES, RESULTS, IDS, OLD_IDS, SETTLED and SETTLED_OWN.
+-- Needs declared, settled, state, redriven, META, EVENTS, ENVELOPES, RESULTS, IDS, OLD_IDS, SETTLED and SETTLED_OWN.
 
 -- Ids whose events are gone are let lie until they are so many and half of all.
 local SLACK_MAX = 1024
@@ -35,6 +35,10 @@ local function applyPruned(id, state, index)
         redis.call('HDEL', RESULTS, field, field .. '.late')
       end
     end
+  end
+  local past = state[REDRIVE_OF] and loadState(state[REDRIVE_OF])
+  if past and forgetRedriven(past, id) then
+    saveState(state[REDRIVE_OF], past)
   end
   noteIndexed(index)
 end

@@ -41,6 +41,10 @@ local SETTLED_VIEW = 24
 local SETTLED_N = 25
 -- With an ordering key only, where those before that are not there are false: the key, percent-encoded.
 local KEY = 26
+-- Likewise: the past event that it is again; and the newest event as which it was sent again itself, with the position of that
+-- one's acceptance behind a blank.
+local REDRIVE_OF = 27
+local REDRIVEN_BY = 28
 
 local PENDING, IN_PROCESS, COMPLETE = 0, 1, 2
 local SUCCESS, FAIL = 1, 2
@@ -132,7 +136,7 @@ local function deliveryOf(state, listener)
 end
 
 local function isSettled(state)
-  return state[STATUS] == COMPLETE and (not state[RECEIVERS] or state[SETTLED_AT] ~= nil)
+  return state[STATUS] == COMPLETE and (not state[RECEIVERS] or (state[SETTLED_AT] and true or false))
 end
 
 -- As RESULT has it.
@@ -149,6 +153,12 @@ local function loadState(id)
   return packed and unpackState(packed)
 end
 
+-- Without deliveries they are a list all the same, which others look for.
+local function packState(state)
+  local text = cjson.encode(state)
+  return #state[DELIVERIES] == 0 and (string.gsub(text, '{}', '[]', 1)) or text
+end
+
 local function saveState(id, state)
-  redis.call('HSET', EVENTS, id, cjson.encode(state))
+  redis.call('HSET', EVENTS, id, packState(state))
 end
