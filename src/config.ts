@@ -5,6 +5,7 @@
  */
 import { PARTITIONS_MAX } from './event/id.js';
 import { LISTENERS_MAX } from './event/listeners.js';
+import { RETENTION_MS_MAX, RETENTION_MS_MIN } from './event/policy.js';
 
 export type Unit = 'ms' | 'bytes' | 'count' | 'ratio' | 'factor' | 'port' | null;
 
@@ -242,8 +243,8 @@ export const SETTINGS = {
   retentionMs: integer(
     'RETENTION_MS',
     DAY_MS,
-    { unit: 'ms', min: 60 * SECOND_MS, max: 3_650 * DAY_MS },
-    'How long complete events stay in the store; then they are read from the log.',
+    { unit: 'ms', min: RETENTION_MS_MIN, max: RETENTION_MS_MAX },
+    'How long settled events stay in the store, unless their type says otherwise; then they are read from the log.',
   ),
   pastCacheBytesMax: integer(
     'PAST_CACHE_BYTES_MAX',

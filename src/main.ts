@@ -12,7 +12,7 @@ import { buildApp } from './app.js';
 import type { BlobStore } from './blob/blob.js';
 import { FileBlobStore } from './blob/file.js';
 import { type Config, ConfigError, describeConfig, readConfig } from './config.js';
-import type { Policy } from './event/policy.js';
+import { type Policy, RETENTION_MS_MIN } from './event/policy.js';
 import type { Limits } from './event/state.js';
 import { makeLogger } from './http/logger.js';
 import { recordText } from './http/record-json.js';
@@ -36,9 +36,8 @@ const REAPER = { intervalMs: 250, batch: 500 };
 /** How often calls that wait look without a hint: hints get lost only with a connection. */
 const SLOW_LOOK_MS = 5_000;
 const S3_REQUEST_TIMEOUT_MS = 10_000;
-/** Often enough that the store holds little beyond its time, and seldom enough that each lot is large. */
-const PRUNES_A_RETENTION = 24;
-const PRUNE_MS_MAX = 3_600_000;
+/** How often it is looked whether events are to leave the store: with the shortest retention that there may be, often enough. */
+const PRUNE_LOOK_MS = 10_000;
 const CHECKPOINT_LOOK_MS = 10_000;
 /** Segments go once the checkpoint before the newest has what is alive of them: hence several a retention. */
 const CHECKPOINTS_A_RETENTION = 4;
@@ -116,7 +115,7 @@ async function start(
     blobs,
     {
       retentionMs: config.retentionMs,
-      intervalMs: Math.min(config.retentionMs / PRUNES_A_RETENTION, PRUNE_MS_MAX),
+      intervalMs: PRUNE_LOOK_MS,
       archives,
     },
     logger,
@@ -161,7 +160,7 @@ async function start(
     store,
     {
       ...RELAY,
-      retentionMs: config.retentionMs,
+      retentionMs: RETENTION_MS_MIN,
       isPast: async (id) => (await past.read(id)) !== null,
       now: Date.now,
     },

@@ -4,6 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 
+/** Shortest time that settled events stay in a store: whoever repeats something within it still finds its event there. */
+export const RETENTION_MS_MIN = 60_000;
+export const RETENTION_MS_MAX = 3_650 * 86_400_000;
+
 export interface Policy {
   /** A delivery is dead when this many attempts have failed or expired. */
   readonly attemptsMax: number;

@@ -25,6 +25,11 @@ export abstract class Duty {
   /** Resolves to how much was done. */
   abstract round(): Promise<number>;
 
+  /** What is done in the background: a round, unless there is a reason to wait for the next. */
+  protected async turn(): Promise<void> {
+    await this.round();
+  }
+
   /** Whether waiting heals what a round has thrown; anything else is a fault. */
   protected abstract passes(error: unknown): boolean;
 
@@ -49,7 +54,7 @@ export abstract class Duty {
       await processClock.wait(this.settings.intervalMs, this.stopping);
       if (this.stopping.aborted) return;
       try {
-        await this.round();
+        await this.turn();
         this.#failing = false;
       } catch (error) {
         if (this.stopping.aborted) return;

@@ -13,7 +13,7 @@ export interface RelayOptions {
   readonly intervalMs: number;
   /** Looked at in one step. */
   readonly batch: number;
-  /** How long an event stays in the store at least once it is complete. */
+  /** How long an event stays in the store at least once it is settled. */
   readonly retentionMs: number;
   /** Whether the log has an event that the store has forgotten. */
   readonly isPast: (id: string) => Promise<boolean>;

@@ -17,7 +17,9 @@ import { EmbeddedStore } from '../../src/store/embedded/embedded.js';
 import { RedisStore } from '../../src/store/redis/redis-store.js';
 import type { Store } from '../../src/store/store.js';
 import { completionOf, envelopeOf, LIMITS, POLICY, resultOf } from '../contract/store/scene.js';
+import { CoreStore } from '../support/core-store.js';
 import { CountingBlobs } from '../support/counting-blobs.js';
+import { MemoryBlobs } from '../support/memory-blobs.js';
 import { openGate } from '../support/open-gate.js';
 import { startRedisServer } from '../support/redis-server.js';
 import { TestS3Server } from '../support/s3-server.js';
@@ -64,6 +66,23 @@ function queueOver(t: Test, store: Store, blobs: BlobStore): Queue {
 }
 
 const quiet = pino({ level: 'silent' });
+
+t.test('rounds are as frequent as the shortest retention of all types wants', async (t) => {
+  const store = new CoreStore();
+  const pruner = new Pruner(
+    store,
+    new MemoryBlobs(),
+    { retentionMs: 86_400_000, intervalMs: 60_000, archives: () => true },
+    quiet,
+  );
+  t.equal(await pruner.shortestRetention(), 86_400_000);
+  const declare = (type: string, retentionMs: number) =>
+    store.setType({ kind: 'declare', type, policy: { retentionMs }, ifVersion: null });
+  await declare('long', 10 * 86_400_000);
+  t.equal(await pruner.shortestRetention(), 86_400_000);
+  for (let type = 0; type < 600; type += 1) await declare(`type ${type}`, 3_600_000 - type);
+  t.equal(await pruner.shortestRetention(), 3_600_000 - 599);
+});
 
 function prunerOf(store: Store, blobs: BlobStore, archives = () => true): Pruner {
   return new Pruner(store, blobs, { retentionMs: 0, intervalMs: 60_000, archives }, quiet);

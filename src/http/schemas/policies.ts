@@ -1,6 +1,7 @@
 /** The contract of the routes about types. */
 import Type, { type Static } from 'typebox';
 import { SETTINGS } from '../../config.js';
+import { RETENTION_MS_MAX, RETENTION_MS_MIN } from '../../event/policy.js';
 import { problems } from './problem.js';
 import { jsonReply, ref } from './reply.js';
 
@@ -55,8 +56,8 @@ const deadlineMs = Type.Integer({
 });
 
 const retentionMs = Type.Integer({
-  minimum: 60_000,
-  maximum: 3_650 * DAY_MS,
+  minimum: RETENTION_MS_MIN,
+  maximum: RETENTION_MS_MAX,
   description:
     'How long an event stays in the store once all of its deliveries have ended; then it is read from the log. Not what is kept: the log has all.',
 });
