@@ -55,6 +55,7 @@ const item = {
   size: 0,
   durability: 'store',
   deadlineMs: undefined,
+  key: undefined,
   emitted: null,
 } as const;
 const PRUNED: History = {

@@ -14,6 +14,7 @@ import { expireContract } from './store/expire.js';
 import { fanOutContract } from './store/fan-out.js';
 import { handBackContract } from './store/hand-back.js';
 import { leaseContract } from './store/lease.js';
+import { orderingKeyContract } from './store/ordering-key.js';
 import { outboxContract } from './store/outbox.js';
 import { typesContract } from './store/policies.js';
 import { pruneContract } from './store/prune.js';
@@ -56,6 +57,7 @@ export async function storeContract(t: Test, harness: StoreHarness): Promise<voi
   await t.test('expire', (t) => expireContract(t, harness));
   await t.test('deadline', (t) => deadlineContract(t, harness));
   await t.test('several listeners', (t) => fanOutContract(t, harness));
+  await t.test('ordering keys', (t) => orderingKeyContract(t, harness));
   await t.test('prune', (t) => pruneContract(t, harness));
   await t.test('read', (t) => readContract(t, harness));
   await t.test('outbox', (t) => outboxContract(t, harness));

@@ -372,6 +372,48 @@ export const MISTAKES: readonly Mistake[] = [
     from: "if IF_VERSION == '' and version > 0 then",
     to: 'if false then',
   },
+  {
+    name: 'all of an ordering key are eligible at once',
+    file: 'include/accepted',
+    from: 'if key and not joinKey(ordinal, listener, key, sequence, id) then',
+    to: 'if key and not joinKey(ordinal, listener, key, sequence, id) and false then',
+  },
+  {
+    name: 'the next of an ordering key comes when the head is retried or handed back',
+    file: 'include/apply',
+    from: '  delivery[STATE] = WAITING\n',
+    to: '  delivery[STATE] = WAITING if state[KEY] then leaveKey(id, state, listener) end\n',
+  },
+  {
+    name: 'the next of an ordering key is forgotten when the head has ended',
+    file: 'include/apply',
+    from: "redis.call('ZADD', DELAYED, 0, memberOf(next, other, listener))",
+    to: '',
+  },
+  {
+    name: 'a cancel or a deadline does not end the wait of those behind',
+    file: 'include/apply',
+    from: 'endWait(id, state, listener, setEnded(id, state, listener, delivery))\n    end',
+    to: 'delivery[STATE] = ENDED endWait(id, state, listener)\n    end',
+  },
+  {
+    name: 'one that ends in the middle is taken for the head of its ordering key',
+    file: 'include/apply',
+    from: 'if oldest[1] ~= own or not oldest[2] then',
+    to: 'if not oldest[2] then',
+  },
+  {
+    name: 'the next of an ordering key comes before it is archived',
+    file: 'include/apply',
+    from: 'if other[UNARCHIVED] and isUnarchived(other[VIEW], other[N]) then',
+    to: 'if false then',
+  },
+  {
+    name: 'what is emitted does not know its ordering key',
+    file: 'complete',
+    from: "key = ARGV[first + 8] ~= '' and ARGV[first + 8] or nil",
+    to: 'key = nil',
+  },
 ];
 
 /** Puts the mistake into its file; throws when the file no longer says what the mistake replaces. */

@@ -122,6 +122,12 @@ export const RECOVERY_MISTAKES: readonly Mistake[] = [
     from: "redis.call('HDEL', META, 'open')",
     to: '',
   },
+  {
+    name: 'a rebuilt store forgets ordering keys',
+    file: 'replay',
+    from: 'entry[11] or nil, receivers, entry[13]',
+    to: 'entry[11] or nil, receivers',
+  },
 ];
 
 /** Likewise where whole events are written at once. The comparison of replays has to find each of them. */

@@ -22,6 +22,7 @@ const item = {
   size: 10,
   durability: 'store',
   deadlineMs: undefined,
+  key: undefined,
   emitted: null,
 } as const;
 

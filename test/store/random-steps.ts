@@ -13,6 +13,9 @@ export const TYPES = ['mail', 'bill {0}', 'naïve/🕰️\r\n', 'rare'];
 const place = fc.nat({ max: 12 });
 const token = fc.constantFrom('own', 'own', 'own', 'own', 'own', 'own', 'wrong', 'other');
 
+/** Ordering keys: few, so that they queue. */
+const key = fc.constantFrom(undefined, undefined, undefined, 'k', 'k', 'é/["1"] ~');
+
 const acceptItem = fc.record({
   type: fc.nat({ max: TYPES.length - 1 }),
   delayMs: fc.constantFrom(0, 0, 0, SECOND, 3 * SECOND),
@@ -22,6 +25,7 @@ const acceptItem = fc.record({
   size: fc.constantFrom(0, 10, 100),
   durability: fc.constantFrom('store' as const, 'archive' as const),
   deadlineMs: fc.constantFrom(undefined, undefined, undefined, SECOND, 10 * SECOND),
+  key,
   /** Emitted in another partition, where it became due so long before or after now. */
   emitted: fc.option(fc.constantFrom(-SECOND, 0, 2 * SECOND), { freq: 4 }),
 });
@@ -40,6 +44,7 @@ interface EmitItem {
   readonly type: number;
   readonly delayMs: number;
   readonly durability: 'store' | 'archive';
+  readonly key: string | undefined;
 }
 
 const emitItem: fc.Arbitrary<EmitItem> = fc.record({
@@ -47,6 +52,7 @@ const emitItem: fc.Arbitrary<EmitItem> = fc.record({
   type: fc.nat({ max: TYPES.length - 1 }),
   delayMs: fc.constantFrom(0, 0, SECOND),
   durability: fc.constantFrom('store' as const, 'archive' as const),
+  key,
 });
 
 const completeItem = fc.record({
@@ -179,7 +185,7 @@ function plainOf(each: Step): Step {
     case 'accept':
       return {
         ...each,
-        items: each.items.map((item) => ({ ...item, deadlineMs: undefined, emitted: null })),
+        items: each.items.map((item) => ({ ...item, deadlineMs: undefined, emitted: null, key: undefined })),
       };
     case 'lease':
       return { ...each, listener: 'default' };
@@ -190,11 +196,45 @@ function plainOf(each: Step): Step {
   }
 }
 
-/** Sequences of everything, and as many of plain work. */
+/** Of events that nearly all have the same key, so that they queue for their turn and little else keeps them from it. */
+const keyedStep = step
+  .filter((each) => !SPECIAL.has(each.do) && each.do !== 'prune' && each.do !== 'abandon')
+  .map(keyedOf);
+
+function keyedOf(each: Step): Step {
+  const isFirst = <Item extends { readonly type: number }>(item: Item) => ({ ...item, type: item.type % 2 });
+  switch (each.do) {
+    case 'accept': {
+      const free = { delayMs: 0, scope: null, resend: null, emitted: null } as const;
+      return {
+        ...each,
+        items: each.items.map((item) => ({ ...isFirst(item), key: item.key ?? 'k', ...free })),
+      };
+    }
+    case 'lease':
+      return { ...each, types: [0, 1], bytesMax: 1_000_000, listener: 'default', call: 5 };
+    case 'complete':
+      return {
+        ...each,
+        items: each.items.map((item) => ({
+          ...item,
+          emit: item.emit.map((child) => ({ ...isFirst(child), key: child.key ?? 'k' })),
+        })),
+      };
+    default:
+      return each;
+  }
+}
+
+/** Sequences of everything, as many of plain work, and some of work in the order of keys. */
 export function stepsOf(
   maxLength: number,
   wanted: (each: Step) => boolean = () => true,
 ): fc.Arbitrary<Step[]> {
   const bounds = { minLength: 1, maxLength, size: 'max' } as const;
-  return fc.oneof(fc.array(step.filter(wanted), bounds), fc.array(plainStep.filter(wanted), bounds));
+  return fc.oneof(
+    { weight: 2, arbitrary: fc.array(step.filter(wanted), bounds) },
+    { weight: 2, arbitrary: fc.array(plainStep.filter(wanted), bounds) },
+    { weight: 1, arbitrary: fc.array(keyedStep.filter(wanted), bounds) },
+  );
 }

@@ -156,7 +156,7 @@ export class Both {
     // Nobody sends a request again when its event has been pruned: that is days later.
     const ids = this.#ids.filter((id) => this.core.state.events.has(id));
     const commands = items.map(
-      ({ type, delayMs, scope, fingerprint, resend, size, durability, deadlineMs, emitted }) => {
+      ({ type, delayMs, scope, fingerprint, resend, size, durability, deadlineMs, emitted, key }) => {
         const id = (resend === null ? undefined : fromEnd(ids, resend)) ?? this.#newId();
         ids.push(id);
         return {
@@ -166,6 +166,7 @@ export class Both {
           delayMs,
           durability,
           ...(deadlineMs === undefined ? {} : { deadlineMs }),
+          ...(key === undefined ? {} : { key }),
           idempotency: scope === null || emitted !== null ? null : { scope: `scope ${scope}`, fingerprint },
           ...(emitted === null ? {} : { emitted: this.#emittedElsewhere(emitted) }),
         };
@@ -216,8 +217,9 @@ export class Both {
       const holder = this.#holder(which);
       if (!holder) return [];
       const result = Buffer.from(`result ${this.#next()}`);
-      const emit = items.map(({ elsewhere, ...item }) => ({
+      const emit = items.map(({ elsewhere, key, ...item }) => ({
         ...item,
+        ...(key === undefined ? {} : { key }),
         type: TYPES[item.type]!,
         id: this.#newId(elsewhere ? 1 : 0),
         envelope: envelopeOf(0, this.#made),

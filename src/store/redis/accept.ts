@@ -6,7 +6,7 @@ import { asBuffer } from '../../event/packed.js';
 import { StoreError } from '../store.js';
 import { type Argument, OutOfMemory } from './connection.js';
 import { type Partition, QueueKeys } from './partition.js';
-import { positionOf } from './state-codec.js';
+import { positionOf, writeKey } from './state-codec.js';
 import { aboutOf, ELSEWHERE, TypeGuesses, WRONG_GUESSES_MAX } from './type-guesses.js';
 
 export interface AcceptOptions {
@@ -58,7 +58,7 @@ function argumentsOf(partition: Partition, commands: readonly AcceptCommand[], o
     args.push(id, type, ordinal, about, queue, emitted ? emitted.dueAt : delayMs);
     const place = emitted ? `${emitted.parent} ${emitted.root} 0` : (redrive?.of ?? idempotency?.scope ?? '');
     args.push(place, idempotency?.fingerprint ?? '', asBuffer(envelope), deadlineMs ?? '');
-    args.push(receiversText(partition, queues, ordinal, command));
+    args.push(receiversText(partition, queues, ordinal, command), writeKey(command.key));
   }
   return { args, queues, guessed: types.guessed };
 }

@@ -14,7 +14,7 @@ import { StoreError } from '../store.js';
 import { receiversText } from './accept.js';
 import type { Argument } from './connection.js';
 import { type Partition, QueueKeys } from './partition.js';
-import { outcomeCode, outcomeOf, positionOf, reasonOf, statusOf } from './state-codec.js';
+import { outcomeCode, outcomeOf, positionOf, reasonOf, statusOf, writeKey } from './state-codec.js';
 import { aboutOf, ELSEWHERE, TypeGuesses, WRONG_GUESSES_MAX } from './type-guesses.js';
 
 /** A command with what its attempt's id names. */
@@ -105,9 +105,10 @@ function argumentsOf(partition: Partition, items: readonly OnAttempt<CompleteCom
     const { token, outcome, retry, fingerprint, result, emit = [] } = command;
     args.push(...place(attempt), queue, token, outcomeCode(outcome), retry.kind);
     args.push(retry.kind === 'after' ? retry.afterMs : 0, fingerprint, asBuffer(result), emit.length);
-    for (const { id, type, delayMs, durability, envelope } of emit) {
+    for (const { id, type, delayMs, durability, envelope, key } of emit) {
       if (partitionOfId(id) !== partition.number) {
-        args.push(id, type, 0, ELSEWHERE + aboutOf(false, durability), 0, delayMs, asBuffer(envelope), '');
+        args.push(id, type, 0, ELSEWHERE + aboutOf(false, durability), 0, delayMs);
+        args.push(asBuffer(envelope), '', writeKey(key));
         continue;
       }
       const { ordinal, isGuess } = types.ordinalOf(type);
@@ -122,6 +123,7 @@ function argumentsOf(partition: Partition, items: readonly OnAttempt<CompleteCom
         delayMs,
         asBuffer(envelope),
         receivers,
+        writeKey(key),
       );
     }
   }

@@ -40,6 +40,8 @@ export const KEY_NAMES = [
   'deadlines',
   /** Sorted set: `id.ordinal.listener` → sequence, of those whose events wait to be archived. */
   'held',
+  /** Sorted set: deliveries of events with an ordering key that have not ended, see lua/include/keyed.lua. */
+  'keyed',
   /** Stream: records not yet archived, under their positions. */
   'outbox',
   /** List: attempts beyond those that are kept, whose bodies go once the outbox is archived. */

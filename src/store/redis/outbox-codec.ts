@@ -21,7 +21,7 @@ import {
   type RedriveWish,
   wishText,
 } from '../../event/redrive-job.js';
-import { outcomeCode, outcomeOf, reasonCode, reasonOf } from './state-codec.js';
+import { outcomeCode, outcomeOf, readKey, reasonCode, reasonOf, writeKey } from './state-codec.js';
 
 export type Entry =
   | readonly [
@@ -48,7 +48,8 @@ export type Entry =
       root?: string | false,
       deadlineAt?: number | false,
       receivers?: readonly number[] | false,
-      between?: string | false,
+      /** Percent-encoded. */
+      key?: string | false,
       redriveOf?: string,
     ]
   | readonly [
@@ -157,6 +158,8 @@ export type Entry =
       /** 1: with `archive` durability. */
       archive: 0 | 1,
       root: string,
+      /** Percent-encoded. */
+      key?: string,
     ]
   | readonly ['Y', at: number, id: string, ordinal: number, child: string]
   | readonly ['Q' | 'X' | 'E', at: number, id: string, ordinal: number]
@@ -197,7 +200,7 @@ export function readRecord(
   const of = { pos, at, id, type };
   switch (entry[0]) {
     case 'A': {
-      const [, , , , dueAt, scope, fingerprint, archive, parent, root, deadlineAt, receivers, , again] =
+      const [, , , , dueAt, scope, fingerprint, archive, parent, root, deadlineAt, receivers, key, again] =
         entry;
       const hasClaim = typeof scope === 'string' && typeof fingerprint === 'string';
       const idempotency = hasClaim ? { scope, fingerprint, expiresAt: idempotencyExpiresAt(at) } : null;
@@ -207,7 +210,8 @@ export function readRecord(
       // Lua writes an empty list as an object.
       const listeners = receivers ? { listeners: Array.isArray(receivers) ? receivers : [] } : {};
       const redrive = again === undefined ? {} : { redriveOf: again };
-      const facts = { ...listeners, dueAt, ...deadline, ...durability, idempotency, ...tree, ...redrive };
+      const more = { ...tree, ...redrive };
+      const facts = { ...listeners, dueAt, ...deadline, ...durability, ...keyOf(key), idempotency, ...more };
       return { op: 'accepted', ...of, ...facts, payload: need(body, position) };
     }
     case 'G': {
@@ -234,9 +238,9 @@ export function readRecord(
       return { op: 'completed', ...of, listener, grant, ...said, payload: need(body, position) };
     }
     case 'M': {
-      const [, , , , child, childType, dueAt, archive, root] = entry;
+      const [, , , , child, childType, dueAt, archive, root, key] = entry;
       const durability = archive === 1 ? ({ durability: 'archive' } as const) : {};
-      const facts = { child, childType, root, dueAt, ...durability };
+      const facts = { child, childType, root, dueAt, ...durability, ...keyOf(key) };
       return { op: 'emitted', ...of, ...facts, payload: need(body, position) };
     }
     case 'Y':
@@ -292,18 +296,21 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
   const { at, id } = record;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, idempotency, durability, parent, root, deadlineAt, listeners, redriveOf } = record;
+      const { dueAt, idempotency, durability, parent, root, deadlineAt, listeners, key, redriveOf } = record;
       const { scope = false, fingerprint = false } = idempotency ?? {};
       const archive = durability === 'archive' ? 1 : 0;
       const tree = [parent ?? false, root ?? false] as const;
       const deadline = deadlineAt ?? false;
       if (redriveOf !== undefined) {
-        const again = [deadline, listeners ?? false, false, redriveOf] as const;
+        const again = [deadline, listeners ?? false, writeKey(key) || false, redriveOf] as const;
         return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, ...tree, ...again];
       }
-      if (listeners !== undefined) {
-        return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, ...tree, deadline, listeners];
+      if (key !== undefined) {
+        const rest = [deadline, listeners ?? false, writeKey(key)] as const;
+        return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, ...tree, ...rest];
       }
+      if (listeners !== undefined)
+        return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, ...tree, deadline, listeners];
       if (deadlineAt !== undefined) {
         return ['A', at, id, ordinal, dueAt, scope, fingerprint, archive, ...tree, deadlineAt];
       }
@@ -333,8 +340,10 @@ function entryOf(record: KeptRecord, ordinal: number): KeptEntry {
       return ['C', at, id, ordinal, listener, grant, ...codes, fingerprint, emitted];
     }
     case 'emitted': {
-      const { child, childType, root, dueAt, durability } = record;
-      return ['M', at, id, ordinal, child, childType, dueAt, durability === 'archive' ? 1 : 0, root];
+      const { child, childType, root, dueAt, durability, key } = record;
+      const archive = durability === 'archive' ? 1 : 0;
+      if (key === undefined) return ['M', at, id, ordinal, child, childType, dueAt, archive, root];
+      return ['M', at, id, ordinal, child, childType, dueAt, archive, root, writeKey(key)];
     }
     case 'relayed':
       return ['Y', at, id, ordinal, record.child];
@@ -388,6 +397,11 @@ function entryOfType(
     case 'defaultLeased':
       return ['F', at, '', ordinal];
   }
+}
+
+function keyOf(written: string | false | undefined): { readonly key?: string } {
+  const key = readKey(written);
+  return key === null ? {} : { key };
 }
 
 function readRedriveSet(

@@ -11,12 +11,13 @@
 --          the idempotency key (no fingerprint: no key), envelope, ms after which it ends if it is not complete by then
 --          (nothing: what the type says), and the listeners that get it, each as its ordinal and which of the queues with a
 --          colon between, and spaces between them (nothing: listener 0 alone; `none`: no listener; `gone`: it is for one
---          that there is not). Without a fingerprint, and not emitted elsewhere, the scope is the past event that it is again
+--          that there is not), and the ordering key, percent-encoded, or nothing: with one the event is due at once.
+--          Without a fingerprint, and not emitted elsewhere, the scope is the past event that it is again
 -- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, both with view and n
 --          behind them of what must be archived before the answer is given; {2, id} conflict, {3} full, {4} too many types,
 --          {5} the archive is too far behind, {6} too many of the type are not complete, {7} no such listener. Or `stale`: the listeners are not
 --          those that the caller knows. It stops short of an item whose ordinal was guessed wrong.
---@keys meta events envelopes types typeNames policies ids delayed held settled settledOwn outbox scopes0 scopes1 scopes2 open deadlines trees
+--@keys meta events envelopes types typeNames policies ids delayed held keyed settled settledOwn outbox scopes0 scopes1 scopes2 open deadlines trees
 --@include gate
 --@include head
 --@include record
@@ -29,7 +30,7 @@
 --@include accepted
 local TYPES_MAX = tonumber(ARGV[8])
 local REFUSED = tonumber(ARGV[9])
-local FIELDS = 11
+local FIELDS = 12
 if listenersVersion ~= tonumber(ARGV[10]) then
   return { '', 'stale' }
 end
@@ -53,6 +54,7 @@ for first = 11, #ARGV, FIELDS do
     envelope = ARGV[first + 8],
     deadlineMs = tonumber(ARGV[first + 9]),
     listeners = ARGV[first + 10],
+    key = ARGV[first + 11] ~= '' and ARGV[first + 11] or nil,
   }
   item.redriveOf = not item.scope and not item.relayed and item.tree ~= '' and item.tree
   items[#items + 1] = item
@@ -169,7 +171,9 @@ end
 -- Writes what was accepted.
 for _, item in ipairs(accepted) do
   local ordinal, dueAt = item.ordinal, now + item.delayMs
-  if item.relayed then
+  if item.key then
+    dueAt = now
+  elseif item.relayed then
     dueAt = math.max(now, item.delayMs)
   end
   if item.declares then
@@ -180,20 +184,20 @@ for _, item in ipairs(accepted) do
   local deadlineMs = item.deadlineMs or policyOf(ordinal).deadlineMs
   local deadlineAt = deadlineMs and now + deadlineMs
   local print, archives = item.scope and item.fingerprint, item.archive and 1 or 0
+  local key, ends, listeners = item.key, deadlineAt or false, receivers or (item.key and false)
   if item.relayed then
     local parent, root = string.match(item.tree, '^(%S+) (%S+)')
-    record('A', now, item.id, ordinal, dueAt, false, false, archives, parent, root, deadlineAt or false, receivers)
+    record('A', now, item.id, ordinal, dueAt, false, false, archives, parent, root, ends, listeners, key)
     item.view, item.n = view, n
   elseif item.redriveOf then
-    local listeners = receivers or false
     record(
-      'A', now, item.id, ordinal, dueAt, false, false, archives, false, false, deadlineAt or false, listeners, false,
+      'A', now, item.id, ordinal, dueAt, false, false, archives, false, false, ends, receivers or false, key or false,
       item.redriveOf
     )
     item.view, item.n = view, n
-  elseif deadlineAt or receivers then
+  elseif deadlineAt or receivers or key then
     -- What is nothing at the end is left out.
-    record('A', now, item.id, ordinal, dueAt, item.scope, print, archives, false, false, deadlineAt or false, receivers)
+    record('A', now, item.id, ordinal, dueAt, item.scope, print, archives, false, false, ends, listeners, key)
     item.view, item.n = view, n
   elseif item.archive then
     record('A', now, item.id, ordinal, dueAt, item.scope, item.scope and item.fingerprint, 1)
@@ -207,7 +211,7 @@ for _, item in ipairs(accepted) do
   local archive = item.archive
   addAccepted(
     item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, archive, archive,
-    item.relayed and item.tree, deadlineAt, receivers, item.redriveOf
+    item.relayed and item.tree, deadlineAt, receivers, key, item.redriveOf
   )
   local past = item.redriveOf and loadState(item.redriveOf)
   if past then

@@ -5,25 +5,38 @@
 -- ARGV     1–7 head, 8 most types, 9 the version of the listeners that the caller knows; then for each item: id, ordinal,
 --          listener, grant, which of the queues, token, outcome (1 success, 2 fail), retry (never, policy, after), ms after which, fingerprint, result, how many events it emits;
 --          then for each of those: id, type, its ordinal, what is said about it (as for accept; 4 more when the type lives
---          in another partition: then neither ordinal nor queue), which of the queues, delay in ms, envelope, the listeners that get it as for accept
+--          in another partition: then neither ordinal nor queue), which of the queues, delay in ms, envelope, the listeners that get it as for accept, and the
+--          ordering key as for accept
 -- RETURNS  whom it wakes, the version of the listeners, then for each item: {0, status, outcome, reason, retryAt, ids of
 --          what it emitted or 0} completed, with view and n behind it of what must be archived before the answer is given;
 --          {1} lease lost, {2} conflict, {3} unknown, {4} too many types, {5} the ordinal of a type was guessed wrong, or it
 --          emits and the listeners are not those that the caller knows
---@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held settled settledOwn outbox scopes0 scopes1 scopes2 open deadlines trees relays relaying forgotten
+--@keys meta policies events envelopes results types typeNames ids leasedUntil delayed held keyed settled settledOwn outbox scopes0 scopes1 scopes2 open deadlines trees relays relaying forgotten
 --@include gate
 --@include head
 --@include record
 --@include wake
 --@include state
+--@include accepted
+
+-- What has been emitted in this very call may be next of its ordering key.
+local loadStored = loadState
+
+local function loadState(id)
+  local state = loadStored(id)
+  if not state and #added > 0 then
+    applyAccepted()
+    state = loadStored(id)
+  end
+  return state
+end
 --@include attempt
 --@include type-set
---@include accepted
 --@include relay
 local TYPES_MAX = tonumber(ARGV[8])
 --@include emitted
 local FIELDS = 12
-local EMIT_FIELDS = 8
+local EMIT_FIELDS = 9
 local LISTENERS_KNOWN = tonumber(ARGV[9])
 
 -- How the event stood when the attempt had ended.
@@ -149,6 +162,7 @@ local function readEmit(first, count)
       delayMs = tonumber(ARGV[first + 5]),
       envelope = ARGV[first + 6],
       listeners = ARGV[first + 7],
+      key = ARGV[first + 8] ~= '' and ARGV[first + 8] or nil,
     }
     first = first + EMIT_FIELDS
   end

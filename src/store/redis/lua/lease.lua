@@ -54,7 +54,10 @@ if overdue and tonumber(overdue) <= now then
   return { 'deadline' }
 end
 local due = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
-if due and tonumber(due) <= math.min(now, PROMOTED_TO) then
+-- Those whose turn has come, behind others of their ordering key, are due since ever, and come at any time: who has promoted
+-- once need not run after them.
+local isTurn = due and tonumber(due) == 0
+if due and tonumber(due) <= math.min(now, PROMOTED_TO) and not (isTurn and ARGV[14] ~= '') then
   return { 'promote' }
 end
 local held = redis.call('ZRANGE', HELD, 0, 0)[1]

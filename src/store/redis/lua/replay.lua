@@ -12,7 +12,7 @@
 --          that are completed stand among the bodies, in order, and idempotency keys with what is remembered under them}].
 --          Such an event has four places among the bodies: id, state without its beginning, envelope, result
 -- RETURNS  1, or 0 when the recovery is not this one's any more
---@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled settledOwn leasedUntil delayed held outbox forgotten scopes0 scopes1 scopes2 open deadlines trees relays relaying redrives
+--@keys meta events envelopes results types typeNames policies subscribers ids oldIds settled settledOwn leasedUntil delayed held keyed outbox forgotten scopes0 scopes1 scopes2 open deadlines trees relays relaying redrives
 --@include run
 --@include recovering
 --@include last
@@ -176,7 +176,7 @@ local function accept(id, entry, body, queue)
   local tree = entry[9] and entry[9] .. ' ' .. entry[10] .. ' 0'
   addAccepted(
     id, entry[4], dueAt, entry[6], entry[7], body, queue, entry[8] == 1, false, tree, entry[11] or nil, receivers,
-    entry[14]
+    entry[13] or nil, entry[14]
   )
   local past = entry[14] and loadState(entry[14])
   if past then
@@ -185,8 +185,11 @@ local function accept(id, entry, body, queue)
   addedAt[id] = #addedStates
   for place = 1, receivers and #receivers or 1 do
     local listener = receivers and receivers[place] or 0
-    listenerOf[receivers and queue[place] or queue] = listener
-    inFresh[freshName(id, listener)] = dueAt <= now or nil
+    local key = receivers and queue[place] or queue
+    local waiting = addedFresh[key]
+    listenerOf[key] = listener
+    -- Not when it is not due yet, or waits behind others of its key.
+    inFresh[freshName(id, listener)] = waiting and waiting[#waiting] == id or nil
   end
 end
 
@@ -296,7 +299,7 @@ local function apply(entry, body, keys)
   if op == 'Q' then
     applyCancelRequested(id, state)
   elseif op == 'M' then
-    applyEmitted(id, state, entry[5], entry[6], entry[7], entry[8] == 1, entry[9], body)
+    applyEmitted(id, state, entry[5], entry[6], entry[7], entry[8] == 1, entry[9], body, entry[10])
   elseif op == 'Y' then
     local relay = redis.call('HGET', RELAYS, entry[5])
     if not relay then

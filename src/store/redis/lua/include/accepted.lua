@@ -2,24 +2,26 @@
 -- all that are added at one time of the clock, then they are applied.
 --
 -- Needs now (the records' time), view and n (the position of the one that is added), sequence, wake, META, EVENTS,
--- ENVELOPES, IDS, OPEN, DEADLINES, DELAYED, HELD, SETTLED and SCOPES0 to 2.
+-- ENVELOPES, IDS, OPEN, DEADLINES, DELAYED, HELD, KEYED, SETTLED and SCOPES0 to 2.
 --@include settled
+--@include keyed
 local DAY_MS = 86400000
 local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
 local added, addedStates, addedEnvelopes, addedScopes, addedFresh, addedOpen = {}, {}, {}, {}, {}, {}
 
--- Of an event with `archive` durability, in a cascade, with a deadline, for other listeners than listener 0 alone, or that is a
--- past one again, see state.lua. What there is not is false.
-local function longState(ordinal, dueAt, archive, tree, deadlineAt, receivers, redriveOf)
+-- Of an event with `archive` durability, in a cascade, with a deadline, with an ordering key, for other listeners than listener
+-- 0 alone, or that is a past one again, see state.lua. What there is not is false.
+local function longState(ordinal, dueAt, archive, tree, deadlineAt, receivers, key, redriveOf)
   local unarchived = archive and view .. '-' .. n .. 'A0'
-  local delivery = { 0, archive and dueAt or 0, 0, 0 }
+  -- Who has a key is due in its turn, whatever becomes of the clock until then.
+  local delivery = { 0, archive and not key and dueAt or 0, 0, 0 }
   local state = {
     0, ordinal, sequence, view, n, now, 1, 0, 0, 0, 0, 0, 0, { delivery }, false, false, false, false, unarchived
   }
-  if tree or deadlineAt or receivers then
+  if tree or deadlineAt or receivers or key then
     state[20] = tree or false
   end
-  if deadlineAt or receivers then
+  if deadlineAt or receivers or key then
     state[21] = deadlineAt or false
   end
   if receivers then
@@ -34,11 +36,12 @@ local function longState(ordinal, dueAt, archive, tree, deadlineAt, receivers, r
     state[8], state[10], state[11], state[12], state[15], state[16] = 2, now, 2, 5, view, n
     state[23], state[24], state[25] = now, view, n
   end
-  if redriveOf then
+  if key or redriveOf then
     for place = 20, 26 do
       state[place] = state[place] or false
     end
-    state[27] = redriveOf
+    state[26] = key or false
+    state[27] = redriveOf or nil
   end
   return state
 end
@@ -49,7 +52,11 @@ local function addScope(id, scope, fingerprint)
   addedScopes[#addedScopes + 1] = id .. ' ' .. string.format('%.0f', now) .. ' ' .. fingerprint
 end
 
-local function addWaiting(id, ordinal, listener, dueAt, queue, held)
+local function addWaiting(id, ordinal, listener, dueAt, queue, held, key)
+  if key and not joinKey(ordinal, listener, key, sequence, id) then
+    tally(ordinal .. '.' .. listener .. 'D', 1)
+    return
+  end
   if held then
     redis.call('ZADD', HELD, sequence, id .. '.' .. ordinal .. '.' .. listener)
     tally(ordinal .. '.' .. listener .. 'D', 1)
@@ -80,9 +87,9 @@ end
 -- `scope` is false without an idempotency key, `queue` is the type's `fresh`. With `archive` durability, `archive` is
 -- true, and nobody may lease it before it is archived: it is `held`, unless it comes from the log. `tree` says of an
 -- emitted event where it belongs, as its state does. With `receivers` (their ordinals) `queue` is a list, one for each.
--- `redriveOf` is the past event that it is again, or false.
+-- `redriveOf` is the past event that it is again, or false. With an ordering key it is due at once.
 local function addAccepted(
-  id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree, deadlineAt, receivers, redriveOf
+  id, ordinal, dueAt, scope, fingerprint, envelope, queue, archive, held, tree, deadlineAt, receivers, key, redriveOf
 )
   sequence = sequence + 1
   if tree then
@@ -94,8 +101,8 @@ local function addAccepted(
   end
   added[#added + 1] = id
   addedStates[#addedStates + 1] = id
-  addedStates[#addedStates + 1] = (archive or tree or deadlineAt or receivers or redriveOf)
-    and longState(ordinal, dueAt, archive, tree, deadlineAt, receivers, redriveOf)
+  addedStates[#addedStates + 1] = (archive or tree or deadlineAt or receivers or key or redriveOf)
+    and longState(ordinal, dueAt, archive, tree, deadlineAt, receivers, key, redriveOf)
     or { 0, ordinal, sequence, view, n, now }
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope
@@ -107,7 +114,8 @@ local function addAccepted(
     redis.call('HSET', META, 'deadlines', 1)
   end
   for place = 1, receivers and #receivers or 1 do
-    addWaiting(id, ordinal, receivers and receivers[place] or 0, dueAt, receivers and queue[place] or queue, held)
+    local listener = receivers and receivers[place] or 0
+    addWaiting(id, ordinal, listener, dueAt, receivers and queue[place] or queue, held, key)
   end
   if receivers and #receivers == 0 then
     noteSettled(id, ordinal, now, view, n)

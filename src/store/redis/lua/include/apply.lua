@@ -2,9 +2,10 @@
 -- once they have recorded what they decided; a recovery comes with records of the log. States are saved by the caller.
 --
 -- Needs now (the record's time), view and n (its position), declared, wake, state, META, POLICIES, RESULTS, LEASED_UNTIL,
--- DELAYED, SETTLED, SETTLED_OWN, OPEN and DEADLINES; HELD where `removeHeld` is called.
+-- DELAYED, HELD, KEYED, SETTLED, SETTLED_OWN, OPEN and DEADLINES.
 --@include unarchived
 --@include settled
+--@include keyed
 
 -- How a delivery is named in the sets of a partition.
 local function memberOf(id, state, listener)
@@ -17,8 +18,12 @@ local function tallyOf(state, listener, letter, by)
 end
 
 -- A delivery that waits will not: it is taken from those that are delayed, else an entry stays behind, in a queue or, until
--- `removeHeld`, among those that are held.
-local function endWait(id, state, listener)
+-- `removeHeld`, among those that are held. Who waits behind others of its ordering key has no entry.
+local function endWait(id, state, listener, isBehind)
+  if isBehind then
+    tallyOf(state, listener, 'D', -1)
+    return
+  end
   local wasDelayed = redis.call('ZREM', DELAYED, memberOf(id, state, listener)) == 1
   tallyOf(state, listener, wasDelayed and 'D' or 'X', wasDelayed and -1 or 1)
 end
@@ -107,11 +112,39 @@ local function settle(id, state)
   end
 end
 
+-- A delivery of an event with an ordering key has ended. If it was the head, the next waits until its event is archived, or
+-- until whoever looks for what is due finds it, as they do before every lease: so no queue need be known. Gives whether it
+-- was behind others itself.
+local function leaveKey(id, state, listener)
+  local ordinal, key = state[TYPE], state[KEY]
+  local own = keyedMember(ordinal, listener, key, state[SEQUENCE], id)
+  local oldest = oldestOfKey(ordinal, listener, key, 2)
+  redis.call('ZREM', KEYED, own)
+  if oldest[1] ~= own or not oldest[2] then
+    return oldest[1] ~= own
+  end
+  local next = idInKeyed(oldest[2])
+  local other = loadState(next)
+  if other[UNARCHIVED] and isUnarchived(other[VIEW], other[N]) then
+    redis.call('ZADD', HELD, other[SEQUENCE], memberOf(next, other, listener))
+  else
+    redis.call('ZADD', DELAYED, 0, memberOf(next, other, listener))
+    wakeQueue(ordinal, listener)
+  end
+  return false
+end
+
+-- Nobody may lease it any more. Gives whether it has waited behind others of its ordering key.
+local function setEnded(id, state, listener, delivery)
+  delivery[STATE] = ENDED
+  return state[KEY] and leaveKey(id, state, listener)
+end
+
 -- … its delivery waits, until it is due or in `queue`, the one of those that come back; without a queue the event ends
 -- with the next record. When somebody asked to cancel the event it waits no more …
 local function waitUntil(id, state, listener, delivery, dueAt, queue)
   if state[CANCEL_REQUESTED] == 1 then
-    delivery[STATE] = ENDED
+    setEnded(id, state, listener, delivery)
     settle(id, state)
     return
   end
@@ -167,7 +200,7 @@ end
 
 -- The responder's end is the event's.
 local function endDelivery(id, state, listener, delivery)
-  delivery[STATE] = ENDED
+  setEnded(id, state, listener, delivery)
   if listenerAt(state, 1) == listener then
     completeAs(id, state, listener, delivery)
   end
@@ -177,8 +210,8 @@ end
 local function endWaiting(id, state)
   for place, delivery in ipairs(state[DELIVERIES]) do
     if delivery[STATE] == WAITING then
-      delivery[STATE] = ENDED
-      endWait(id, state, listenerAt(state, place))
+      local listener = listenerAt(state, place)
+      endWait(id, state, listener, setEnded(id, state, listener, delivery))
     end
   end
 end
@@ -265,8 +298,9 @@ local function applyUnsubscribed(id, state, listener, grant, responder)
   local mark = responder ~= nil and 'R' or ''
   if delivery[STATE] == LEASED then
     endAttempt(id, state, listener, delivery[#delivery], UNSUBSCRIBED, 'N', mark)
+    setEnded(id, state, listener, delivery)
   else
-    endWait(id, state, listener)
+    endWait(id, state, listener, setEnded(id, state, listener, delivery))
     noteLast(state)
     state[VERSION] = state[VERSION] + 1
     wakeEvent(id)
@@ -274,7 +308,6 @@ local function applyUnsubscribed(id, state, listener, grant, responder)
       noteUnarchived(state, 'N', grant, listener, mark)
     end
   end
-  delivery[STATE] = ENDED
   if responder == false then
     completeEvent(id, state, FAIL, BY_NOBODY)
   elseif responder then

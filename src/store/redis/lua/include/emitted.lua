@@ -54,23 +54,25 @@ local function acceptEmitted(id, state, emit)
     end
     -- What a promise of `archive` has brought about is promised too.
     local archive = child.archive or (state[UNARCHIVED] and true or false)
-    local dueAt = now + child.delayMs
+    local dueAt = child.key and now or now + child.delayMs
     if child.elsewhere then
-      record('M', now, id, state[TYPE], child.id, child.type, dueAt, archive and 1 or 0, root)
-      applyEmitted(id, state, child.id, child.type, dueAt, archive, root, child.envelope)
+      record('M', now, id, state[TYPE], child.id, child.type, dueAt, archive and 1 or 0, root, child.key)
+      applyEmitted(id, state, child.id, child.type, dueAt, archive, root, child.envelope, child.key)
     else
       local deadlineMs = policyOf(child.ordinal).deadlineMs
       local deadlineAt = deadlineMs and now + deadlineMs
       local receivers, queues = readReceivers(child.listeners)
-      if deadlineAt or receivers then
-        local archives = archive and 1 or 0
-        record('A', now, child.id, child.ordinal, dueAt, false, false, archives, id, root, deadlineAt or false, receivers)
+      if deadlineAt or receivers or child.key then
+        local archives, ends, listeners = archive and 1 or 0, deadlineAt or false, receivers or (child.key and false)
+        record(
+          'A', now, child.id, child.ordinal, dueAt, false, false, archives, id, root, ends, listeners, child.key
+        )
       else
         record('A', now, child.id, child.ordinal, dueAt, false, false, archive and 1 or 0, id, root)
       end
       addAccepted(
         child.id, child.ordinal, dueAt, false, false, child.envelope, queues or KEYS[CONSTANT_KEYS + child.queue],
-        archive, archive, id .. ' ' .. root .. ' 0', deadlineAt, receivers
+        archive, archive, id .. ' ' .. root .. ' 0', deadlineAt, receivers, child.key
       )
     end
     promisedN = archive and n or promisedN

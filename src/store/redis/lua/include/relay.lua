@@ -13,8 +13,8 @@ do
     state[TREE] = place .. ' ' .. (tonumber(count) + more)
   end
 
-  function applyEmitted(id, state, child, childType, dueAt, archive, root, envelope)
-    redis.call('HSET', RELAYS, child, cjson.encode({ id, root, childType, dueAt, archive and 1 or 0, view, n }))
+  function applyEmitted(id, state, child, childType, dueAt, archive, root, envelope, key)
+    redis.call('HSET', RELAYS, child, cjson.encode({ id, root, childType, dueAt, archive and 1 or 0, view, n, key }))
     redis.call('ZADD', RELAYING, now, child)
     redis.call('HSET', RESULTS, child, envelope)
     addRelaying(state, 1)
