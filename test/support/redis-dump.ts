@@ -81,7 +81,7 @@ function isWaiting(state: State | undefined, ordinal: number, listener: number):
   if (state === undefined || state[TYPE] !== ordinal) return false;
   const deliveries = state[DELIVERIES] as [number][] | undefined;
   if (deliveries === undefined) return listener === 0;
-  const receivers = state[RECEIVERS] as string | undefined;
-  const place = (receivers ?? '0').split(' ').map(Number).indexOf(listener);
+  const receivers = state[RECEIVERS] as string | false | undefined;
+  const place = (receivers || '0').split(' ').map(Number).indexOf(listener);
   return deliveries[place]?.[0] === WAITING;
 }
