@@ -125,8 +125,8 @@ export const RECOVERY_MISTAKES: readonly Mistake[] = [
   {
     name: 'a rebuilt store forgets ordering keys',
     file: 'replay',
-    from: 'entry[11] or nil, receivers, entry[13]',
-    to: 'entry[11] or nil, receivers',
+    from: 'entry[13] or nil, entry[14]',
+    to: 'nil, entry[14]',
   },
 ];
 
