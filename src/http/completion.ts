@@ -9,10 +9,11 @@ import type { Completion } from '../queue/emission.js';
 import { classifyLeniently } from './body.js';
 import { textAt } from './bulk.js';
 import type { HttpContext } from './context.js';
-import { emissionsText, readEmissions } from './emission.js';
+import { readEmissions } from './emission.js';
 import { headerIn, readPostedBody, readPostedHeaders } from './posted.js';
 import { archiveUnavailable, notArchived, tooManyTypes } from './respond.js';
 import type { CompletionBody } from './schemas/input.js';
+import type { RulesByType } from './type-rules.js';
 
 export interface CompletionSource {
   readonly attemptId: string;
@@ -26,7 +27,7 @@ export interface CompletionSource {
  * Two completions are the same when outcome, retry, response, errors and emitted events are: bodies compared byte
  * for byte, all else as values. White space outside bodies and `next` make no difference.
  */
-export function completionOf(source: CompletionSource, context: HttpContext): Completion {
+export function completionOf(source: CompletionSource, context: HttpContext, rules: RulesByType): Completion {
   const { config } = context;
   const { completion, attemptId, token } = source;
   const errors = completion.errors ?? [];
@@ -43,9 +44,10 @@ export function completionOf(source: CompletionSource, context: HttpContext): Co
       members: { pointer: '/emit' },
     });
   }
-  const emit = readEmissions(context, items, source.text, result.byteLength);
-  const said = `${JSON.stringify(retry)} ${emissionsText(emit)}`;
-  return { ...base, fingerprint: fingerprintOf(said, result), emit };
+  const surroundings = { text: source.text, resultBytes: result.byteLength, rules };
+  const { emit, said } = readEmissions(context, items, surroundings);
+  const fingerprint = fingerprintOf(`${JSON.stringify(retry)} ${said}`, result);
+  return { ...base, fingerprint, emit };
 }
 
 function fingerprintOf(said: string, result: Uint8Array): string {

@@ -11,17 +11,26 @@ import { checkTypeName } from './names.js';
 import { headerIn, readPostedBody, readPostedHeaders } from './posted.js';
 import type { EventItem } from './schemas/input.js';
 import { isTraceparent } from './submit-headers.js';
+import { type RulesByType, underRules } from './type-rules.js';
 
 /** What stands as the path of an emitted event: where events of its form are submitted. */
 const PATH = '/v1/events';
 
-/** `text` is the JSON of the completion that `items` were parsed from, `resultBytes` what its result weighs. */
+interface Surroundings {
+  /** The JSON of the completion that the items were parsed from. */
+  readonly text: string;
+  /** What the completion's result weighs. */
+  readonly resultBytes: number;
+  /** Of the types of the items. */
+  readonly rules: RulesByType;
+}
+
+/** With `said`, which tells them from others as they came: what is declared of their types may change between two tries. */
 export function readEmissions(
   { config, secretHeaders }: HttpContext,
   items: readonly EventItem[],
-  text: string,
-  resultBytes: number,
-): Emission[] {
+  { text, resultBytes, rules }: Surroundings,
+): { readonly emit: Emission[]; readonly said: string } {
   const { emitsMax, emitBytesMax } = config;
   if (items.length > emitsMax)
     throw new ClockworkError('too-many-items', `The completion emits more than ${emitsMax} events.`, {
@@ -30,7 +39,7 @@ export function readEmissions(
   const emitSpan = membersOf(text, rootSpan(text)).get('emit')!;
   const spans = elementsOf(text, emitSpan);
   let bytesLeft = emitBytesMax - resultBytes;
-  return items.map((item, index) =>
+  const posted = items.map((item, index) =>
     placed(`/emit/${index}`, () => {
       const span = spans[index]!;
       const emission = emissionOf(item, text.slice(span.start, span.end));
@@ -42,6 +51,10 @@ export function readEmissions(
       );
     }),
   );
+  const emit = posted.map((emission, index) =>
+    placed(`/emit/${index}/body`, () => underRules(emission, rules.get(emission.type) ?? null)),
+  );
+  return { emit, said: emissionsText(posted) };
 
   function emissionOf(item: EventItem, itemText: string): Emission {
     const { type, delayMs = 0, durability = 'store', version = null, correlationId = null } = item;
@@ -87,7 +100,7 @@ export function readEmissions(
 }
 
 /** What tells emissions apart: all of it, the body by its hash. */
-export function emissionsText(emissions: readonly Emission[]): string {
+function emissionsText(emissions: readonly Emission[]): string {
   return JSON.stringify(emissions.map(({ body: _, ...rest }) => rest));
 }
 

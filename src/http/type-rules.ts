@@ -6,7 +6,7 @@ import type { Durability } from '../event/unarchived.js';
 import type { Submission } from '../queue/submit.js';
 import { type BodyCheck, compileBodySchema } from './body-schema.js';
 import type { HttpContext } from './context.js';
-import { checkTypeName } from './names.js';
+import { checkTypeName, nameFault } from './names.js';
 
 export interface TypeRules {
   /** Of an event that names none. */
@@ -26,6 +26,21 @@ export function rulesOf(context: HttpContext, type: string): TypeRules | null | 
   return declared instanceof Promise
     ? declared.then((known) => rulesFrom(context, known))
     : rulesFrom(context, declared);
+}
+
+export type RulesByType = ReadonlyMap<string, TypeRules | null>;
+
+export const NO_RULES: RulesByType = new Map();
+
+/** Of those of `names` that can be names of types; what is wrong with the others is said of who names them. */
+export async function rulesOfTypes(context: HttpContext, names: Iterable<unknown>): Promise<RulesByType> {
+  const types = new Set<string>();
+  for (const name of names)
+    if (typeof name === 'string' && nameFault(name, context.config.nameBytesMax) === null) types.add(name);
+  const rules = await Promise.all(
+    [...types].map(async (type) => [type, await rulesOf(context, type)] as const),
+  );
+  return new Map(rules);
 }
 
 /** By what was declared, which is the same object as long as it is the same version. */
@@ -62,8 +77,10 @@ function stepsOf(pointer: string): string[] {
     .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
-/** The submission as it may be taken; throws `schema-mismatch` when its body is not as the type says. */
-export function underRules(submission: Submission, rules: TypeRules | null): Submission {
+type Carrying = Pick<Submission, 'head' | 'body' | 'requestSha256'>;
+
+/** What carries a body as it may be taken; throws `schema-mismatch` when the body is not as the type says. */
+export function underRules<Carrier extends Carrying>(submission: Carrier, rules: TypeRules | null): Carrier {
   if (rules === null || (rules.check === null && rules.redact.length === 0)) return submission;
   const { head, body } = submission;
   if (rules.check === null && body.byteLength === 0) return submission;

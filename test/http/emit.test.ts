@@ -243,3 +243,49 @@ t.test('cancelling a tree ends what waits, asks who holds, and leaves alone what
   const unknown = '/v1/events/0198f1d2-7c3a-7000-8000-000000000000?tree=true';
   t.equal((await app.send({ method: 'DELETE', url: unknown })).statusCode, 404);
 });
+
+t.test(
+  'what is emitted must fit the schema of its type, or nothing happens; what that redacts is redacted',
+  async (t) => {
+    const app = await openApp(t);
+    const schema = { type: 'object', required: ['to'], properties: { to: { type: 'string' } } };
+    const declare = (tag: string, payload: object) =>
+      app.send({ method: 'PUT', url: '/v1/types/mail', headers: { 'if-match': tag }, payload });
+    t.equal((await declare('"0"', { schema, redact: ['/secret'] })).statusCode, 200);
+    const parent = await submit(app, 'a');
+    const held = await lease(app, 'a');
+    const emitting = (...bodies: unknown[]) => ({
+      outcome: 'success',
+      emit: [{ type: 'free', body: 1 }, ...bodies.map((body) => ({ type: 'mail', body }))],
+    });
+    const refused = await complete(app, held, emitting({ to: 'ada' }, { to: 1 }));
+    t.equal(refused.statusCode, 422);
+    const why = { code: 'schema-mismatch', pointer: '/emit/2/body', errors: [{ pointer: '/to' }] };
+    t.match(refused.json(), why);
+    const many = (completion: object) =>
+      app.send({
+        method: 'POST',
+        url: '/v1/completions',
+        payload: [{ attemptId: held.attemptId, token: held.token, ...completion }],
+      });
+    t.match((await many(emitting({}))).json(), { results: [{ error: { pointer: '/emit/1/body' } }] });
+    t.match(await read(app, parent), { status: 'in_process' });
+    t.equal((await app.send({ method: 'GET', url: '/v1/events?type=free' })).json().events.length, 0);
+
+    const sound = emitting({ to: 'ada', secret: 'x' });
+    const first = await complete(app, held, sound);
+    t.equal(first.statusCode, 200);
+    const { id } = first.json().emitted[1];
+    const request = await app.send({ method: 'GET', url: `/v1/events/${id}/request` });
+    t.equal(request.body, '{"to":"ada","secret":"[redacted]"}');
+    t.equal((await declare('"1"', { redact: ['/to'] })).statusCode, 200);
+    t.same(
+      (await complete(app, held, sound)).json(),
+      first.json(),
+      'a repeat is one, whatever was declared since',
+    );
+    t.same((await many(sound)).json().results[0].emitted, first.json().emitted);
+    const other = await complete(app, held, emitting({ to: 'ada', secret: 'y' }));
+    t.match(other.json(), { code: 'completion-conflict' }, 'told apart by what came');
+  },
+);

@@ -13,6 +13,7 @@ import { sendJson } from '../respond.js';
 import type { App } from '../routing.js';
 import * as schemas from '../schemas/attempts.js';
 import { CompletionBody, CompletionItem, ExtendBody } from '../schemas/input.js';
+import { NO_RULES, type RulesByType, rulesOfTypes } from '../type-rules.js';
 import { handBackIfLost, leased } from './leases.js';
 
 type Completed = Extract<CompleteResult, { kind: 'completed' }>;
@@ -74,7 +75,8 @@ async function complete(
   const { value, text } = readJson(request, checkCompletionBody, config.jsonDepthMax);
   const { next, ...completion } = value;
   const token = tokenOf(request);
-  const posted = completionOf({ attemptId, token, completion, text }, context);
+  const rules = completion.emit === undefined ? NO_RULES : await rulesOfEmitted(context, [completion]);
+  const posted = completionOf({ attemptId, token, completion, text }, context, rules);
   const [result] = await queue.complete([posted]);
   if (result!.kind !== 'completed') throw completionError(result!, attemptId);
 
@@ -108,9 +110,11 @@ async function completeMany(
 ): Promise<FastifyReply> {
   const { queue, config } = context;
   const { items } = readItems(bodyOf(request), request.headers['content-type'], config);
+  const values = items.map((item) => (item instanceof ClockworkError ? null : item.value));
+  const rules = values.some(emits) ? await rulesOfEmitted(context, values) : NO_RULES;
   const commands = eachItem(items, ({ value, text }) => {
     const { attemptId, token, ...completion } = checkCompletionItem(value);
-    return completionOf({ attemptId, token, completion, text }, context);
+    return completionOf({ attemptId, token, completion, text }, context, rules);
   });
   const sound = commands.filter((each): each is Completion => !(each instanceof ClockworkError));
   const results = sound.length === 0 ? [] : await queue.complete(sound);
@@ -122,6 +126,21 @@ async function completeMany(
     return errorText(completionError(result, command.attemptId));
   });
   return sendJson(reply, `{"results":[${texts.join(',')}]}`);
+}
+
+/** It may not have been checked. */
+function emits(completion: unknown): completion is { readonly emit: readonly unknown[] } {
+  return typeof completion === 'object' && completion !== null && Array.isArray((completion as Item)['emit']);
+}
+
+type Item = Readonly<Record<string, unknown>>;
+
+function rulesOfEmitted(context: HttpContext, completions: readonly unknown[]): Promise<RulesByType> {
+  const emitted = completions.filter(emits).flatMap(({ emit }) => emit);
+  return rulesOfTypes(
+    context,
+    emitted.map((each) => ((each ?? {}) as Item)['type']),
+  );
 }
 
 function errorText(error: ClockworkError): string {

@@ -9,14 +9,13 @@ import { ANONYMOUS, type HttpContext } from '../context.js';
 import { problemOf } from '../error-reply.js';
 import { eventText, receiptText } from '../event-json.js';
 import { splitTarget } from '../head.js';
-import { nameFault } from '../names.js';
 import { bodyOf } from '../read-json.js';
 import { locationOf, receiptOf, sendJson } from '../respond.js';
 import type { App } from '../routing.js';
 import { bulkSchema, submitSchema } from '../schemas/submit.js';
 import { bulkRequestOf, submissionOf, submissionOfItem } from '../submission.js';
 import { located, replyAccepted, takeOne, waitIfPreferred } from '../submitting.js';
-import { rulesOf, type TypeRules } from '../type-rules.js';
+import { type RulesByType, rulesOf, rulesOfTypes } from '../type-rules.js';
 
 export function submitRoutes(app: App, context: HttpContext): void {
   app.post('/v1/types/:type/events', { schema: submitSchema }, async (request, reply) => {
@@ -82,21 +81,12 @@ async function readSubmissions(
   return { submissions: eachItem(items, (item, index) => make(bulk, item, index)), single };
 }
 
-/** Of the types that they name; what is wrong with a name is said of its item. */
-async function rulesOfItems(
-  context: HttpContext,
-  items: readonly ItemOrError[],
-): Promise<ReadonlyMap<string, TypeRules | null>> {
-  const types = new Set<string>();
-  for (const item of items) {
-    if (item instanceof ClockworkError) continue;
-    const { type } = (item.value ?? {}) as { readonly type?: unknown };
-    if (typeof type === 'string' && nameFault(type, context.config.nameBytesMax) === null) types.add(type);
-  }
-  const rules = await Promise.all(
-    [...types].map(async (type) => [type, await rulesOf(context, type)] as const),
+/** Of the types that they name. */
+function rulesOfItems(context: HttpContext, items: readonly ItemOrError[]): Promise<RulesByType> {
+  const named = items.map((item) =>
+    item instanceof ClockworkError ? null : ((item.value ?? {}) as { readonly type?: unknown }).type,
   );
-  return new Map(rules);
+  return rulesOfTypes(context, named);
 }
 
 async function binarySubmission(context: HttpContext, request: FastifyRequest): Promise<Submission> {

@@ -69,6 +69,7 @@ export const completeSchema = {
       'attempt-not-found',
       'lease-lost',
       'completion-conflict',
+      'schema-mismatch',
       'not-archived',
       'archive-unavailable',
       'too-many-errors',
