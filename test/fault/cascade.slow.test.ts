@@ -10,6 +10,8 @@ import { Service } from '../support/service.js';
 
 const DEPTH = 5;
 const WIDTH = Number(process.env['CASCADE_WIDTH'] ?? 4);
+/** Each on both stores; `CASCADE_WIDTH=10 CASCADE_RUNS=5` is the whole. */
+const RUNS = Number(process.env['CASCADE_RUNS'] ?? 1);
 const WORKERS = 8;
 const KILLS = 4;
 const PATIENT = { ATTEMPTS_MAX: '1000', BACKOFF_FIRST_MS: '20', BACKOFF_MS_MAX: '200' };
@@ -17,7 +19,7 @@ const PATIENT = { ATTEMPTS_MAX: '1000', BACKOFF_FIRST_MS: '20', BACKOFF_MS_MAX: 
 const TYPES = ['level-a', 'level-b', 'level-c', 'level-d', 'level-e', 'level-f'].slice(0, DEPTH);
 const EVENTS = Array.from({ length: DEPTH }, (_, level) => WIDTH ** level).reduce((a, b) => a + b, 0);
 
-t.setTimeout(900_000);
+t.setTimeout(900_000 * RUNS);
 
 interface Held {
   readonly attemptId: string;
@@ -116,17 +118,19 @@ async function bear(t: Test, name: string, service: Service): Promise<void> {
   t.equal(doubles, 0, 'none is there twice');
 }
 
-t.test('a cascade on the embedded store', async (t) => {
-  const service = await Service.start({ env: PATIENT });
-  t.teardown(() => service.stop());
-  await bear(t, 'embedded', service);
-});
+for (let run = 1; run <= RUNS; run += 1) {
+  t.test(`a cascade on the embedded store, run ${run}`, async (t) => {
+    const service = await Service.start({ env: PATIENT });
+    t.teardown(() => service.stop());
+    await bear(t, 'embedded', service);
+  });
 
-t.test('a cascade over two partitions on Redis', async (t) => {
-  t.ok(new Set(TYPES.map((type) => partitionOfType(type, 2))).size === 2, 'levels live in both partitions');
-  const redis = await startRedisServer();
-  t.teardown(() => redis.stop());
-  const service = await Service.start({ env: { ...PATIENT, REDIS_URL: redis.url, PARTITIONS: '2' } });
-  t.teardown(() => service.stop());
-  await bear(t, 'redis, two partitions', service);
-});
+  t.test(`a cascade over two partitions on Redis, run ${run}`, async (t) => {
+    t.ok(new Set(TYPES.map((type) => partitionOfType(type, 2))).size === 2, 'levels live in both partitions');
+    const redis = await startRedisServer();
+    t.teardown(() => redis.stop());
+    const service = await Service.start({ env: { ...PATIENT, REDIS_URL: redis.url, PARTITIONS: '2' } });
+    t.teardown(() => service.stop());
+    await bear(t, 'redis, two partitions', service);
+  });
+}
