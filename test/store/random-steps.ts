@@ -238,3 +238,75 @@ export function stepsOf(
     { weight: 1, arbitrary: fc.array(keyedStep.filter(wanted), bounds) },
   );
 }
+
+const FIRST_TYPE = 0;
+
+const LISTENERS: readonly Step[] = (['audit', 'copy', 'default'] as const).map((name, index) => ({
+  do: 'listener',
+  what: 'set',
+  type: FIRST_TYPE,
+  name,
+  responder: index < 2,
+  filter: name === 'audit' ? { method: ['PUT'] } : null,
+}));
+
+const UNWANTED = {
+  listeners: new Set<Step['do']>(['relay', 'setType', 'resume', 'promote', 'prune', 'abandon']),
+  cascades: new Set<Step['do']>(['listener', 'resume', 'promote', 'extend', 'abandon']),
+};
+
+/** All about one type, and its three listeners. */
+function aboutListeners(each: Step): Step {
+  switch (each.do) {
+    case 'accept':
+      return {
+        ...each,
+        items: each.items.map((item) => ({ ...item, type: FIRST_TYPE, emitted: null, scope: null })),
+      };
+    case 'lease':
+      return { ...each, types: [FIRST_TYPE], call: 5 };
+    case 'complete':
+      return { ...each, items: each.items.map((item) => ({ ...item, emit: [] })) };
+    case 'listener':
+      // What a deleted one leaves behind is looked for more often than new ones come.
+      return { ...each, type: FIRST_TYPE, what: each.what === 'set' && each.responder ? 'sweep' : each.what };
+    default:
+      return each;
+  }
+}
+
+const ENDING = { retry: { kind: 'never' }, token: 'own' } as const;
+
+/** Much comes of events, and each is in some tree. */
+function aboutCascades(each: Step): Step {
+  switch (each.do) {
+    case 'accept':
+      return {
+        ...each,
+        items: each.items.map((item) => ({ ...item, delayMs: 0, deadlineMs: undefined, scope: null })),
+      };
+    case 'lease':
+      return { ...each, types: [0, 1, 2], listener: 'default', call: 5 };
+    case 'complete':
+      return {
+        ...each,
+        items: each.items.map((item) => ({ ...item, ...ENDING })),
+      };
+    case 'prune':
+      return { ...each, retentionMs: 0, stale: false };
+    default:
+      return each;
+  }
+}
+
+function someOf(unwanted: ReadonlySet<Step['do']>): fc.Arbitrary<Step[]> {
+  const wanted = step.filter((each) => !unwanted.has(each.do));
+  return fc.array(wanted, { minLength: 5, maxLength: 40, size: 'max' });
+}
+
+/** What is rare among everything is looked for by work that is about little else. */
+export const LISTENER_STEPS = someOf(UNWANTED.listeners).map((steps) => [
+  ...LISTENERS,
+  ...steps.map(aboutListeners),
+]);
+export const CASCADE_STEPS = someOf(UNWANTED.cascades).map((steps) => steps.map(aboutCascades));

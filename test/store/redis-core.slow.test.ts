@@ -5,7 +5,9 @@ import { RedisHarness } from '../support/redis-harness.js';
 import { startRedisServer } from '../support/redis-server.js';
 import { MISTAKES, plant } from './planted-mistakes.js';
 import { RECOVERY_MISTAKES, REPLAY_MISTAKES } from './planted-recovery-mistakes.js';
+import { TREE_MISTAKES } from './planted-tree-mistakes.js';
 import { compareReplays } from './random-replays.js';
+import { CASCADE_STEPS, LISTENER_STEPS } from './random-steps.js';
 import { compareWithCore } from './random-work.js';
 
 const RUNS = 2_500;
@@ -19,11 +21,13 @@ t.test('the Redis store and the core', { timeout: 880_000 }, async (t) => {
   await t.test(`answer, record and show the same after ${RUNS} sequences of calls`, async (t) => {
     const harness = new RedisHarness(server.url, { partitions: 1 });
     t.teardown(() => harness.close());
-    t.teardown(() => harness.close());
-    await compareWithCore(harness, { runs: RUNS, seed: Number(process.env['SEED'] ?? 1) });
+    const seed = Number(process.env['SEED'] ?? 1);
+    await compareWithCore(harness, { runs: RUNS, seed });
+    for (const steps of [LISTENER_STEPS, CASCADE_STEPS])
+      await compareWithCore(harness, { runs: RUNS / 5, seed, steps });
   });
 
-  for (const mistake of MISTAKES) {
+  for (const mistake of [...MISTAKES, ...TREE_MISTAKES]) {
     await t.test(`a planted mistake is found: ${mistake.name}`, async (t) => {
       const harness = new RedisHarness(server.url, { partitions: 1, edit: plant(mistake) });
       t.teardown(() => harness.close());

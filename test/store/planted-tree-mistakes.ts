@@ -1,0 +1,108 @@
+/** Mistakes that somebody could make in the scripts with several listeners, and with cascades. */
+import type { Mistake } from './planted-mistakes.js';
+import { CASCADE_STEPS, LISTENER_STEPS } from './random-steps.js';
+
+export const TREE_MISTAKES: readonly Mistake[] = [
+  {
+    name: 'an event is settled before all of its deliveries have ended',
+    file: 'include/apply',
+    from: 'if delivery[STATE] ~= ENDED then\n      return',
+    to: 'if false then\n      return',
+    steps: LISTENER_STEPS,
+  },
+  {
+    name: 'the end of any delivery is the event’s',
+    file: 'include/apply',
+    from: 'if listenerAt(state, 1) == listener then\n    completeAs',
+    to: 'if true then\n    completeAs',
+    steps: LISTENER_STEPS,
+  },
+  {
+    name: 'the last of the listeners that are left is the responder',
+    file: 'unsubscribe',
+    from: '(not next or ordinal < next)',
+    to: '(not next or ordinal > next)',
+    seed: 2,
+    steps: LISTENER_STEPS,
+  },
+  {
+    name: 'an event whose responder is gone waits for it',
+    file: 'include/apply',
+    from: 'if responder == false then',
+    to: 'if false then',
+    seed: 3,
+    steps: LISTENER_STEPS,
+  },
+  {
+    name: 'an event does not end as the one has ended that answers now',
+    file: 'include/apply',
+    from: 'if state[DELIVERIES][1][STATE] == ENDED then',
+    to: 'if false then',
+    steps: LISTENER_STEPS,
+  },
+  {
+    name: 'a repeated completion hears how the event stands now',
+    file: 'complete',
+    from: 'if attempt[ASIDE] == 1 then',
+    to: 'if attempt[ASIDE] == 1 and state[STATUS] ~= COMPLETE then',
+    steps: LISTENER_STEPS,
+  },
+  {
+    name: 'a tree counts what has settled as live',
+    file: 'include/apply',
+    from: 'moveInTree(root, LIVE_IN_TREE, nil, state[UNARCHIVED])',
+    to: 'moveInTree(root, nil, nil, state[UNARCHIVED])',
+    steps: CASCADE_STEPS,
+  },
+  {
+    name: 'a tree counts twice what is being worked on',
+    file: 'include/granted',
+    from: 'moveInTree(root, AS_PENDING, AS_IN_PROCESS',
+    to: 'moveInTree(root, nil, AS_IN_PROCESS',
+    steps: CASCADE_STEPS,
+  },
+  {
+    name: 'a tree counts what has left the store',
+    file: 'include/pruned',
+    from: 'moveInTree(root, state[OUTCOME] == SUCCESS and AS_SUCCESS or AS_FAIL, nil, false)',
+    to: '',
+    steps: CASCADE_STEPS,
+  },
+  {
+    name: 'a tree waits for what has arrived elsewhere',
+    file: 'include/relay',
+    from: 'moveInTree(root, AS_RELAYING, nil, false)',
+    to: '',
+    steps: CASCADE_STEPS,
+  },
+  {
+    name: 'what has arrived elsewhere is relayed again',
+    file: 'include/relay',
+    from: "redis.call('HDEL', RELAYS, child)\n    redis.call('ZREM', RELAYING, child)",
+    to: '',
+    steps: CASCADE_STEPS,
+  },
+  {
+    name: 'what is relayed forgets that it is promised to be archived',
+    file: 'include/relay',
+    from: 'dueAt, archive and 1 or 0, view, n',
+    to: 'dueAt, 0, view, n',
+    steps: CASCADE_STEPS,
+  },
+  {
+    name: 'an event leaves while something that it emitted is on its way',
+    file: 'include/archived',
+    from: "if state[TREE] and not string.find(state[TREE], ' 0$') then",
+    to: 'if false then',
+    seed: 3,
+    steps: CASCADE_STEPS,
+  },
+  {
+    name: 'what was emitted elsewhere is refused while too many are pending',
+    file: 'accept',
+    from: 'if open >= maxPending and not item.relayed then',
+    to: 'if open >= maxPending then',
+    seed: 3,
+    steps: CASCADE_STEPS,
+  },
+];
