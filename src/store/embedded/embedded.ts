@@ -345,6 +345,8 @@ export class EmbeddedStore implements Store, Recoverable {
       const { last } = this.#state;
       const lacking = records.filter(({ pos }) => last === null || comparePositions(pos, last) > 0);
       this.#carryOut({ records: [...lacking, { op: 'archived', ...archived }], result: null });
+      // Else the calls of the whole log would be remembered until its end.
+      forgetPast(this.#state, this.engine.now());
     });
   }
 
