@@ -147,7 +147,7 @@ export const REPLAY_MISTAKES: readonly Mistake[] = [
   {
     name: 'results of whole events are lost',
     file: 'replay',
-    from: "redis.call('HSET', RESULTS, id .. '.0.1', ARGV[place + 3])",
+    from: "redis.call('HSET', RESULTS, id .. '.0.1', bodyAt(place + 3))",
     to: '',
   },
   {
@@ -165,8 +165,14 @@ export const REPLAY_MISTAKES: readonly Mistake[] = [
   {
     name: 'whole events never leave',
     file: 'replay',
-    from: "redis.call('RPUSH', SETTLED, ARGV[BODIES + at])",
+    from: "redis.call('RPUSH', SETTLED, id)",
     to: '',
+  },
+  {
+    name: 'whole events leave by the retention of all, whatever their type says',
+    file: 'replay',
+    from: 'if hasOwnRetention(typeOfWhole[at]) then',
+    to: 'if false then',
   },
   {
     name: 'idempotency keys of whole events are forgotten',
