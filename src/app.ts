@@ -23,11 +23,13 @@ import { listenerRoutes } from './http/routes/listeners.js';
 import { logRoutes } from './http/routes/log.js';
 import { metricsRoutes } from './http/routes/metrics.js';
 import { typeRoutes } from './http/routes/policies.js';
+import { redriveRoutes } from './http/routes/redrives.js';
 import { submitRoutes } from './http/routes/submit.js';
 import type { App } from './http/routing.js';
 import { LISTENER_SCHEMAS } from './http/schemas/listeners.js';
 import { SHARED } from './http/schemas/output.js';
 import { TYPE_SCHEMAS } from './http/schemas/policies.js';
+import { REDRIVE_SCHEMAS } from './http/schemas/redrives.js';
 import { STATS_SCHEMAS } from './http/schemas/type-stats.js';
 import { serverOptions } from './http/server-options.js';
 import { endSilentConnections } from './http/silent-connections.js';
@@ -68,7 +70,13 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   guardRequests(app, config);
   app.setValidatorCompiler(({ schema, httpPart }) => validatorOf(schema as TSchema, httpPart));
   app.setSerializerCompiler(() => JSON.stringify);
-  for (const schema of [...SHARED, ...TYPE_SCHEMAS, ...STATS_SCHEMAS, ...LISTENER_SCHEMAS])
+  for (const schema of [
+    ...SHARED,
+    ...TYPE_SCHEMAS,
+    ...STATS_SCHEMAS,
+    ...LISTENER_SCHEMAS,
+    ...REDRIVE_SCHEMAS,
+  ])
     app.addSchema(schema);
 
   await describeRoutes(app as unknown as FastifyInstance);
@@ -85,6 +93,7 @@ function routes(app: App, context: HttpContext): void {
   attemptRoutes(app, context);
   typeRoutes(app, context);
   listenerRoutes(app, context);
+  redriveRoutes(app, context);
   logRoutes(app, context);
   healthRoutes(app, context);
   metricsRoutes(app, context);

@@ -35,6 +35,7 @@ export const ERRORS = {
   'event-expired': 'The event was completed so long ago that the log no longer has all of it.',
   'listener-not-found': 'Nobody has declared a listener of this name for the type.',
   'type-not-found': 'There is no such type: nobody has declared it, and no event of it was ever taken.',
+  'redrive-not-found': 'No redrive has this id, or it is remembered no more.',
   'attempt-not-found': 'No attempt has this id.',
   'response-not-found':
     'The event is complete and has no response: its listener posted none, or it ended without one.',
@@ -49,6 +50,8 @@ export const ERRORS = {
   'completion-conflict': 'The attempt was completed before, with another completion.',
   'not-subscribed': 'The type has no listener of this name.',
   'idempotency-conflict': 'The idempotency key was used before, for another request.',
+  'redrive-ended': 'The redrive has ended: it cannot be cancelled.',
+  'too-many-redrives': 'As many redrives as may are under way.',
   'too-many-listeners': 'The type has as many listeners as it may.',
   'too-many-types': 'No further type can come into being.',
   'precondition-required':

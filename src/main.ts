@@ -24,6 +24,7 @@ import { Checkpointer } from './maintenance/checkpointer.js';
 import { LogRetention } from './maintenance/log-retention.js';
 import { Pruner } from './maintenance/pruner.js';
 import { Reaper } from './maintenance/reaper.js';
+import { Redriver } from './maintenance/redriver.js';
 import { RelayDuty } from './maintenance/relay.js';
 import { Metrics } from './metrics/metrics.js';
 import { Queue } from './queue/queue.js';
@@ -32,6 +33,8 @@ import type { Store } from './store/store.js';
 
 /** What was emitted for other partitions is asked for so often, and so much of it at a time. */
 const RELAY = { intervalMs: 250, batch: 200 };
+/** Redrives are looked for so often; while one is under way it goes on so often. */
+const REDRIVER = { intervalMs: 1_000, stepMs: 100 };
 const REAPER = { intervalMs: 250, batch: 500 };
 /** How often calls that wait look without a hint: hints get lost only with a connection. */
 const SLOW_LOOK_MS = 5_000;
@@ -168,6 +171,14 @@ async function start(
   );
   relay.start();
   stops.push(() => relay.stop());
+  const redriver = new Redriver(
+    store,
+    blobs,
+    { ...REDRIVER, archives, past, count: metrics.queue.countRedriven },
+    logger,
+  );
+  redriver.start();
+  stops.push(() => redriver.stop());
   const feed = new Feed({
     blobs,
     store: archiving.named(store),

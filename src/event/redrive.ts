@@ -29,8 +29,8 @@ export function applyRedriveSet(state: PartitionState, record: RedriveSet): void
   });
 }
 
-function pastEnd({ ended, unarchived, key }: EventState): PastEnd {
-  return { ended, durability: unarchived === null ? 'store' : 'archive', key };
+function pastEnd({ ended, outcome, reason, unarchived, key }: EventState): PastEnd {
+  return { ended, outcome, reason, durability: unarchived === null ? 'store' : 'archive', key };
 }
 
 /** Null for those that are not known. */

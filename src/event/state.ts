@@ -72,6 +72,8 @@ export interface RedrivenBy {
 export interface PastEnd {
   /** Of the record that it ended with; null: it is not complete. */
   readonly ended: Position | null;
+  readonly outcome: Outcome | null;
+  readonly reason: Reason | null;
   readonly durability: Durability;
   /** The ordering key; null: it has none. */
   readonly key: string | null;

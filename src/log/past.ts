@@ -64,6 +64,11 @@ export class PastEvents {
     return attempts;
   }
 
+  /** Where the log has it, and how it ended; null as for `read`. */
+  find(id: string): Promise<IndexEntry | null> {
+    return this.#entry(id);
+  }
+
   async #entry(id: string): Promise<IndexEntry | null> {
     const known = this.#entries.get(id);
     if (known !== undefined) return known;

@@ -35,6 +35,7 @@ export class QueueMetrics {
     cancel: new Tally(['cancelled', 'requested', 'complete', 'unknown', 'not_archived']),
   };
   #expired = 0;
+  #redriven = 0;
   #waiting: () => number = () => 0;
 
   readonly families: readonly Family[] = [
@@ -59,6 +60,13 @@ export class QueueMetrics {
       labels: [],
       samples: () => [{ labels: {}, value: this.#expired }],
     },
+    {
+      name: 'clockwork_redriven_total',
+      help: 'Events that redrives have sent again, by this process.',
+      type: 'counter',
+      labels: [],
+      samples: () => [{ labels: {}, value: this.#redriven }],
+    },
     this.#family(
       'complete',
       'clockwork_completions_total',
@@ -78,6 +86,10 @@ export class QueueMetrics {
 
   readonly countExpired = (leases: number): void => {
     this.#expired += leases;
+  };
+
+  readonly countRedriven = (events: number): void => {
+    this.#redriven += events;
   };
 
   /** Where to see how many calls wait. */

@@ -37,6 +37,7 @@ import { type LeaseAnswer, type LeaseRequest, Leasing, type NextRequest } from '
 import { type Count, countNothing, endOf } from './meter.js';
 import { Policies } from './policies.js';
 import { Rates, type TypeRates } from './rates.js';
+import { Redrives } from './redrives.js';
 import { relayAtOnce } from './relaying.js';
 import { type Archive, type Submission, type SubmitResult, submit } from './submit.js';
 import { archivedTopic, eventTopic, queueTopic } from './topic.js';
@@ -107,6 +108,7 @@ export class Queue {
   readonly #count: Count;
   readonly #policies: Policies;
   readonly #rates = new Rates();
+  readonly redrives: Redrives;
   readonly #archiving: ArchiveWaiting;
   readonly #archive: Archive;
   readonly #archiveTimeoutMs: number;
@@ -119,6 +121,7 @@ export class Queue {
     this.#waiting = new Waiting({ sleepersMax: options.waitersMax, slowLookMs: options.slowLookMs });
     this.#leasing = new Leasing(store, this.#waiting, options.leaseReplyBytesMax);
     this.#policies = new Policies((type) => store.readType(type));
+    this.redrives = new Redrives(store);
     this.#past = options.past ?? null;
     this.#count = options.count ?? countNothing;
     const { archive = null } = options;

@@ -450,6 +450,31 @@ limit('filterBytesMax', 8_192, async (t, max) => {
   t.same(await put(max + 1), refused(400, 'invalid-request'));
 });
 
+limit('redrivesMax', 10, async (t, max) => {
+  const app = await openApp(t);
+  await call(app, 'POST', EVENTS, 'x');
+  const post = () => told(app, 'POST', '/v1/redrives', { type: 'a', filter: 'dead' });
+  for (let n = 1; n <= max; n += 1) t.same(await post(), accepted);
+  t.same(await post(), refused(409, 'too-many-redrives'));
+});
+
+limit('redriveRate', 100, async (t, rate) => {
+  const app = await openApp(t);
+  await call(app, 'POST', EVENTS, 'x');
+  const reply = await call(app, 'POST', '/v1/redrives', { type: 'a', filter: 'dead' });
+  t.match(reply.json(), { ratePerSecond: rate });
+});
+
+limit('redriveRateMax', 10_000, async (t, max) => {
+  const app = await openApp(t);
+  await call(app, 'POST', EVENTS, 'x');
+  const post = (ratePerSecond: number) =>
+    told(app, 'POST', '/v1/redrives', { type: 'a', filter: 'dead', ratePerSecond });
+  t.same(await post(max), accepted);
+  t.same(await post(max + 1), refused(400, 'invalid-request'));
+  t.same(await post(0), refused(400, 'invalid-request'));
+});
+
 t.test('every limit that cannot be set is tested here', async (t) => {
   const fixed = Object.entries(SETTINGS).filter(([, { variable }]) => variable === null);
   const missing = fixed.filter(([name]) => !tested.has(name) && !TIMES.includes(name));

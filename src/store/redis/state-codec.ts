@@ -180,7 +180,8 @@ function readRedrive(
 export function readPastEnd(packed: Buffer): PastEnd {
   const state = parse(packed);
   const ended = positionOf([state[14] || null, state[15] || null]);
-  return { ended, durability: state[18] ? 'archive' : 'store', key: readKey(state[25]) };
+  const [outcome, reason] = [outcomeOf(state[10] ?? 0), reasonOf(state[11] ?? 0)];
+  return { ended, outcome, reason, durability: state[18] ? 'archive' : 'store', key: readKey(state[25]) };
 }
 
 function readTree(tree: string | false | undefined): { parent: string | null; root: string | null } {

@@ -259,13 +259,15 @@ export async function redriveContract(t: Test, harness: StoreHarness): Promise<v
     const archived = await s.accept('mail', { durability: 'archive' });
     const partition = s.partitionOf('mail');
     t.same(await s.store.readEnds(partition, [archived, s.newId('mail'), open]), [
-      { ended: null, durability: 'archive', key: null },
+      { ended: null, outcome: null, reason: null, durability: 'archive', key: null },
       null,
-      { ended: null, durability: 'store', key: null },
+      { ended: null, outcome: null, reason: null, durability: 'store', key: null },
     ]);
     await s.complete(await s.lease('mail'));
     const { pos } = (await s.outbox('mail')).at(-1)!;
-    t.same(await s.store.readEnds(partition, [open]), [{ ended: pos, durability: 'store', key: null }]);
+    t.same(await s.store.readEnds(partition, [open]), [
+      { ended: pos, outcome: 'success', reason: null, durability: 'store', key: null },
+    ]);
   });
 
   await t.test('when the newest of those as which it was sent again leaves, it shows none', async (t) => {
