@@ -6,12 +6,9 @@
 import { PARTITIONS_MAX } from './event/id.js';
 import { LISTENERS_MAX } from './event/listeners.js';
 
-
 import { RETENTION_MS_MAX, RETENTION_MS_MIN } from './event/policy.js';
 
-
 import { REDRIVES_RUNNING_MAX } from './event/redrive.js';
-
 
 export type Unit = 'ms' | 'bytes' | 'count' | 'ratio' | 'factor' | 'port' | null;
 
@@ -339,8 +336,16 @@ export const SETTINGS = {
   ),
   listenersMax: fixed(LISTENERS_MAX, 'count', 'Listeners of a type.'),
   filterBytesMax: fixed(8 * KIB, 'bytes', 'Filter of a listener, as JSON.'),
-  redrivesMax: fixed(REDRIVES_RUNNING_MAX, 'count', 'Redrives of a partition that are under way at one time.'),
-  redriveRate: fixed(100, 'count', 'Events a second that a redrive sends unless it is asked for another rate.'),
+  redrivesMax: fixed(
+    REDRIVES_RUNNING_MAX,
+    'count',
+    'Redrives of a partition that are under way at one time.',
+  ),
+  redriveRate: fixed(
+    100,
+    'count',
+    'Events a second that a redrive sends unless it is asked for another rate.',
+  ),
   redriveRateMax: fixed(10_000, 'count', 'Events a second that a redrive may be asked to send.'),
   leaseTypesMax: fixed(100, 'count', 'Types of one call for leases.'),
   responseBytesMax: fixed(4 * MIB, 'bytes', 'Body of a response in a completion.'),

@@ -20,7 +20,7 @@ export interface Problem {
   /** What is wrong, for people. */
   readonly detail: string;
   /** What is wrong, for programs. Stable. */
-  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'listener-not-found' | 'type-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'too-many-listeners' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'too-many-pending' | 'schema-mismatch' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
+  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'listener-not-found' | 'type-not-found' | 'redrive-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'redrive-ended' | 'too-many-redrives' | 'too-many-listeners' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'too-many-pending' | 'schema-mismatch' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
   /** What to do about it. */
   readonly hint?: string;
   /** The path that was asked for. */
@@ -526,4 +526,47 @@ export interface Listener {
       readonly exists: boolean;
     })[];
   } | null;
+}
+
+/** A job that sends past events again. */
+export interface Redrive {
+  /** Id of the redrive. */
+  readonly id: string;
+  /** Whose past events. */
+  readonly type: string;
+  /** Who alone gets the new events, whatever its filter says. Null or left out: whoever gets such events now. */
+  readonly listener: string | null;
+  /** `dead`: those whose attempts ran out. `failed`: all that failed, but not what was cancelled. `any`: every complete event. With a listener the first two speak of its deliveries. */
+  readonly filter: 'dead' | 'failed' | 'any';
+  /** Only what ended then or later. */
+  readonly from: string | null;
+  /** Only what ended before. In any case only what had been recorded when the redrive was made. */
+  readonly to: string | null;
+  /** Counts and sends nothing. */
+  readonly dryRun: boolean;
+  /** New events a second, at most. */
+  readonly ratePerSecond: number;
+  readonly status: 'running' | 'done' | 'cancelled' | 'failed';
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  /** Records of the log that were looked at, of all types of the partition. */
+  readonly scanned: number;
+  /** Events found. */
+  readonly matched: number;
+  /** New events. */
+  readonly sent: number;
+  /** Events found and not sent, by why. */
+  readonly skipped: {
+    /** Found, and the log no longer goes back to what was asked. */
+    readonly requestGone: number;
+  };
+  /** The code of the error for which nothing can be sent at the moment, as `too-many-pending`. */
+  readonly waiting: string | null;
+  /** From when on there was a log to look at, where its old end had been deleted. Null: it was whole. */
+  readonly logBeginsAt: string | null;
+  /** Why it failed. */
+  readonly problem: string | null;
+  readonly links: {
+    readonly self: string;
+  };
 }

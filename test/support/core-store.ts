@@ -265,8 +265,12 @@ export class CoreStore implements Store {
     };
   }
 
-  async readOutbox(): Promise<LogRecord[]> {
-    return [];
+  async readOutbox(
+    _partition: number,
+    after: Position | null,
+    limit: { records: number; bytes: number },
+  ): Promise<LogRecord[]> {
+    return this.#state.outbox.read(after, limit);
   }
 
   /** In tests it stands for whoever archives: everything, unless a position is given. */

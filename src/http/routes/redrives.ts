@@ -22,10 +22,13 @@ export function redriveRoutes(app: App, context: HttpContext): void {
   app.post('/v1/redrives', { schema: schemas.createRedriveSchema }, async (request, reply) => {
     const { value } = readJson(request, checkRedrive, config.jsonDepthMax);
     const key = idempotencyKeyOf(request.headers, config.keyBytesMax);
-    const idempotency = key && {
-      scope: JSON.stringify([ANONYMOUS, key]),
-      fingerprint: sha256Hex(bodyOf(request)),
-    };
+    const idempotency =
+      key === null
+        ? null
+        : {
+            scope: JSON.stringify([ANONYMOUS, key]),
+            fingerprint: sha256Hex(bodyOf(request)),
+          };
     const wanted = { ...wantedBy(value, context), idempotency };
     const result = await queue.redrives.create(wanted);
     switch (result.kind) {

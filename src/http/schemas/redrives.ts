@@ -2,7 +2,8 @@
 import Type, { type Static } from 'typebox';
 import { SETTINGS } from '../../config.js';
 import { EXAMPLE_ID, EXAMPLE_TIME } from './members.js';
-import { jsonReply, nullable, problems, ref } from './output.js';
+import { problems } from './problem.js';
+import { jsonReply, nullable, ref } from './reply.js';
 
 const strict = { additionalProperties: false } as const;
 const tags = ['Operators'];
