@@ -320,7 +320,11 @@ export const SETTINGS = {
   headersMax: fixed(100, 'count', 'Header fields of a request.'),
   headerBytesMax: fixed(16 * KIB, 'bytes', 'Header fields of a request together.'),
   nameBytesMax: fixed(256, 'bytes', 'Name of a type or a listener, in UTF-8.'),
-  keyBytesMax: fixed(256, 'bytes', 'Idempotency key, correlation id, version, or name of a worker.'),
+  keyBytesMax: fixed(
+    256,
+    'bytes',
+    'Ordering key, idempotency key, correlation id, version, or name of a worker.',
+  ),
   jsonDepthMax: fixed(
     64,
     'count',

@@ -19,6 +19,7 @@ export const ERRORS = {
   'invalid-header': 'A header field has a value that it cannot have.',
   'duplicate-header': 'A header field that may come once came twice.',
   'unsupported-header': 'An `Event-` header that this service does not know.',
+  'key-with-delay': 'An event has an ordering key and a delay: its turn comes by the one or by the other.',
   'invalid-type-name': 'The name of a type is empty, too long, `.`, `..`, or has a NUL or half a character.',
   'invalid-cloudevent':
     'The CloudEvent lacks an attribute, has one of the wrong form, or is of another version.',

@@ -1,14 +1,15 @@
 /**
  * CloudEvents 1.0 over HTTP, in its three modes: binary (attributes in `ce-` headers, the body is the data),
  * structured (one JSON document) and batched (an array of those). The type of the CloudEvent is the type of the
- * event; its attributes are kept beside the envelope; its data is the body, byte for byte.
+ * event; its attributes are kept beside the envelope; its data is the body, byte for byte. Its `partitionkey` (an extension
+ * of CloudEvents) is the ordering key, unless a header names one.
  */
 import { ClockworkError } from '../errors.js';
 import type { EnvelopeHead } from '../event/envelope.js';
 import type { Submission } from '../queue/submit.js';
 import { type Item, textAt } from './bulk.js';
 import { readPostedBody } from './posted.js';
-import { type BulkRequest, submissionOfParts } from './submission.js';
+import { type BulkRequest, partitionKeyOf, submissionOfParts } from './submission.js';
 
 type Attributes = NonNullable<EnvelopeHead['cloudEvent']>;
 
@@ -49,7 +50,7 @@ export function submissionOfCloudEvent(bulk: BulkRequest, item: Item, index: num
   if (data !== undefined && base64 !== undefined) throw invalid('It has both `data` and `data_base64`.');
   const attributes = checked(rest);
   const contentType = (attributes['datacontenttype'] as string | undefined) ?? null;
-  const { jsonDepthMax } = bulk.context.config;
+  const { jsonDepthMax, keyBytesMax } = bulk.context.config;
   const encoding = base64 === undefined ? undefined : 'base64';
   const text = textAt(item.text, ['data']);
   const value = base64 ?? data;
@@ -63,6 +64,7 @@ export function submissionOfCloudEvent(bulk: BulkRequest, item: Item, index: num
     bytes: body.bytes,
     contentType: body.contentType,
     bodyEncoding: body.bodyEncoding,
+    key: bulk.wishes.key ?? partitionKeyOf(attributes, bulk.wishes.delayMs, keyBytesMax),
     delayMs: bulk.wishes.delayMs,
     deadlineMs: bulk.wishes.deadlineMs,
     durability: bulk.wishes.durability,

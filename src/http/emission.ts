@@ -8,6 +8,7 @@ import type { HttpContext } from './context.js';
 import { redactHeaders } from './head.js';
 import { elementsOf, membersOf, rootSpan } from './json-scan.js';
 import { checkTypeName } from './names.js';
+import { checkOrderingKey } from './ordering-key.js';
 import { headerIn, readPostedBody, readPostedHeaders } from './posted.js';
 import type { EventItem } from './schemas/input.js';
 import { isTraceparent } from './submit-headers.js';
@@ -59,6 +60,7 @@ export function readEmissions(
   function emissionOf(item: EventItem, itemText: string): Emission {
     const { type, delayMs = 0, durability = 'store', version = null, correlationId = null } = item;
     checkTypeName(type, config.nameBytesMax);
+    checkOrderingKey(item.key ?? null, delayMs, config.keyBytesMax, 'invalid-request');
     const posted = readPostedHeaders(item.headers, config);
     const given = item.contentType ?? headerIn(posted, 'content-type');
     const { bytes, contentType, bodyEncoding } =
@@ -95,6 +97,7 @@ export function readEmissions(
       body: bytes,
       delayMs,
       durability,
+      ...(item.key === undefined ? {} : { key: item.key }),
     };
   }
 }

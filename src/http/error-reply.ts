@@ -26,6 +26,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   'invalid-header': 400,
   'duplicate-header': 400,
   'unsupported-header': 400,
+  'key-with-delay': 400,
   'invalid-type-name': 400,
   'invalid-cloudevent': 400,
   'invalid-cursor': 400,

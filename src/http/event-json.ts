@@ -67,7 +67,8 @@ function eventMembers(event: EventSummary): string {
     `"id":"${id}","type":${JSON.stringify(type)},"status":"${status}","outcome":${JSON.stringify(outcome)},` +
     `"reason":${JSON.stringify(reason)},"createdAt":${timeJson(createdAt)},"startedAt":${timeJson(startedAt)},` +
     `"completedAt":${timeJson(completedAt)},"cancelRequested":${event.cancelRequested},` +
-    `"attempts":${event.attempts},"settled":${event.settled},"position":"${formatPosition(event.position)}",${treeMembers(event)},${redriveMembers(event)}`
+    `"attempts":${event.attempts},"settled":${event.settled},"position":"${formatPosition(event.position)}",${treeMembers(event)},` +
+    `"key":${keyText(event.key)},${redriveMembers(event)}`
   );
 }
 
@@ -75,6 +76,11 @@ function eventMembers(event: EventSummary): string {
 function redriveMembers({ redriveOf, redrivenBy }: EventSummary): string {
   const text = (id: string | null) => (id === null ? 'null' : `"${id}"`);
   return `"redriveOf":${text(redriveOf)},"redrivenBy":${text(redrivenBy)}`;
+}
+
+/** Most events have none. */
+function keyText(key: string | null): string {
+  return key === null ? 'null' : JSON.stringify(key);
 }
 
 /** Most events belong to no cascade. */
@@ -117,12 +123,12 @@ function responseText({ response }: ResultHead, body: Buffer): string {
 
 /** A lease as its holder gets it: the envelope's head goes in as the text that it is stored as. */
 export function leaseText(lease: Lease): string {
-  const { id, type, createdAt, envelope } = lease.event;
+  const { id, type, createdAt, key, envelope } = lease.event;
   return (
     `{"attemptId":"${lease.attemptId}","attempt":${lease.attempt},"token":"${lease.token}",` +
     `"expiresAt":"${timeText(lease.expiresAt)}","deadline":${timeJson(lease.deadlineAt)},"position":"${formatPosition(lease.position)}",` +
     `"event":{"id":"${id}","type":${JSON.stringify(type)},"createdAt":"${timeText(createdAt)}",` +
-    `${envelopeMembers(envelope)}}}`
+    `"key":${keyText(key)},${envelopeMembers(envelope)}}}`
   );
 }
 

@@ -15,12 +15,16 @@ export function recordText(record: LogRecord, partition: number): string {
   return `${base}${membersOf(record)}}`;
 }
 
+function keyMember(key: string | undefined): string {
+  return key === undefined ? '' : `,"key":${JSON.stringify(key)}`;
+}
+
 function membersOf(record: LogRecord): string {
   if (!('id' in record)) return typeMembers(record);
   const id = `,"id":${JSON.stringify(record.id)}`;
   switch (record.op) {
     case 'accepted': {
-      const { dueAt, deadlineAt, durability, idempotency, listeners, parent, root, redriveOf, payload } =
+      const { dueAt, deadlineAt, durability, idempotency, listeners, key, parent, root, redriveOf, payload } =
         record;
       const receivers = listeners === undefined ? '' : `,"listeners":${JSON.stringify(listeners)}`;
       const deadline = deadlineAt === undefined ? '' : `,"deadline":"${timeText(deadlineAt)}"`;
@@ -28,7 +32,8 @@ function membersOf(record: LogRecord): string {
       const until = idempotency === null ? 'null' : `"${timeText(idempotency.expiresAt)}"`;
       const tree = parent === undefined ? '' : `,"parent":"${parent}","root":"${root}"`;
       const again = redriveOf === undefined ? '' : `,"redriveOf":"${redriveOf}"`;
-      const about = `${receivers},"dueAt":"${timeText(dueAt)}"${deadline}${archives}${tree}${again}`;
+      const facts = `${deadline}${archives}${keyMember(key)}`;
+      const about = `${receivers},"dueAt":"${timeText(dueAt)}"${facts}${tree}${again}`;
       return `${id}${about},"idempotentUntil":${until},"request":{${envelopeMembers(payload)}}`;
     }
     case 'granted': {
@@ -50,10 +55,11 @@ function membersOf(record: LogRecord): string {
       return `${id}${deliveryMembers(record)},${about},"result":${shown(payload)}`;
     }
     case 'emitted': {
-      const { child, childType, root, dueAt, durability, payload } = record;
+      const { child, childType, root, dueAt, durability, key, payload } = record;
       const archives = durability === undefined ? '' : `,"durability":"${durability}"`;
       const about = `"child":"${child}","childType":${JSON.stringify(childType)},"root":"${root}"`;
-      return `${id},${about},"dueAt":"${timeText(dueAt)}"${archives},"request":{${envelopeMembers(payload)}}`;
+      const due = `"dueAt":"${timeText(dueAt)}"${archives}${keyMember(key)}`;
+      return `${id},${about},${due},"request":{${envelopeMembers(payload)}}`;
     }
     case 'relayed':
       return `${id},"child":"${record.child}"`;

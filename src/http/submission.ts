@@ -9,6 +9,7 @@ import { type Item, textAt } from './bulk.js';
 import type { HttpContext } from './context.js';
 import { type HeaderList, redactHeaders, sanitisedHeaders, splitTarget } from './head.js';
 import { checkTypeName } from './names.js';
+import { checkOrderingKey } from './ordering-key.js';
 import { headerIn, readPostedBody, readPostedHeaders } from './posted.js';
 import { bodyOf, checker } from './read-json.js';
 import { EventItem } from './schemas/input.js';
@@ -50,6 +51,7 @@ export function submissionOf(
       cloudEvent,
     },
     body,
+    key: wishes.key ?? (cloudEvent && partitionKeyOf(cloudEvent, wishes.delayMs, config.keyBytesMax)),
     delayMs: wishes.delayMs,
     deadlineMs: wishes.deadlineMs,
     durability: wishes.durability ?? rules?.durability ?? 'store',
@@ -87,6 +89,18 @@ export function bulkRequestOf(
   };
 }
 
+/** The ordering key of a CloudEvent: its attribute `partitionkey`, of the extension for partitioning. */
+export function partitionKeyOf(
+  { partitionkey }: CloudEventAttributes,
+  delayMs: number,
+  bytesMax: number,
+): string | null {
+  if (partitionkey === undefined) return null;
+  const key = String(partitionkey);
+  checkOrderingKey(key, delayMs, bytesMax, 'invalid-cloudevent');
+  return key;
+}
+
 const checkEventItem = checker(EventItem);
 
 export function submissionOfItem(bulk: BulkRequest, item: Item, index: number): Submission {
@@ -110,6 +124,7 @@ export function submissionOfItem(bulk: BulkRequest, item: Item, index: number): 
     bytes: body.bytes,
     contentType: body.contentType,
     bodyEncoding: body.bodyEncoding,
+    key: event.key ?? bulk.wishes.key,
     delayMs: event.delayMs ?? bulk.wishes.delayMs,
     deadlineMs: event.deadlineMs ?? bulk.wishes.deadlineMs,
     durability: event.durability ?? bulk.wishes.durability,
@@ -126,6 +141,8 @@ export interface Parts {
   readonly contentType: string | null;
   /** Null: to be found out from the bytes. */
   readonly bodyEncoding: BodyEncoding | null;
+  /** The ordering key. */
+  readonly key: string | null;
   readonly delayMs: number;
   readonly deadlineMs: number | null;
   /** Null: what the type says. */
@@ -137,8 +154,8 @@ export interface Parts {
 
 export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts): Submission {
   const { config, secretHeaders } = bulk.context;
-  const { type, bytes, contentType, version, correlationId, cloudEvent, delayMs, deadlineMs, durability } =
-    parts;
+  const { type, bytes, contentType, version, correlationId, cloudEvent } = parts;
+  const { key, delayMs, deadlineMs, durability } = parts;
   checkTypeName(type, config.nameBytesMax);
   const rules = bulk.rules.get(type) ?? null;
   if (bytes.byteLength > config.bodyBytesMax) {
@@ -150,7 +167,9 @@ export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts
   // Left out where nothing is asked for, as it was before it could be: a key tells the same requests apart for days.
   const archives = durability === 'archive' ? { durability } : {};
   const ends = deadlineMs === null ? {} : { deadlineMs };
+  const keyed = key === null ? {} : { key };
   checkDeadline(deadlineMs, delayMs, 'invalid-request');
+  checkOrderingKey(key, delayMs, config.keyBytesMax, 'invalid-request');
   const submission: Submission = {
     type,
     head: {
@@ -169,12 +188,22 @@ export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts
       cloudEvent,
     },
     body: bytes,
+    key,
     delayMs,
     deadlineMs,
     durability: durability ?? rules?.durability ?? 'store',
     idempotencyKey: bulk.idempotencyKey === null ? null : `${bulk.idempotencyKey}#${index}`,
     eventHeaders: [
-      JSON.stringify({ delayMs, ...ends, ...archives, version, correlationId, cloudEvent, headers }),
+      JSON.stringify({
+        delayMs,
+        ...ends,
+        ...archives,
+        ...keyed,
+        version,
+        correlationId,
+        cloudEvent,
+        headers,
+      }),
     ],
   };
   return underRules(submission, rules);

@@ -4,6 +4,7 @@ import type { Config } from '../config.js';
 import { ClockworkError } from '../errors.js';
 import type { Durability } from '../event/unarchived.js';
 import type { HeaderList } from './head.js';
+import { checkOrderingKey } from './ordering-key.js';
 
 export interface SubmitHeaders {
   readonly delayMs: number;
@@ -13,12 +14,15 @@ export interface SubmitHeaders {
   readonly durability: Durability | null;
   readonly version: string | null;
   readonly correlationId: string | null;
+  /** The ordering key. */
+  readonly key: string | null;
   readonly traceparent: string | null;
   /** Sorted `name: value` of all `Event-*` headers: with the idempotency key they tell requests apart. */
   readonly eventHeaders: readonly string[];
 }
 
 const EVENT_HEADERS = [
+  'event-key',
   'event-delay-ms',
   'event-deadline-ms',
   'event-durability',
@@ -41,17 +45,21 @@ export function readSubmitHeaders(
       durability: null,
       version: null,
       correlationId: null,
+      key: null,
       traceparent,
       eventHeaders,
     };
   }
   const delayMs = delayOf(headers['event-delay-ms'], config.delayMsMax);
+  const key = keyIn('Event-Key', headers['event-key'], config.keyBytesMax);
+  checkOrderingKey(key, delayMs, config.keyBytesMax, 'invalid-header');
   return {
     delayMs,
     deadlineMs: deadlineOf(headers['event-deadline-ms'], delayMs, config.deadlineMsMax),
     durability: durabilityOf(headers['event-durability']),
     version: keyIn('Event-Version', headers['event-version'], config.keyBytesMax),
     correlationId: keyIn('Event-Correlation-Id', headers['event-correlation-id'], config.keyBytesMax),
+    key,
     traceparent,
     eventHeaders,
   };

@@ -38,6 +38,7 @@ export class Digest {
     this.#add('accepted', id, type, createdAt, formatPosition(position), this.#hashed(request));
     if (event.parent !== null) this.#add('emitted', id, event.parent, event.root);
     if (event.redriveOf !== null) this.#add('redriveOf', id, event.redriveOf);
+    if (event.key !== null) this.#add('key', id, event.key);
     if (cancelRequested) this.#add('cancelRequested', id);
     if (event.status === 'complete') {
       this.#add('complete', id, event.outcome, event.reason, event.completedAt, this.#hashed(event.result));

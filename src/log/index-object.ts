@@ -189,6 +189,7 @@ function decodeEntry(key: string, line: string): IndexEntry {
       settled: true,
       parent: view.parent ?? null,
       root: view.root ?? null,
+      key: view.key ?? null,
       redriveOf: view.redriveOf ?? null,
       redrivenBy: view.redrivenBy ?? null,
       position: at,

@@ -15,6 +15,8 @@ export interface Emission {
   /** 0: may be leased at once. */
   readonly delayMs: number;
   readonly durability: Durability;
+  /** The ordering key; left out where there is none. */
+  readonly key?: string;
 }
 
 /** A completion as it is posted. */
@@ -45,12 +47,13 @@ async function carriedBy(store: Store, attemptId: string): Promise<Carried> {
 }
 
 function emitCommand(store: Store, emission: Emission, carried: Carried): EmitCommand {
-  const { type, body, delayMs, durability } = emission;
+  const { type, body, delayMs, durability, key } = emission;
   const head = {
     ...emission.head,
     correlationId: emission.head.correlationId ?? carried.correlationId,
     traceparent: emission.head.traceparent ?? carried.traceparent,
   };
   const id = makeEventId(Date.now(), partitionOfType(type, store.partitions));
-  return { id, type, envelope: packEnvelope(head, body), delayMs, durability };
+  const keyed = key === undefined ? {} : { key };
+  return { id, type, envelope: packEnvelope(head, body), delayMs, durability, ...keyed };
 }

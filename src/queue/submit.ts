@@ -10,6 +10,8 @@ export interface Submission {
   readonly type: string;
   readonly head: EnvelopeHead;
   readonly body: Uint8Array;
+  /** The ordering key. */
+  readonly key: string | null;
   /** 0: may be leased at once. */
   readonly delayMs: number;
   /** Null: what the type says. */
@@ -89,13 +91,14 @@ function answerOf(
 }
 
 function acceptCommand(store: Store, submission: Submission, caller: string, nowMs: number): AcceptCommand {
-  const { type, head, body, delayMs, deadlineMs, durability } = submission;
+  const { type, head, body, key, delayMs, deadlineMs, durability } = submission;
   return {
     id: makeEventId(nowMs, partitionOfType(type, store.partitions)),
     type,
     envelope: packEnvelope(head, body),
     delayMs,
     ...(deadlineMs === null ? {} : { deadlineMs }),
+    ...(key === null ? {} : { key }),
     idempotency: idempotencyOf(submission, caller),
     durability,
   };

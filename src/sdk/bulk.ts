@@ -12,6 +12,8 @@ export type SubmitItem<P extends Payloads<P>> = {
     readonly body?: P[Type]['request'];
     readonly contentType?: string;
     readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+    /** The ordering key, see `SubmitOptions`. */
+    readonly key?: string;
     readonly delayMs?: number;
     readonly deadlineMs?: number;
     readonly durability?: 'store' | 'archive';

@@ -32,6 +32,11 @@ export interface SubmitOptions {
   readonly idempotencyKey?: string;
   /** The media type of the body. A string with one is sent as it is, one without as JSON. */
   readonly contentType?: string;
+  /**
+   * The ordering key: of the events of a type with the same one a listener has one at a time, in order. Not together with a
+   * delay.
+   */
+  readonly key?: string;
   /** It may be leased after this time. */
   readonly delayMs?: number;
   readonly deadlineMs?: number;
@@ -288,6 +293,7 @@ function submitHeaders(options: SubmitOptions, contentType: string | null): Reco
   const wishes = {
     'idempotency-key': options.idempotencyKey ?? randomKey(),
     'content-type': contentType,
+    'event-key': options.key,
     'event-delay-ms': options.delayMs?.toString(),
     'event-deadline-ms': options.deadlineMs?.toString(),
     'event-durability': options.durability,

@@ -121,9 +121,9 @@ export class StateSync {
   }
 }
 
-function eventIn({ id = '', type, at, request }: LogRecord): LeasedEvent {
+function eventIn({ id = '', type, at, key, request }: LogRecord): LeasedEvent {
   if (request === undefined) throw new Error(`The log has an event without its request: ${id}.`);
-  return { id, type, createdAt: at, ...request, body: decodeBody(request) };
+  return { id, type, createdAt: at, key: key ?? null, ...request, body: decodeBody(request) };
 }
 
 /** Positions are `view-n`, and are compared by their numbers. */

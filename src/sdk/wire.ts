@@ -20,7 +20,7 @@ export interface Problem {
   /** What is wrong, for people. */
   readonly detail: string;
   /** What is wrong, for programs. Stable. */
-  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'listener-not-found' | 'type-not-found' | 'redrive-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'redrive-ended' | 'too-many-redrives' | 'too-many-listeners' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'too-many-pending' | 'schema-mismatch' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
+  readonly code: 'malformed-request' | 'headers-too-large' | 'uri-too-long' | 'request-timeout' | 'expectation-failed' | 'body-too-large' | 'unsupported-media-type' | 'invalid-json' | 'unsafe-json' | 'invalid-request' | 'invalid-header' | 'duplicate-header' | 'unsupported-header' | 'key-with-delay' | 'invalid-type-name' | 'invalid-cloudevent' | 'too-many-items' | 'too-many-errors' | 'invalid-cursor' | 'route-not-found' | 'method-not-allowed' | 'event-not-found' | 'event-expired' | 'listener-not-found' | 'type-not-found' | 'redrive-not-found' | 'attempt-not-found' | 'response-not-found' | 'cursor-expired' | 'event-not-complete' | 'event-complete' | 'lease-lost' | 'completion-conflict' | 'not-subscribed' | 'idempotency-conflict' | 'redrive-ended' | 'too-many-redrives' | 'too-many-listeners' | 'too-many-types' | 'precondition-required' | 'precondition-failed' | 'too-many-pending' | 'schema-mismatch' | 'listener-failed' | 'too-many-waiters' | 'store-full' | 'log-behind' | 'not-archived' | 'archive-unavailable' | 'store-unavailable' | 'store-recovering' | 'log-unavailable' | 'log-damaged' | 'shutting-down' | 'internal-error';
   /** What to do about it. */
   readonly hint?: string;
   /** The path that was asked for. */
@@ -85,6 +85,8 @@ export interface Event {
   readonly parent: string | null;
   /** The first event of that cascade. */
   readonly root: string | null;
+  /** The ordering key. */
+  readonly key: string | null;
   /** The past event whose request it is again. */
   readonly redriveOf: string | null;
   /** The newest event as which it was sent again. */
@@ -124,6 +126,8 @@ export interface EventSummary {
   readonly parent: string | null;
   /** The first event of that cascade. */
   readonly root: string | null;
+  /** The ordering key. */
+  readonly key: string | null;
   /** The past event whose request it is again. */
   readonly redriveOf: string | null;
   /** The newest event as which it was sent again. */
@@ -138,6 +142,8 @@ export interface LeasedEvent {
   /** Type of the event. */
   readonly type: string;
   readonly createdAt: string;
+  /** The ordering key. */
+  readonly key: string | null;
   readonly method: string;
   /** As it came; behind the gateway without the gateway's own prefix. */
   readonly path: string;
@@ -321,6 +327,8 @@ export interface LogRecord {
   readonly durability?: 'archive';
   /** Until when its idempotency key is remembered. */
   readonly idempotentUntil?: string | null;
+  /** The ordering key. */
+  readonly key?: string;
   /** UUIDv7 of the event. */
   readonly parent?: string;
   /** UUIDv7 of the event. */

@@ -214,7 +214,10 @@ t.test('headers of the event are checked', async (t) => {
   t.equal(await codeOf({ 'event-delay-ms': '1.5' }), 'invalid-header');
   t.equal(await codeOf({ 'event-durability': 'store' }), null);
   t.equal(await codeOf({ 'event-durability': 'tape' }), 'invalid-header');
-  t.equal(await codeOf({ 'event-key': 'k' }), 'unsupported-header');
+  t.equal(await codeOf({ 'event-key': 'k' }), null);
+  t.equal(await codeOf({ 'event-key': 'x'.repeat(257) }), 'invalid-header');
+  t.equal(await codeOf({ 'event-key': 'k', 'event-delay-ms': '1' }), 'key-with-delay');
+  t.equal(await codeOf({ 'event-key': 'k', 'event-delay-ms': '0' }), null);
   t.equal(await codeOf({ 'event-priority': '1' }), 'unsupported-header');
   t.equal(await codeOf({ 'event-version': 'x'.repeat(256) }), null);
   t.equal(await codeOf({ 'event-version': 'x'.repeat(257) }), 'invalid-header');

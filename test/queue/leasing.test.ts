@@ -35,6 +35,7 @@ async function submit(queue: Queue): Promise<void> {
         type: 'mail',
         head,
         body,
+        key: null,
         delayMs: 0,
         deadlineMs: null,
         durability: 'store',

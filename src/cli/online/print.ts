@@ -43,6 +43,7 @@ export function eventLines(event: Event | EventSummary): Line[] {
     ['attempts', attempts],
     ['cancel', event.cancelRequested && event.status !== 'complete' ? 'requested' : null],
     ['position', position],
+    ['key', event.key],
     ['parent', event.parent],
     ['root', event.root === event.id ? null : event.root],
     ...('response' in event ? answerLines(event) : []),

@@ -14,6 +14,7 @@ interface Options extends ServiceOptions, BodyOptions, AnswerOptions {
   readonly durability?: 'store' | 'archive';
   readonly eventVersion?: string;
   readonly correlationId?: string;
+  readonly key?: string;
   readonly traceparent?: string;
   readonly wait?: true;
 }
@@ -28,6 +29,7 @@ export function submit(context: CliContext): Command {
     .argument('[body]', 'its body');
   const withBody = bodyOptions(command)
     .option('--idempotency-key <key>', 'the same key and the same request are the same event', headerValue)
+    .option('--key <key>', 'of its type and with this key, one at a time, in order', headerValue)
     .option('--delay-ms <ms>', 'it may be leased after this time', wholeNumber(0))
     .option('--deadline-ms <ms>', 'it fails if it is not complete by then', wholeNumber(1))
     .addOption(
@@ -51,6 +53,7 @@ Examples:
   echo '{"name":"Ada"}' | clockwork submit greeting --file -
   clockwork submit picture --file picture.png --content-type image/png
   clockwork submit mail 'Dear Ada' --delay-ms 60000 --idempotency-key mail-17
+  clockwork submit booking '{"account":17}' --key account-17
   clockwork submit quote '{"fund":"A"}' --deadline-ms 5000
   clockwork submit number -- -5`,
     )
@@ -77,6 +80,7 @@ async function run(
 function submitOptions(options: Options): SubmitOptions {
   const {
     idempotencyKey,
+    key,
     delayMs,
     deadlineMs,
     durability,
@@ -84,6 +88,6 @@ function submitOptions(options: Options): SubmitOptions {
     correlationId,
     traceparent,
   } = options;
-  const given = { idempotencyKey, delayMs, deadlineMs, durability, version, correlationId, traceparent };
+  const given = { idempotencyKey, key, delayMs, deadlineMs, durability, version, correlationId, traceparent };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }

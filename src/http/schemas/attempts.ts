@@ -75,6 +75,7 @@ export const completeSchema = {
       'too-many-errors',
       'too-many-items',
       'too-many-types',
+      'key-with-delay',
       'invalid-type-name',
       'headers-too-large',
       ...bodyProblems,

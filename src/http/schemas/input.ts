@@ -47,6 +47,9 @@ export const EventItem = Type.Object(
     ),
     version: Type.Optional(Type.String({ minLength: 1, maxLength: KEY_MAX })),
     correlationId: Type.Optional(Type.String({ minLength: 1, maxLength: KEY_MAX })),
+    key: Type.Optional(
+      Type.String({ minLength: 1, maxLength: KEY_MAX, description: 'The ordering key, see `Event-Key`.' }),
+    ),
   },
   { ...strict, title: 'EventItem', description: 'One event of a bulk request.' },
 );

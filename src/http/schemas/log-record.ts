@@ -31,6 +31,7 @@ export const LogRecord = named(
     deadline: Type.Optional(Time),
     durability: Type.Optional(Type.Literal('archive')),
     idempotentUntil: Type.Optional(nullable(Time, 'Until when its idempotency key is remembered.')),
+    key: Type.Optional(Type.String({ description: 'The ordering key.' })),
     parent: Type.Optional(Id),
     root: Type.Optional(Id),
     emitted: Type.Optional(Type.Array(Id, { description: 'Events that the completion emitted.' })),

@@ -87,6 +87,7 @@ const eventFields = {
   position: Position,
   parent: nullable(Id, 'The event whose completion emitted it; null when a client has submitted it.'),
   root: nullable(Id, 'The first event of that cascade.'),
+  key: nullable(Type.String(), 'The ordering key.'),
   redriveOf: nullable(Id, 'The past event whose request it is again.'),
   redrivenBy: nullable(Id, 'The newest event as which it was sent again.'),
 };
@@ -105,6 +106,7 @@ export const eventExample = {
   position: '1-7',
   parent: null,
   root: null,
+  key: null,
   redriveOf: null,
   redrivenBy: null,
 };

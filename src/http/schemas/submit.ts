@@ -31,6 +31,15 @@ const SubmitHeaders = Type.Object({
         'the type says.',
     }),
   ),
+  'event-key': Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description:
+        'The ordering key. Of the events of a type with the same key each listener has one at a time, in the order in ' +
+        'which they were taken: the next when it has ended. Not together with a delay.',
+    }),
+  ),
   'event-delay-ms': Type.Optional(
     Type.String({ pattern: '^\\d{1,12}$', description: 'May be leased after this time, at most 90 days.' }),
   ),
@@ -68,6 +77,7 @@ const receiptHeaders = {
 const accepted = jsonReply('The event was taken.', ref('Receipt'), receiptHeaders);
 
 const submitProblems = problems(
+  'key-with-delay',
   'invalid-type-name',
   'invalid-json',
   'unsafe-json',
@@ -180,6 +190,7 @@ export const bulkSchema = {
       'invalid-json',
       'unsafe-json',
       'invalid-cloudevent',
+      'key-with-delay',
       'invalid-type-name',
       'invalid-header',
       'duplicate-header',
