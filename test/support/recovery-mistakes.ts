@@ -43,6 +43,12 @@ export const MISTAKES: readonly Mistake[] = [
   inCode('noRebuild', ['recovery', 'newest > standing.view', 'false']),
   inCode('forgetsKeys', ['checkpoint-maker', 'idempotency.expiresAt <= seen.at', 'true']),
   inCode('cutsWhatNothingCovers', ['retention', 'slot > covered', 'false']),
+  inCode('forgetsListeners', [
+    'checkpoint-maker',
+    'defaults.declared(record);',
+    'defaults.declared(record); return null;',
+  ]),
+  inCode('forgetsFirstLease', ['checkpoint-maker', 'return isFirst ? { op: ', 'return false ? { op: ']),
   around('noRunBinding', { noRunBinding: true }),
   around('noViewOfCaller', { noViewOfCaller: true }),
 ];

@@ -9,16 +9,16 @@ export function factsOf(state: PartitionState, now: number): unknown {
     viewOf(event),
     attemptsOf(event).map(({ expiresAt: _, ...attempt }) => attempt),
   ]);
-  const types = state.typesByOrdinal.map(({ name, version, declared, paused, open }) => [
-    name,
-    version,
-    declared,
-    paused,
-    open,
-  ]);
+  const types = state.typesByOrdinal.map(
+    ({ name, version, declared, policy, paused, open, listeners, leased }) => [
+      ...[name, version, declared, policy, paused, open],
+      ...[listeners, leased],
+    ],
+  );
   const relays = [...state.relays.values()];
   const trees = [...state.trees]
     .map(([root, { changed: _, promised: __, ...counts }]) => [root, counts])
     .sort();
-  return { events, types, indexed: state.indexed, keys, relays, trees };
+  const { leaving } = state;
+  return { events, types, leaving, indexed: state.indexed, keys, relays, trees };
 }
