@@ -388,6 +388,8 @@ export interface EventView {
   /** The event whose completion emitted it, and the first one of that cascade; null when a client has submitted it. */
   readonly parent: string | null;
   readonly root: string | null;
+  /** When it ends if it is not complete by then; null: never. */
+  readonly deadlineAt: number | null;
   /** The ordering key; null: it has none. */
   readonly key: string | null;
   /** The past event whose request it is again; null: it is none. */

@@ -48,6 +48,7 @@ export function viewOf(event: EventState): EventView {
     position: event.position,
     parent: event.tree?.parent ?? null,
     root: event.tree?.root ?? null,
+    deadlineAt: event.deadlineAt,
     key: event.key,
     redriveOf: event.redriveOf,
     redrivenBy: event.redrivenBy?.id ?? null,

@@ -67,9 +67,14 @@ function eventMembers(event: EventSummary): string {
     `"id":"${id}","type":${JSON.stringify(type)},"status":"${status}","outcome":${JSON.stringify(outcome)},` +
     `"reason":${JSON.stringify(reason)},"createdAt":${timeJson(createdAt)},"startedAt":${timeJson(startedAt)},` +
     `"completedAt":${timeJson(completedAt)},"cancelRequested":${event.cancelRequested},` +
-    `"attempts":${event.attempts},"settled":${event.settled},"position":"${formatPosition(event.position)}",${treeMembers(event)},` +
+    `"attempts":${event.attempts},"settled":${event.settled},"position":"${formatPosition(event.position)}",${deadlineMember(event)}${treeMembers(event)},` +
     `"key":${keyText(event.key)},${redriveMembers(event)}`
   );
+}
+
+/** Most events have none. */
+function deadlineMember({ deadlineAt }: EventSummary): string {
+  return deadlineAt === null ? '' : `"deadline":"${timeText(deadlineAt)}",`;
 }
 
 /** Most events are sent once. */

@@ -183,13 +183,14 @@ function decodeEntry(key: string, line: string): IndexEntry {
   const [at, end] = [parsePosition(position), parsePosition(ended)];
   if (!at || !end) throw new CorruptSegmentError(key, `the entry of ${view.id} lacks a position`);
   return {
-    // Entries from before there were cascades, or several listeners, do not tell of them.
+    // Entries from before there were cascades, several listeners, or deadlines shown, do not tell of them.
     event: {
       ...view,
       settled: true,
       parent: view.parent ?? null,
       root: view.root ?? null,
       key: view.key ?? null,
+      deadlineAt: view.deadlineAt ?? null,
       redriveOf: view.redriveOf ?? null,
       redrivenBy: view.redrivenBy ?? null,
       position: at,

@@ -81,6 +81,8 @@ export interface Event {
   readonly settled: boolean;
   /** Place of the event in the log. */
   readonly position: string;
+  /** It ends then if it is not complete; left out when it has no deadline. */
+  readonly deadline?: string;
   /** The event whose completion emitted it; null when a client has submitted it. */
   readonly parent: string | null;
   /** The first event of that cascade. */
@@ -122,6 +124,8 @@ export interface EventSummary {
   readonly settled: boolean;
   /** Place of the event in the log. */
   readonly position: string;
+  /** It ends then if it is not complete; left out when it has no deadline. */
+  readonly deadline?: string;
   /** The event whose completion emitted it; null when a client has submitted it. */
   readonly parent: string | null;
   /** The first event of that cascade. */

@@ -81,6 +81,14 @@ t.test('a delay and a deadline that a submit names end to the millisecond', asyn
   const dated = await submit(opened, { 'event-deadline-ms': String(2 * MINUTE) });
   const [held] = await leaseAll(opened);
   t.equal(held!.deadline, at(2 * MINUTE));
+  const shown = await opened.send({ method: 'GET', url: `/v1/events/${dated}` });
+  t.equal(shown.json().deadline, at(2 * MINUTE));
+  const { events } = (await opened.send({ method: 'GET', url: '/v1/events' })).json();
+  t.same(
+    events.map(({ deadline }: { deadline?: string }) => deadline),
+    [at(2 * MINUTE), undefined],
+    'shown where there is one',
+  );
   store.now = NOON + MINUTE - 1;
   t.equal((await leaseAll(opened)).length, 0);
   store.now = NOON + MINUTE;

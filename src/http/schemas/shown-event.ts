@@ -85,6 +85,11 @@ const eventFields = {
   attempts: Type.Integer({ description: 'Attempts of the responder so far, those handed back not counted.' }),
   settled: Type.Boolean({ description: 'The deliveries to all of its listeners have ended.' }),
   position: Position,
+  deadline: Type.Optional(
+    Type.Union([Time], {
+      description: 'It ends then if it is not complete; left out when it has no deadline.',
+    }),
+  ),
   parent: nullable(Id, 'The event whose completion emitted it; null when a client has submitted it.'),
   root: nullable(Id, 'The first event of that cascade.'),
   key: nullable(Type.String(), 'The ordering key.'),

@@ -144,6 +144,7 @@ export function readState(id: string, packed: Buffer, archived?: Position | null
     version,
     position: { view, n },
     ...readTree(state[19]),
+    deadlineAt: state[20] || null,
     key: readKey(state[25]),
     ...readRedrive(state, archived),
     behind: false,

@@ -10,7 +10,7 @@ export async function deadlineContract(t: Test, harness: StoreHarness): Promise<
     const id = await s.accept('mail', { deadlineMs: MINUTE });
     await s.pass(MINUTE - 1);
     t.equal(await endDeadlines(s, 'mail'), 0);
-    t.match(await s.event(id), { status: 'pending' });
+    t.match(await s.event(id), { status: 'pending', deadlineAt: NOON + MINUTE });
     await s.pass(1);
     t.equal(await endDeadlines(s, 'mail'), 1);
     t.equal(await endDeadlines(s, 'mail'), 0);
@@ -60,6 +60,7 @@ export async function deadlineContract(t: Test, harness: StoreHarness): Promise<
     const other = await s.accept('mail');
     await s.pass(MINUTE);
     t.match(await s.leaseAll('mail'), [{ event: { id: other }, deadlineAt: null }]);
+    t.match(await s.event(other), { deadlineAt: null });
     for (const id of [late, delayed]) t.match(await s.event(id), { reason: 'deadline' });
   });
 
