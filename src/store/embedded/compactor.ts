@@ -11,20 +11,19 @@ export interface CompactorOptions {
   readonly now: () => number;
   /** What the state weighs in memory, as the core counts it. */
   readonly weight: () => number;
+  /** Bytes that what is alive takes in a file, as far as the state tells it before any snapshot has shown it. */
+  readonly guess: () => number;
   /** Closed journals that weigh less are left alone. */
   readonly bytesMin: number;
 }
 
-/** What a snapshot has shown of how much is alive; of none there is, a low guess, so that the first one comes early. */
+/** What a snapshot has shown of how much is alive. */
 export interface Measured {
   readonly number: number | null;
   readonly bytes: number;
   /** Of the state that is in it. */
   readonly weight: number;
 }
-
-/** Bytes of a file for each that the state weighs, before any snapshot has shown it. */
-const BYTES_A_WEIGHT = 0.25;
 
 export class Compactor {
   #worker: Worker | null = null;
@@ -47,9 +46,10 @@ export class Compactor {
   }
 
   runIfDue(): void {
-    const { bytesMin, weight } = this.options;
+    const { bytesMin, weight, guess } = this.options;
     if (this.#worker || this.#stopped || this.#paused) return;
-    if (!isTimeToCompact(this.snapshot, this.closed.bytes, weight(), bytesMin)) return;
+    if (!isTimeToCompact(this.snapshot, this.closed.bytes, { weight: weight(), guess: guess() }, bytesMin))
+      return;
     this.#running = this.#run(this.closed.upTo, this.closed.bytes);
   }
 
@@ -114,9 +114,9 @@ export class Compactor {
 export function isTimeToCompact(
   { bytes, weight: weighed }: Measured,
   closedBytes: number,
-  weight: number,
+  state: { readonly weight: number; readonly guess: number },
   closedBytesMin: number,
 ): boolean {
-  const bytesAWeight = bytes > 0 && weighed > 0 ? bytes / weighed : BYTES_A_WEIGHT;
-  return closedBytes >= closedBytesMin && bytes + closedBytes >= 2 * bytesAWeight * weight;
+  const aliveBytes = bytes > 0 && weighed > 0 ? (bytes / weighed) * state.weight : state.guess;
+  return closedBytes >= closedBytesMin && bytes + closedBytes >= 2 * aliveBytes;
 }

@@ -1,6 +1,6 @@
 /** Opens a data folder: makes it when it is new, recovers it when it is not, and gets its journal ready to go on. */
 import type { Policy } from '../../event/policy.js';
-import type { Limits, PartitionState } from '../../event/state.js';
+import { EVENT_OVERHEAD_BYTES, type Limits, type PartitionState } from '../../event/state.js';
 import { removeCovered } from './compact.js';
 import { Compactor } from './compactor.js';
 import type { Files } from './files.js';
@@ -110,6 +110,9 @@ function checkRun(dir: string, journals: readonly number[], snapshot: number | n
   return needed.at(-1)!;
 }
 
+/** What an event takes in a file beside its bodies, about. */
+const EVENT_FILE_BYTES = 350;
+
 function makeCompactor(
   options: FolderOptions,
   logId: string,
@@ -117,8 +120,9 @@ function makeCompactor(
 ): Compactor {
   const { dir, policy, limits, now, compactBytesMin } = options;
   const { snapshot: number, snapshotBytes: bytes, snapshotWeight, state } = folded;
+  const guess = () => state.bytes - state.events.size * (EVENT_OVERHEAD_BYTES - EVENT_FILE_BYTES);
   return new Compactor(
-    { job: { dir, logId, policy, limits }, now, weight: () => state.bytes, bytesMin: compactBytesMin },
+    { job: { dir, logId, policy, limits }, now, weight: () => state.bytes, guess, bytesMin: compactBytesMin },
     { number, bytes, weight: snapshotWeight },
     { upTo: folded.end.header.number - 1, bytes: folded.journalBytes },
   );

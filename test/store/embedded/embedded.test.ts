@@ -189,7 +189,7 @@ t.test('the folder', async (t) => {
       const MB = 1 << 20;
       const shown = { number: 7, bytes: 100 * MB, weight: 200 * MB };
       const isDue = (closedMb: number, weightMb: number, snapshot: Measured = shown) =>
-        isTimeToCompact(snapshot, closedMb * MB, weightMb * MB, 64 * MB);
+        isTimeToCompact(snapshot, closedMb * MB, { weight: weightMb * MB, guess: 50 * MB }, 64 * MB);
       t.notOk(isDue(300, 800), 'four times as much, and all of it alive');
       t.notOk(isDue(99, 200));
       t.ok(isDue(100, 200), 'as much again, of what is over by now');
@@ -197,8 +197,25 @@ t.test('the folder', async (t) => {
       t.notOk(isDue(63, 0), 'too little to bother');
       const none = { number: null, bytes: 0, weight: 0 };
       t.notOk(isDue(99, 200, none));
-      t.ok(isDue(100, 200, none), 'a quarter of a byte each is the guess before the first one');
+      t.ok(isDue(100, 200, none), 'twice what is alive by a guess, before the first one');
       t.end();
+    },
+  );
+
+  await t.test(
+    'while all is alive there is nothing to compact, also before any snapshot has shown it',
+    async (t) => {
+      const dir = tempFolder(t);
+      const s = await openScene(dir, { journalFileBytes: 8 << 10, compactBytesMin: 16 << 10 });
+      for (let k = 0; k < 100; k += 1)
+        await s.accept('mail', { envelope: envelopeOf(Buffer.alloc(1_000, 'x')) });
+      await s.store.close();
+      const files = fs.readdirSync(dir);
+      t.ok(files.filter((name) => name.startsWith('journal-')).length > 10);
+      t.same(
+        files.filter((name) => name.startsWith('snapshot-')),
+        [],
+      );
     },
   );
 
@@ -209,10 +226,12 @@ t.test('the folder', async (t) => {
     for (let number = 2; number < 40; number += 1) {
       fs.mkdirSync(join(dir, `snapshot-${String(number).padStart(16, '0')}.tmp`, 'x'), { recursive: true });
     }
+    await s.accept('mail');
+    const lease = await s.lease('mail');
     const endsAt = Date.now() + 60_000;
     let notes: readonly string[] = [];
     while (notes.length === 0 && Date.now() < endsAt) {
-      await s.acceptMany('mail', 3);
+      await s.store.extend({ ...lease, leaseMs: 60_000 });
       notes = (await s.store.health()).notes;
     }
     t.match(notes, [/compaction failed/]);
