@@ -20,6 +20,7 @@ import { Feed } from './log/feed.js';
 import { PastEvents } from './log/past.js';
 import { Witness } from './log/witness.js';
 import { Archiving } from './maintenance/archiving.js';
+import { Beginner } from './maintenance/beginner.js';
 import { Checkpointer } from './maintenance/checkpointer.js';
 import { LogRetention } from './maintenance/log-retention.js';
 import { Pruner } from './maintenance/pruner.js';
@@ -35,6 +36,7 @@ import type { Store } from './store/store.js';
 const RELAY = { intervalMs: 250, batch: 200 };
 /** Redrives are looked for so often; while one is under way it goes on so often. */
 const REDRIVER = { intervalMs: 1_000, stepMs: 100 };
+const BEGINNER = { intervalMs: 1_000 };
 const REAPER = { intervalMs: 250, batch: 500 };
 /** How often calls that wait look without a hint: hints get lost only with a connection. */
 const SLOW_LOOK_MS = 5_000;
@@ -159,12 +161,16 @@ async function start(
     count: metrics.queue.count,
   });
   metrics.queue.watchWaiting(() => queue.waiting);
+  const isPast = async (id: string) => (await past.read(id)) !== null;
+  const beginner = new Beginner(store, blobs, { ...BEGINNER, archives, isPast }, logger);
+  beginner.start();
+  stops.push(() => beginner.stop());
   const relay = new RelayDuty(
     store,
     {
       ...RELAY,
       retentionMs: RETENTION_MS_MIN,
-      isPast: async (id) => (await past.read(id)) !== null,
+      isPast,
       now: Date.now,
     },
     logger,

@@ -338,12 +338,16 @@ export type CancelResult =
 export interface SetListenerCommand {
   readonly type: string;
   readonly listener: WantedListener;
+  /** If there is no such listener yet, it gets past events too: by a job of this id, made in the same step. */
+  readonly beginning?: { readonly id: string };
 }
 
 export type SetListenerResult =
   | { readonly kind: 'set'; readonly created: boolean }
   | { readonly kind: 'too_many_listeners' }
-  | { readonly kind: 'too_many_types' };
+  | { readonly kind: 'too_many_types' }
+  /** It begins with the past, and as many jobs of the partition are under way as may be. */
+  | { readonly kind: 'too_many_redrives' };
 
 export type DeleteListenerResult = { readonly kind: 'deleted' } | { readonly kind: 'unknown' };
 

@@ -2,9 +2,10 @@
 
 /**
  * Which events: those whose attempts ran out, those that failed for whatever reason but that somebody cancelled them, or all
- * that are complete. With a listener the first two speak of its deliveries.
+ * that are complete. With a listener the first two speak of its deliveries. `taken` is that of a listener that begins with the
+ * past: all that were accepted before there was that listener, whatever has become of them, and that it wants.
  */
-export type RedriveFilter = 'dead' | 'failed' | 'any';
+export type RedriveFilter = 'dead' | 'failed' | 'any' | 'taken';
 
 export type RedriveStatus = 'running' | 'done' | 'cancelled' | 'failed';
 
@@ -40,6 +41,11 @@ export interface RedriveProgress {
   readonly logBeginsAt: number | null;
   /** Why it failed. */
   readonly problem: string | null;
+}
+
+/** What a listener wants that begins with the past. `ratePerSecond` bounds what it costs the others. */
+export function beginningWish(listener: { readonly name: string; readonly ordinal: number }): RedriveWish {
+  return { filter: 'taken', listener, from: null, to: null, dryRun: false, ratePerSecond: 1_000 };
 }
 
 export const NO_PROGRESS: RedriveProgress = Object.freeze({

@@ -46,7 +46,7 @@ const FLOOR_SEEN_MS = 60_000;
 type Status = 'running' | 'done' | 'failed';
 
 /** Why nothing is sent, in the words of the errors that others get. */
-const WAITING: Partial<Record<AcceptResult['kind'], string>> = {
+export const WAITING: Partial<Record<AcceptResult['kind'], string>> = {
   full: 'store-full',
   behind: 'log-behind',
   too_many_pending: 'too-many-pending',

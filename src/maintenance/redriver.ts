@@ -78,7 +78,9 @@ export class Redriver extends Duty {
     let sent = 0;
     for (let partition = 0; partition < this.store.partitions; partition += 1) {
       if (!this.options.archives(partition)) continue;
-      const jobs = await this.store.readRedrives(partition, 'running');
+      const all = await this.store.readRedrives(partition, 'running');
+      // What listeners want that begin with the past, the beginner brings.
+      const jobs = all.filter(({ wish }) => wish.filter !== 'taken');
       await this.#leaveEnded(partition, jobs);
       for (const job of jobs) sent += await this.#runOf(job).step();
       running += jobs.length;

@@ -18,6 +18,7 @@ import type {
   ListResult,
   ListTypesQuery,
   ListTypesResult,
+  RedriveState,
   SetListenerCommand,
   SetListenerResult,
   SetTypeCommand,
@@ -25,7 +26,7 @@ import type {
   TypeStats,
   TypeView,
 } from '../event/command.js';
-import { partitionOfId } from '../event/id.js';
+import { makeEventId, partitionOfId } from '../event/id.js';
 import type { DeclaredPolicy } from '../event/policy.js';
 import type { Position } from '../event/record.js';
 import { NOT_ARCHIVED, type NotArchived } from '../event/unarchived.js';
@@ -220,8 +221,22 @@ export class Queue {
     return this.store.listTypes(query);
   }
 
-  setListener(command: SetListenerCommand): Promise<SetListenerResult> {
-    return this.store.setListener(command);
+  /** With `beginning` a listener that is new gets the type's past events too. */
+  setListener(
+    command: Omit<SetListenerCommand, 'beginning'>,
+    start: 'now' | 'beginning' = 'now',
+  ): Promise<SetListenerResult> {
+    if (start === 'now') return this.store.setListener(command);
+    const id = makeEventId(Date.now(), partitionOfType(command.type, this.store.partitions));
+    return this.store.setListener({ ...command, beginning: { id } });
+  }
+
+  /** How far those listeners are that began with the past, by ordinal, as far as that is remembered. */
+  async readBeginnings(type: string): Promise<ReadonlyMap<number, RedriveState>> {
+    const partition = partitionOfType(type, this.store.partitions);
+    const jobs = await this.store.readRedrives(partition, 'all');
+    const own = jobs.filter((job) => job.type === type && job.wish.filter === 'taken');
+    return new Map(own.flatMap((job) => (job.wish.listener ? [[job.wish.listener.ordinal, job]] : [])));
   }
 
   /** Null: there is no such type. */

@@ -510,6 +510,27 @@ export interface TypeStats {
   readonly listeners: readonly ListenerStats[];
 }
 
+/** How far a listener has been given the past. */
+export interface Beginning {
+  /** The job that brings the past. */
+  readonly id: string;
+  /** Where it is. */
+  readonly status: 'running' | 'done' | 'cancelled' | 'failed';
+  readonly startedAt: string;
+  /** Null while it is running. */
+  readonly endedAt: string | null;
+  /** Records of the log that it has looked at. */
+  readonly scanned: number;
+  /** Past events that the listener was given. */
+  readonly sent: number;
+  /** Why nothing is given at the moment, such as `too-many-pending`; null: nothing speaks against it. */
+  readonly waiting: string | null;
+  /** Where the old end of the log has been deleted: when what it begins with was recorded. */
+  readonly logBeginsAt: string | null;
+  /** Why it failed. */
+  readonly problem: string | null;
+}
+
 /** A listener that was declared. */
 export interface Listener {
   readonly type: string;
@@ -538,6 +559,8 @@ export interface Listener {
       readonly exists: boolean;
     })[];
   } | null;
+  /** Of one that began with the past, as far as it is remembered; else null. */
+  readonly beginning: Beginning | null;
 }
 
 /** A job that sends past events again. */
@@ -548,8 +571,8 @@ export interface Redrive {
   readonly type: string;
   /** Who alone gets the new events, whatever its filter says. Null or left out: whoever gets such events now. */
   readonly listener: string | null;
-  /** `dead`: those whose attempts ran out. `failed`: all that failed, but not what was cancelled. `any`: every complete event. With a listener the first two speak of its deliveries. */
-  readonly filter: 'dead' | 'failed' | 'any';
+  /** As it was asked for. `taken`: it brings a listener that begins with the past every event that was taken before. */
+  readonly filter: 'dead' | 'failed' | 'any' | 'taken';
   /** Only what ended then or later. */
   readonly from: string | null;
   /** Only what ended before. In any case only what had been recorded when the redrive was made. */

@@ -5,7 +5,11 @@ import { openApp } from '../support/app.js';
 type Sent = Awaited<ReturnType<typeof openApp>>;
 
 const put = ({ send }: Sent, name: string, payload: object = {}, type = 'order') =>
-  send({ method: 'PUT', url: `/v1/types/${encodeURIComponent(type)}/listeners/${name}`, payload });
+  send({
+    method: 'PUT',
+    url: `/v1/types/${encodeURIComponent(type)}/listeners/${name}`,
+    payload,
+  });
 
 async function submit({ send }: Sent, payload: unknown = { amount: 1 }, headers = {}): Promise<string> {
   const reply = await send({
@@ -31,7 +35,13 @@ t.test('a listener is declared, changed, listed and deleted', async (t) => {
   const { send } = app;
   const created = await put(app, 'billing', { responder: true });
   t.equal(created.statusCode, 201);
-  t.same(created.json(), { type: 'order', name: 'billing', responder: true, filter: null });
+  t.same(created.json(), {
+    type: 'order',
+    name: 'billing',
+    responder: true,
+    filter: null,
+    beginning: null,
+  });
   const changed = await put(app, 'billing', { filter: { method: ['POST'] } });
   t.equal(changed.statusCode, 200);
   const url = '/v1/types/order/listeners';
@@ -134,3 +144,27 @@ t.test(
     t.match((await app.send({ method: 'GET', url: `/v1/events/${first}` })).json(), { settled: false });
   },
 );
+
+t.test('a listener may begin with the past, and shows how far it is', async (t) => {
+  const app = await openApp(t);
+  await submit(app);
+  await lease(app, 'default');
+  const now = await put(app, 'audit');
+  t.match([now.statusCode, now.json()], [201, { beginning: null }]);
+  const reply = await put(app, 'search', { start: 'beginning' });
+  t.equal(reply.statusCode, 201);
+  const beginning = { status: 'running', endedAt: null, scanned: 0, sent: 0, waiting: null, problem: null };
+  t.match(reply.json(), { name: 'search', beginning });
+  const again = await put(app, 'search', { start: 'beginning' });
+  t.match([again.statusCode, again.json()], [200, { beginning: { id: reply.json().beginning.id } }]);
+  const read = await app.send({ method: 'GET', url: '/v1/types/order/listeners/search' });
+  t.match(read.json(), { beginning });
+  const all = await app.send({ method: 'GET', url: '/v1/types/order/listeners' });
+  t.same(
+    all.json().listeners.map((each: { beginning: unknown }) => each.beginning !== null),
+    [false, false, true],
+  );
+  t.equal((await put(app, 'other', { start: 'yesterday' })).statusCode, 400);
+  for (let made = 1; made < 10; made += 1) await put(app, `search-${made}`, { start: 'beginning' });
+  t.match((await put(app, 'one-too-many', { start: 'beginning' })).json(), { code: 'too-many-redrives' });
+});

@@ -11,11 +11,13 @@ interface Listener {
   readonly name: string;
   readonly responder: boolean;
   readonly filter: unknown;
+  readonly beginning: { readonly status: string; readonly sent: number } | null;
 }
 
 interface SetOptions extends ServiceOptions {
   readonly responder?: true;
   readonly filter?: string;
+  readonly fromBeginning?: boolean;
 }
 
 export function listeners(context: CliContext): Command {
@@ -55,22 +57,25 @@ function setListener(context: CliContext): Command {
     .argument('<type>', 'of this type')
     .argument('<name>', 'of the listener')
     .option('--responder', 'its answer is the answer to the event')
-    .option('--filter <filter>', 'which events it gets, as JSON (default: all)', jsonIn);
+    .option('--filter <filter>', 'which events it gets, as JSON (default: all)', jsonIn)
+    .option('--from-beginning', 'if it is new, it gets past events too');
   return serviceOptions(command)
     .addHelpText(
       'after',
       `
 Examples:
   clockwork listeners set greeting greeter --responder
-  clockwork listeners set greeting audit --filter '{"path":"/users/*","version":["2"]}'`,
+  clockwork listeners set greeting audit --filter '{"path":"/users/*","version":["2"]}'
+  clockwork listeners set greeting search --from-beginning`,
     )
     .action((type: string, name: string, options: SetOptions) =>
       withService(context, options, async ({ transport }) => {
         const responder = options.responder ?? false;
         const filter = options.filter === undefined ? '' : `,"filter":${options.filter}`;
+        const start = options.fromBeginning ? ',"start":"beginning"' : '';
         const reply = await transport.call('PUT', listenerPath(type, name), {
           headers: { 'content-type': 'application/json' },
-          body: `{"responder":${responder}${filter}}`,
+          body: `{"responder":${responder}${filter}${start}}`,
         });
         await (options.json
           ? asItCame(context, reply)
@@ -107,11 +112,12 @@ function jsonIn(text: string): string {
   }
 }
 
-function listenerLines({ name, responder, filter }: Listener): Line[] {
+function listenerLines({ name, responder, filter, beginning }: Listener): Line[] {
   return [
     ['listener', name],
     ['responder', responder ? 'yes' : 'no'],
     ['filter', filter === null || filter === undefined ? null : JSON.stringify(filter)],
+    ['beginning', beginning && `${beginning.status}, ${beginning.sent} past events so far`],
   ];
 }
 

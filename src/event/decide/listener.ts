@@ -11,6 +11,7 @@ import {
   type TypeState,
 } from '../state.js';
 import { type Decision, Recorder, refuse } from './decision.js';
+import { addBeginning, roomFor } from './redrive.js';
 
 export function decideSetListener(
   state: PartitionState,
@@ -21,6 +22,9 @@ export function decideSetListener(
   const type = state.types.get(name);
   const plan = planListener(type?.listeners ?? [], type?.leased ?? false, listener);
   if (plan.kind !== 'plan') return refuse(plan);
+  const begins = plan.created ? command.beginning : undefined;
+  const room = begins && roomFor(state);
+  if (room === null) return refuse({ kind: 'too_many_redrives' });
   const recorder = new Recorder(state, now);
   if (!type) {
     const ordinal = state.typesByOrdinal.length;
@@ -28,6 +32,8 @@ export function decideSetListener(
     recorder.add({ op: 'typeSet', type: name, ordinal, version: 0 });
   }
   for (const set of plan.sets) recorder.add({ op: 'listenerSet', type: name, ...set });
+  if (begins && room)
+    addBeginning(recorder, name, begins.id, { name: listener.name, ordinal: plan.ordinal }, room, now);
   return { records: recorder.records, result: { kind: 'set', created: plan.created } };
 }
 

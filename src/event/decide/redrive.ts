@@ -3,7 +3,7 @@ import type { SetRedriveCommand, SetRedriveResult } from '../command.js';
 import { ordinalFor } from '../listeners.js';
 import type { RedriveSet } from '../record.js';
 import { REDRIVES_KEPT_MAX, REDRIVES_RUNNING_MAX } from '../redrive.js';
-import { NO_PROGRESS, progressText } from '../redrive-job.js';
+import { beginningWish, NO_PROGRESS, progressText } from '../redrive-job.js';
 import type { PartitionState, RedriveState } from '../state.js';
 import { type Decision, Recorder, refuse } from './decision.js';
 
@@ -38,11 +38,10 @@ function create(state: PartitionState, command: Of<'create'>, now: number): Deci
   if (!type) return refuse({ kind: 'unknown_type' });
   const ordinal = listener === null ? null : ordinalFor(type.listeners, listener);
   if (listener !== null && ordinal === null) return refuse({ kind: 'unknown_listener' });
-  if (jobs.filter(({ status }) => status === 'running').length >= REDRIVES_RUNNING_MAX)
-    return refuse({ kind: 'too_many' });
+  const room = roomFor(state);
+  if (room === null) return refuse({ kind: 'too_many' });
 
   const recorder = new Recorder(state, now);
-  const forgotten = jobs.length < REDRIVES_KEPT_MAX ? null : oldestEnded(jobs);
   const named = listener === null || ordinal === null ? null : { name: listener, ordinal };
   return carry(recorder, {
     id,
@@ -55,7 +54,39 @@ function create(state: PartitionState, command: Of<'create'>, now: number): Deci
     wish: { ...command.wish, listener: named },
     progress: NO_PROGRESS,
     idempotency,
-    ...(forgotten && { forgets: forgotten.id }),
+    ...room,
+  });
+}
+
+/** What makes way for one more job; null: as many are under way as may be. */
+export function roomFor({ redrives }: PartitionState): Pick<RedriveSet, 'forgets'> | null {
+  const jobs = [...redrives.values()];
+  if (jobs.filter(({ status }) => status === 'running').length >= REDRIVES_RUNNING_MAX) return null;
+  const forgotten = jobs.length < REDRIVES_KEPT_MAX ? null : oldestEnded(jobs);
+  return forgotten ? { forgets: forgotten.id } : {};
+}
+
+/** The job of a listener that begins with the past, made behind the record that declares it. */
+export function addBeginning(
+  recorder: Recorder,
+  type: string,
+  id: string,
+  listener: { readonly name: string; readonly ordinal: number },
+  room: Pick<RedriveSet, 'forgets'>,
+  now: number,
+): void {
+  carry(recorder, {
+    id,
+    type,
+    step: 0,
+    status: 'running',
+    startedAt: now,
+    endedAt: null,
+    until: recorder.nextPosition(),
+    wish: beginningWish(listener),
+    progress: NO_PROGRESS,
+    idempotency: null,
+    ...room,
   });
 }
 

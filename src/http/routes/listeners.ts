@@ -1,8 +1,9 @@
 /** Listeners of types: which there are, declaring and deleting them. */
 import { ClockworkError } from '../../errors.js';
-import type { ListenerView } from '../../event/command.js';
+import type { ListenerView, RedriveState } from '../../event/command.js';
 import { type Filter, filterFault } from '../../event/filter.js';
 import type { HttpContext } from '../context.js';
+import { timeText } from '../event-json.js';
 import { checkTypeName, nameFault } from '../names.js';
 import { checker, readJson } from '../read-json.js';
 import { receiptOf, sendJson } from '../respond.js';
@@ -18,7 +19,9 @@ export function listenerRoutes(app: App, context: HttpContext): void {
     const { type } = request.params;
     checkTypeName(type, config.nameBytesMax);
     const listeners = (await queue.listListeners(type)) ?? typeNotFound(type);
-    return sendJson(reply, `{"listeners":[${listeners.map((each) => listenerText(type, each)).join(',')}]}`);
+    const beginnings = await queue.readBeginnings(type);
+    const texts = listeners.map((each) => listenerText(type, each, beginnings.get(each.ordinal) ?? null));
+    return sendJson(reply, `{"listeners":[${texts.join(',')}]}`);
   });
 
   app.get(
@@ -28,7 +31,8 @@ export function listenerRoutes(app: App, context: HttpContext): void {
       const { type, name } = namesOf(context, request.params);
       const listeners = (await queue.listListeners(type)) ?? typeNotFound(type);
       const listener = listeners.find((each) => each.name === name) ?? notFound(type, name);
-      return sendJson(reply, listenerText(type, listener));
+      const beginning = (await queue.readBeginnings(type)).get(listener.ordinal) ?? null;
+      return sendJson(reply, listenerText(type, listener, beginning));
     },
   );
 
@@ -43,8 +47,13 @@ export function listenerRoutes(app: App, context: HttpContext): void {
         responder: value.responder ?? false,
         filter: filterOf(value, config.filterBytesMax),
       };
-      const result = await queue.setListener({ type, listener });
+      const result = await queue.setListener({ type, listener }, value.start ?? 'now');
       if (result.kind === 'too_many_types') throw receiptOf(result);
+      if (result.kind === 'too_many_redrives') {
+        throw new ClockworkError('too-many-redrives', 'As many redrives are under way as may be.', {
+          hint: 'A listener that begins with the past is one. Wait for one to end, or cancel it.',
+        });
+      }
       if (result.kind === 'too_many_listeners') {
         throw new ClockworkError(
           'too-many-listeners',
@@ -52,7 +61,12 @@ export function listenerRoutes(app: App, context: HttpContext): void {
           { hint: 'Delete one that nobody leases as any more.' },
         );
       }
-      return sendJson(reply.code(result.created ? 201 : 200), listenerText(type, listener));
+      const known = (await queue.listListeners(type))?.find((each) => each.name === name);
+      const beginning = known && (await queue.readBeginnings(type)).get(known.ordinal);
+      return sendJson(
+        reply.code(result.created ? 201 : 200),
+        listenerText(type, listener, beginning ?? null),
+      );
     },
   );
 
@@ -95,8 +109,33 @@ function filterOf({ filter = null }: schemas.ListenerBody, bytesMax: number): Fi
   return filter as Filter;
 }
 
-function listenerText(type: string, { name, responder, filter }: Omit<ListenerView, 'ordinal'>): string {
-  return JSON.stringify({ type, name, responder, filter });
+function listenerText(
+  type: string,
+  { name, responder, filter }: Omit<ListenerView, 'ordinal'>,
+  beginning: RedriveState | null,
+): string {
+  return JSON.stringify({
+    type,
+    name,
+    responder,
+    filter,
+    beginning: beginning && beginningMembers(beginning),
+  });
+}
+
+function beginningMembers({ id, status, startedAt, endedAt, progress }: RedriveState) {
+  const { scanned, sent, waiting, logBeginsAt, problem } = progress;
+  return {
+    id,
+    status,
+    startedAt: timeText(startedAt),
+    endedAt: endedAt === null ? null : timeText(endedAt),
+    scanned,
+    sent,
+    waiting,
+    logBeginsAt: logBeginsAt === null ? null : timeText(logBeginsAt),
+    problem,
+  };
 }
 
 function typeNotFound(type: string): never {

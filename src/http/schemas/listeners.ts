@@ -69,12 +69,65 @@ export const ListenerBody = Type.Object(
     filter: Type.Optional(
       Type.Union([Type.Object(filterFields, strict), Type.Null()], { description: filterAbout }),
     ),
+    start: Type.Optional(
+      Type.Enum(['now', 'beginning'], {
+        default: 'now',
+        description:
+          'With `beginning` a new listener gets the past events of the type too, each as a new event that names the old one in ' +
+          '`redriveOf`. Of no account for one that is there.',
+      }),
+    ),
   },
   { ...strict, examples: [{ responder: true, filter: filterExample }] },
 );
 export type ListenerBody = Static<typeof ListenerBody>;
 
-const listenerExample = { type: 'invoice.paid', name: 'mailer', responder: true, filter: filterExample };
+const beginningExample = {
+  id: '0193f1c2-7b5a-7c3e-8000-5f2d9a1b4c6d',
+  status: 'running',
+  startedAt: '2026-11-23T08:00:00.000Z',
+  endedAt: null,
+  scanned: 120_000,
+  sent: 39_000,
+  waiting: null,
+  logBeginsAt: null,
+  problem: null,
+};
+const listenerExample = {
+  type: 'invoice.paid',
+  name: 'mailer',
+  responder: true,
+  filter: filterExample,
+  beginning: beginningExample,
+};
+
+const time = Type.String({ format: 'date-time' });
+const nullableTime = (description: string) => Type.Union([time, Type.Null()], { description });
+
+const Beginning = Type.Object(
+  {
+    id: Type.String({ format: 'uuid', description: 'The job that brings the past.' }),
+    status: Type.Enum(['running', 'done', 'cancelled', 'failed'], { description: 'Where it is.' }),
+    startedAt: time,
+    endedAt: nullableTime('Null while it is running.'),
+    scanned: Type.Integer({ minimum: 0, description: 'Records of the log that it has looked at.' }),
+    sent: Type.Integer({ minimum: 0, description: 'Past events that the listener was given.' }),
+    waiting: Type.Union([Type.String(), Type.Null()], {
+      description:
+        'Why nothing is given at the moment, such as `too-many-pending`; null: nothing speaks against it.',
+    }),
+    logBeginsAt: nullableTime(
+      'Where the old end of the log has been deleted: when what it begins with was recorded.',
+    ),
+    problem: Type.Union([Type.String(), Type.Null()], { description: 'Why it failed.' }),
+  },
+  {
+    ...strict,
+    $id: 'Beginning',
+    description: 'How far a listener has been given the past.',
+    examples: [beginningExample],
+  },
+);
 
 const ListenerReply = Type.Object(
   {
@@ -82,6 +135,9 @@ const ListenerReply = Type.Object(
     name: Type.String(),
     responder: Type.Boolean(),
     filter: Type.Union([Type.Object(filterFields, strict), Type.Null()], { description: filterAbout }),
+    beginning: Type.Union([ref('Beginning'), Type.Null()], {
+      description: 'Of one that began with the past, as far as it is remembered; else null.',
+    }),
   },
   { ...strict, $id: 'Listener', description: 'A listener that was declared.', examples: [listenerExample] },
 );
@@ -140,6 +196,7 @@ export const setListenerSchema = {
       'body-too-large',
       'too-many-types',
       'too-many-listeners',
+      'too-many-redrives',
     ),
   },
 };
@@ -158,4 +215,4 @@ export const deleteListenerSchema = {
   },
 };
 
-export const LISTENER_SCHEMAS = [ListenerReply];
+export const LISTENER_SCHEMAS = [Beginning, ListenerReply];

@@ -16,6 +16,10 @@ const Filter = Type.Enum(['dead', 'failed', 'any'], {
   description:
     '`dead`: those whose attempts ran out. `failed`: all that failed, but not what was cancelled. `any`: every complete event. With a listener the first two speak of its deliveries.',
 });
+const ShownFilter = Type.Enum(['dead', 'failed', 'any', 'taken'], {
+  description:
+    'As it was asked for. `taken`: it brings a listener that begins with the past every event that was taken before.',
+});
 const Rate = Type.Integer({
   minimum: 1,
   maximum: RATE_MAX,
@@ -75,7 +79,7 @@ const RedriveReply = Type.Object(
     id,
     type: Type.String({ description: about.type }),
     listener: nullable(Type.String(), about.listener),
-    filter: Filter,
+    filter: ShownFilter,
     from: nullable(Time, about.from),
     to: nullable(Time, about.to),
     dryRun: Type.Boolean({ description: about.dryRun }),

@@ -7,6 +7,8 @@ import type {
   SweepResult,
 } from '../../event/command.js';
 import { isLiving, listenersOf, planListener } from '../../event/listeners.js';
+import { REDRIVES_KEPT_MAX, REDRIVES_RUNNING_MAX } from '../../event/redrive.js';
+import { beginningWish, NO_PROGRESS, progressText, wishText } from '../../event/redrive-job.js';
 import { StoreError } from '../store.js';
 import { type Argument, OutOfMemory } from './connection.js';
 import type { Partition } from './partition.js';
@@ -19,7 +21,7 @@ const SWEEP_BATCH = 200;
 
 export async function setListener(
   partition: Partition,
-  { type, listener }: SetListenerCommand,
+  { type, listener, beginning }: SetListenerCommand,
   typesMax: number,
 ): Promise<SetListenerResult> {
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
@@ -32,10 +34,15 @@ export async function setListener(
     if (plan.kind !== 'plan') return plan;
     if (plan.sets.length === 0) return { kind: 'set', created: false };
     const args: Argument[] = [version, typesMax, type, ordinal, leased ? 1 : 0];
+    const begins = plan.created && beginning !== undefined;
+    const wish = beginningWish({ name: listener.name, ordinal: plan.ordinal });
+    args.push(begins ? beginning.id : '', wishText(wish), progressText(NO_PROGRESS));
+    args.push(REDRIVES_KEPT_MAX, REDRIVES_RUNNING_MAX);
     for (const { ordinal: place, name, responder, filter } of plan.sets)
       args.push(place, name, responder ? 1 : 0, filter === null ? '' : JSON.stringify(filter));
     const code = await changed(partition, args);
     if (code === 2) return { kind: 'too_many_types' };
+    if (code === 3) return { kind: 'too_many_redrives' };
     if (code === 0) {
       await partition.learnTypes();
       await partition.learnListeners();

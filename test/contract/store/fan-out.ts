@@ -2,7 +2,7 @@
 import type { Test } from 'tap';
 import type { WantedListener } from '../../../src/event/listeners.js';
 import type { StoreHarness } from '../store.js';
-import { envelopeOf, HOUR, resultOf, type Scene, SECOND, scene } from './scene.js';
+import { envelopeOf, HOUR, NOON, resultOf, type Scene, SECOND, scene } from './scene.js';
 
 const ALL = { responder: false, filter: null };
 
@@ -32,6 +32,31 @@ export async function fanOutContract(t: Test, harness: StoreHarness): Promise<vo
     ]);
     t.equal(await s.store.listListeners('none'), null);
   });
+
+  await t.test(
+    'one that begins with the past is declared in one step with the job that brings it',
+    async (t) => {
+      const s = await scene(t, harness);
+      await s.accept('mail');
+      await s.lease('mail');
+      const set = (name: string) =>
+        s.store.setListener({ type: 'mail', listener: { name, ...ALL }, beginning: { id: s.newId('mail') } });
+      t.same(await set('search'), { kind: 'set', created: true });
+      const records = await s.outbox('mail');
+      const [declared, made] = records.slice(-2);
+      t.match(declared, { op: 'listenerSet', name: 'search', ordinal: 1 });
+      const wish = { filter: 'taken', listener: { name: 'search', ordinal: 1 }, dryRun: false };
+      t.match(made, { op: 'redriveSet', type: 'mail', step: 0, status: 'running', until: made!.pos, wish });
+      t.same(await set('search'), { kind: 'set', created: false }, 'the command again finds it done');
+      t.equal((await s.outbox('mail')).length, records.length);
+      await s.reopen();
+      const partition = s.partitionOf('mail');
+      t.match(await s.store.readRedrives(partition, 'running'), [{ type: 'mail', wish, startedAt: NOON }]);
+      for (let count = 1; count < 10; count += 1) t.match(await set(`more ${count}`), { created: true });
+      t.same(await set('too many'), { kind: 'too_many_redrives' });
+      t.equal((await s.store.listListeners('mail'))?.length, 11, 'and nothing has changed');
+    },
+  );
 
   await t.test('the first listener of a type gets what has waited', async (t) => {
     const s = await scene(t, harness);

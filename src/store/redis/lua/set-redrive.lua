@@ -16,39 +16,15 @@
 --@include record
 --@include wake
 --@include redrive
+--@include redrive-survey
 local WHAT, ID = ARGV[8], ARGV[9]
 local packed = redis.call('HGET', REDRIVES, ID)
 local known = packed and cjson.decode(packed)
 
 local function set(job, forgets)
-  local ordinal, step, status, startedAt, endedAt, limit, wish, progress, scope, fingerprint = unpack(job)
-  record(
-    'V', now, '', ordinal, ID, step, status, startedAt, endedAt, limit or view .. '-' .. (n + 1), wish, progress, scope,
-    fingerprint, forgets
-  )
-  job[6] = limit or view .. '-' .. n
-  applyRedriveSet(ID, job, forgets)
+  recordRedrive(ID, job, forgets)
   noteRecords()
   return { wakeAll(), { 0, ID, cjson.encode(job) } }
-end
-
--- All jobs: how many, how many of them under way, the oldest that has ended, and the one that the key was used for.
-local function survey(scope)
-  local count, running, oldest, first = 0, 0, nil, nil
-  local all = redis.call('HGETALL', REDRIVES)
-  for place = 1, #all, 2 do
-    local id, job = all[place], cjson.decode(all[place + 1])
-    count = count + 1
-    if job[3] == 'running' then
-      running = running + 1
-    elseif not oldest or id < oldest then
-      oldest = id
-    end
-    if scope ~= '' and job[9] == scope then
-      first = { id, job }
-    end
-  end
-  return count, running, oldest, first
 end
 
 local function create()
