@@ -314,7 +314,7 @@ export class Queue {
     // A repeat has emitted nothing.
     if (answer!.kind === 'completed' && command.emit?.[0]?.id === answer!.emitted[0]) {
       for (const { type } of emit) this.#rates.note(type, 'accepted');
-      await relayAtOnce(this.store, answer!.id, command.emit ?? []);
+      await relayAtOnce(this.store, answer!, command.emit ?? []);
     }
     return answer!;
   }

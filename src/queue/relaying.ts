@@ -2,15 +2,22 @@
  * Relaying: events that were emitted for other partitions are accepted there. What is accepted twice is one event, so anybody
  * may do it, at any time; what is noted as relayed is in the log of the other partition, and nobody need do it again.
  */
-import type { AcceptCommand, EmitCommand, Relay } from '../event/command.js';
+import type { AcceptCommand, CompleteResult, EmitCommand, Relay } from '../event/command.js';
 import { partitionOfId } from '../event/id.js';
-import { comparePositions } from '../event/record.js';
+import { comparePositions, type Position } from '../event/record.js';
 import { isBeyond, NOT_ARCHIVED } from '../event/unarchived.js';
 import { type Store, StoreError } from '../store/store.js';
 
 export type RelayStore = Pick<
   Store,
-  'partitions' | 'accept' | 'read' | 'archivedTo' | 'hurryArchiving' | 'relays' | 'noteRelayed'
+  | 'partitions'
+  | 'accept'
+  | 'read'
+  | 'readAttempts'
+  | 'archivedTo'
+  | 'hurryArchiving'
+  | 'relays'
+  | 'noteRelayed'
 >;
 
 export interface Relaying {
@@ -91,11 +98,12 @@ function byPartition(relays: readonly Relay[]): Map<number, Relay[]> {
 
 /**
  * What a completion has just emitted for other partitions is accepted there before it is answered, where that can be: then
- * the ids in the answer are known at once. The relay does it otherwise.
+ * the ids in the answer are known at once. The relay does it otherwise. It is accepted as it was recorded: due by the
+ * store's clock, and promised to the archive like its parent.
  */
 export async function relayAtOnce(
   store: RelayStore,
-  parent: string,
+  { id: parent, archive, emitted }: Emitter,
   emit: readonly EmitCommand[],
 ): Promise<void> {
   const elsewhere = emit.filter(({ id }) => partitionOfId(id) !== partitionOfId(parent));
@@ -103,10 +111,12 @@ export async function relayAtOnce(
   try {
     const event = await store.read(parent);
     if (!event || event === NOT_ARCHIVED) return;
+    const endedAt = elsewhere.some(({ delayMs }) => delayMs > 0) ? await endOf(store, parent, emitted) : 0;
+    if (endedAt === null) return;
     const root = event.root ?? parent;
     await store.accept(
-      elsewhere.map(({ id, type, envelope, delayMs, durability, key }) => {
-        const dueAt = delayMs === 0 ? 0 : Date.now() + delayMs;
+      asPromised(elsewhere, emit, archive).map(({ id, type, envelope, delayMs, durability, key }) => {
+        const dueAt = delayMs === 0 ? 0 : endedAt + delayMs;
         const keyed = key === undefined ? {} : { key };
         const base = { id, type, envelope, delayMs, idempotency: null, durability, ...keyed };
         return { ...base, emitted: { parent, root, dueAt } };
@@ -116,4 +126,30 @@ export async function relayAtOnce(
     // The completion stands, and what it emitted is fixed: the relay will find it.
     if (!(error instanceof StoreError)) throw error;
   }
+}
+
+/** As the store has answered the completion. */
+export type Emitter = Pick<Extract<CompleteResult, { kind: 'completed' }>, 'id' | 'archive' | 'emitted'>;
+
+/** When the attempt ended that emitted them, by the store's clock; null: it is not shown. */
+async function endOf(store: RelayStore, parent: string, emitted: readonly string[]): Promise<number | null> {
+  const attempts = await store.readAttempts(parent);
+  if (attempts === null || attempts === NOT_ARCHIVED) return null;
+  return attempts.find((attempt) => attempt.emitted?.[0] === emitted[0])?.endedAt ?? null;
+}
+
+/**
+ * What has a promise of `archive` for a parent has it too, and the answer then rests on the archive although no item says
+ * so. Where some say so, and others do not, there is no telling: those others are left to the relay.
+ */
+function asPromised(
+  elsewhere: readonly EmitCommand[],
+  emit: readonly EmitCommand[],
+  archive: Position | null,
+): EmitCommand[] {
+  if (archive === null) return [...elsewhere];
+  const some = emit.some(({ durability }) => durability === 'archive');
+  return elsewhere
+    .filter(({ durability }) => !some || durability === 'archive')
+    .map((each) => ({ ...each, durability: 'archive' as const }));
 }

@@ -1,7 +1,7 @@
 /** Emit: a completion brings events about, together with itself or not at all. */
 import type { Test } from 'tap';
 import type { EmitCommand } from '../../../src/event/command.js';
-import { relaySome } from '../../../src/queue/relaying.js';
+import { relayAtOnce, relaySome } from '../../../src/queue/relaying.js';
 import { shown } from '../../support/shown.js';
 import type { StoreHarness } from '../store.js';
 import { envelopeOf, HOUR, type Scene, SECOND, scene } from './scene.js';
@@ -279,6 +279,35 @@ export async function emitContract(t: Test, harness: StoreHarness): Promise<void
     await archiveAll();
     t.match(await s.store.settled(home, 0, 10), [{ event: { id } }]);
     t.equal(await s.store.prune(home, { events: [{ id, version }], index: 1 }), 1);
+  });
+
+  await t.test('what is accepted elsewhere at once is what the relay would have accepted', async (t) => {
+    for (const durability of ['store', 'archive'] as const) {
+      const s = await scene(t, harness);
+      if (s.store.partitions === 1) return;
+      const far = ['a', 'b', 'c', 'd', 'e', 'f'].find(
+        (type) => s.partitionOf(type) !== s.partitionOf('mail'),
+      )!;
+      const archive = async () =>
+        s.store.markArchived(s.partitionOf('mail'), (await s.outbox('mail')).at(-1)!.pos, 1);
+      await s.accept('mail', { durability });
+      await archive();
+      const emit = [emitOf(s, far), emitOf(s, 'mail'), emitOf(s, far, { delayMs: HOUR })];
+      const answer = await s.complete(await s.lease('mail'), { emit });
+      if (answer.kind !== 'completed') throw new Error('it was not completed');
+      await archive();
+      await s.pass(SECOND);
+      await relayAtOnce(s.store, answer, emit);
+      const accepted = (await s.outbox(far)).filter(({ op }) => op === 'accepted');
+      const promise = durability === 'archive' ? 'archive' : undefined;
+      const { at } = accepted[0]!;
+      t.match(accepted, [
+        { id: emit[0]!.id, dueAt: at, durability: promise },
+        { id: emit[2]!.id, dueAt: at - SECOND + HOUR, durability: promise },
+      ]);
+      await relaySome(s.store, s.partitionOf('mail'), { skip: 0, limit: 10 }, async () => false);
+      t.equal((await s.outbox(far)).filter(({ op }) => op === 'accepted').length, 2, 'twice is once');
+    }
   });
 
   await t.test('what an archived event emits elsewhere goes once that is archived (S9)', async (t) => {

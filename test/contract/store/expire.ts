@@ -46,7 +46,7 @@ export async function expireContract(t: Test, harness: StoreHarness): Promise<vo
     await s.acceptMany('mail', 5);
     for (const lease of await s.leaseAll('mail')) {
       const waitMs = backoffMs(s.options.policy, 1, lease.attemptId);
-      t.ok(waitMs > 500 && waitMs <= 1_000);
+      t.ok(waitMs >= 500 && waitMs <= 1_000);
       t.match(await s.fail(lease, { retry: { kind: 'policy' } }), { retryAt: NOON + waitMs });
     }
   });
