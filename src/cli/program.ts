@@ -10,6 +10,7 @@ import { lease } from './online/lease.js';
 import { list } from './online/list.js';
 import { listeners } from './online/listeners.js';
 import { types } from './online/policies.js';
+import { redrive } from './online/redrives.js';
 import { status } from './online/status.js';
 import { submit } from './online/submit.js';
 import { tree } from './online/tree.js';
@@ -31,6 +32,7 @@ const ONLINE = [
   handBack,
   types,
   listeners,
+  redrive,
 ];
 
 /** All commands. */

@@ -12,6 +12,7 @@ import type {
   Attempt,
   CancelledTree,
   EventSummary,
+  Redrive,
   Tree,
   TypeStats,
   Event as WireEvent,
@@ -23,7 +24,7 @@ export type { Clock } from './clock.js';
 export { Content } from './content.js';
 export { ClockworkError, type OwnCode } from './error.js';
 export type { AnyPayloads, Event, EventResponse, Payload, Payloads, Receipt } from './payload.js';
-export type { Attempt, CancelledTree, EventSummary, Problem, Tree, TypeStats } from './wire.js';
+export type { Attempt, CancelledTree, EventSummary, Problem, Redrive, Tree, TypeStats } from './wire.js';
 
 export type ClientOptions = TransportOptions;
 
@@ -88,6 +89,22 @@ export interface ListOptions extends CallOptions {
   readonly outcome?: 'success' | 'fail';
   /** Events in one reply of the service, at most 1,000. */
   readonly pageSize?: number;
+}
+
+export interface RedriveOptions extends CallOptions {
+  /** Those whose attempts ran out, those that failed, or all that are complete. */
+  readonly filter: 'dead' | 'failed' | 'any';
+  /** Who alone gets the new events; left out: whoever gets such events. */
+  readonly listener?: string;
+  /** Only what ended then or later, and before; RFC 3339. */
+  readonly from?: string;
+  readonly to?: string;
+  /** Counts only. */
+  readonly dryRun?: boolean;
+  /** New events a second, at most; 100 unless said. */
+  readonly ratePerSecond?: number;
+  /** The same key and the same request are the same job. Random unless said. */
+  readonly idempotencyKey?: string;
 }
 
 export interface CancelResult {
@@ -266,6 +283,39 @@ export class Client<P extends Payloads<P> = AnyPayloads> {
     return jsonOf<TypeStats>(await this.#transport.call('GET', path, options));
   }
 
+  /** Has past events of a type sent again, as new events; resolves to the job, which goes on in the background. */
+  async redrive(type: string, options: RedriveOptions): Promise<Redrive> {
+    const { idempotencyKey = randomKey(), signal, ...wish } = options;
+    const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey };
+    const body = JSON.stringify({ type, ...wish });
+    return jsonOf<Redrive>(await this.#transport.call('POST', '/v1/redrives', { headers, body, signal }));
+  }
+
+  /** How far a redrive is. */
+  async readRedrive(id: string, options: CallOptions = {}): Promise<Redrive> {
+    return jsonOf<Redrive>(await this.#transport.call('GET', redrivePath(id), options));
+  }
+
+  /** Throws `redrive-ended` when it is too late. What it has sent stays. */
+  async cancelRedrive(id: string, options: CallOptions = {}): Promise<Redrive> {
+    return jsonOf<Redrive>(await this.#transport.call('DELETE', redrivePath(id), options));
+  }
+
+  /** Those that are remembered, newest first. Pages are read as they are needed. */
+  async *redrives(
+    options: CallOptions & { readonly type?: string } = {},
+  ): AsyncGenerator<Redrive, void, undefined> {
+    const { signal, type } = options;
+    const query = new URLSearchParams(type === undefined ? {} : { type });
+    for (;;) {
+      const reply = await this.#transport.call('GET', `/v1/redrives?${query}`, { signal });
+      const { redrives, cursor } = jsonOf<{ redrives: readonly Redrive[]; cursor: string | null }>(reply);
+      yield* redrives;
+      if (cursor === null) return;
+      query.set('cursor', cursor);
+    }
+  }
+
   /** The events that the store holds, newest first. Pages are read as they are needed. */
   async *list(options: ListOptions = {}): AsyncGenerator<EventSummary, void, undefined> {
     const { signal, pageSize: limit, type, status, outcome } = options;
@@ -308,6 +358,10 @@ function submitHeaders(options: SubmitOptions, contentType: string | null): Reco
 
 function idOf(event: Target<unknown>): string {
   return typeof event === 'string' ? event : event.id;
+}
+
+function redrivePath(id: string): string {
+  return `/v1/redrives/${encodeURIComponent(id)}`;
 }
 
 function pathOf(id: string): string {
