@@ -92,6 +92,8 @@ t.test('on a running service', async (t) => {
     return { id };
   };
 
+  const begun = async () => ({ redrive: (await client.redrive('greeting', { filter: 'dead' })).id });
+
   await t.test('the page shows what is printed', async (t) => {
     const tour = cliDocument().split('<!-- tour -->')[1]?.split('<!-- /tour -->')[0] ?? '';
     const blocks = shellBlocks(tour);
@@ -128,10 +130,9 @@ t.test('on a running service', async (t) => {
       extend: leased,
       complete: leased,
       'hand-back': leased,
-      lease: async () => {
-        const { id } = await client.submit('greeting');
-        return { id };
-      },
+      lease: async () => ({ id: (await client.submit('greeting')).id }),
+      'redrive show': begun,
+      'redrive cancel': begun,
     };
     listener.start();
     for (const [command, lines] of await examples()) {

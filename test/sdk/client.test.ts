@@ -214,6 +214,20 @@ t.test('against the service', async (t) => {
     t.match(await settled, { settled: true, counts: { success: 2, fail: 1 } });
   });
 
+  t.test('past events are sent again: asked for, looked at, listed, cancelled', async (t) => {
+    await anyClient.submit('past');
+    const job = await client.redrive('past', { filter: 'dead', dryRun: true, idempotencyKey: 'once' });
+    t.match(job, { type: 'past', filter: 'dead', dryRun: true, ratePerSecond: 100, status: 'running' });
+    t.same(await client.redrive('past', { filter: 'dead', dryRun: true, idempotencyKey: 'once' }), job);
+    t.equal((await client.readRedrive(job.id)).id, job.id);
+    const all = [];
+    for await (const each of client.redrives({ type: 'past' })) all.push(each.id);
+    t.same(all, [job.id]);
+    t.equal((await client.cancelRedrive(job.id)).status, 'cancelled');
+    t.equal((await failing(client.redrive('nobody knows it', { filter: 'any' }))).code, 'type-not-found');
+    t.equal((await failing(client.readRedrive(job.id.replace(/^./, 'f')))).code, 'redrive-not-found');
+  });
+
   t.test('how a type stands', async (t) => {
     await anyClient.submit('standing');
     await anyClient.submit('standing');

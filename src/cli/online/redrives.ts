@@ -4,6 +4,7 @@ import { sleep } from '../../sdk/clock.js';
 import { jsonOf, type Reply, randomKey } from '../../sdk/transport.js';
 import type { Redrive } from '../../sdk/wire.js';
 import { type CliContext, CliError, EXIT } from '../context.js';
+import { ProgressLine } from '../progress.js';
 import { wholeNumber } from '../whole-number.js';
 import { asItCame, type Line, lines, plain } from './print.js';
 import { headerValue, type Service, type ServiceOptions, serviceOptions, withService } from './service.js';
@@ -147,12 +148,13 @@ async function showEnd(
 ): Promise<void> {
   const { clock } = service.transport;
   const endsAtMs = clock.nowMs() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
-  let shown = '';
+  const progress = new ProgressLine(context);
   for (;;) {
     const reply = await read(service, id);
     const found = jsonOf<Redrive>(reply);
     const isOver = found.status !== 'running';
     if (isOver || clock.nowMs() >= endsAtMs) {
+      progress.end();
       await show(context, reply, options);
       if (found.status === 'done') return;
       const problem = { code: isOver ? 'redrive-ended' : 'timed-out', redrive: id };
@@ -160,9 +162,8 @@ async function showEnd(
         throw new CliError(EXIT.timedOut, 'the redrive has not ended in time', 'It goes on.', problem);
       throw new CliError(EXIT.failed, `the redrive is ${found.status}`, found.problem, problem);
     }
-    const line = `matched ${found.matched}, sent ${found.sent}${found.waiting === null ? '' : `, waiting: ${found.waiting}`}\n`;
-    if (line !== shown) context.err(line);
-    shown = line;
+    const waiting = found.waiting === null ? '' : ` (waits: ${found.waiting})`;
+    progress.show(`sent of those found${waiting}`, found.sent, found.matched);
     await sleep(clock, Math.min(LOOK_MS, endsAtMs - clock.nowMs()));
   }
 }

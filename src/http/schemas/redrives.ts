@@ -35,7 +35,7 @@ const about = {
   dryRun: 'Counts and sends nothing.',
 };
 const WhenEnded = (description: string) =>
-  Type.Optional(Type.Union([Type.String({ format: 'date-time', description }), Type.Null()]));
+  Type.Optional(Type.Union([Type.String({ description: `${description} RFC 3339.` }), Type.Null()]));
 
 export const RedriveBody = Type.Object(
   {
