@@ -35,7 +35,7 @@ type Part =
 
 /** Commands that ask a service do so by HTTP alone, over the SDK: they know no log and no store. */
 const ONLINE = /^src\/cli\/online\//;
-const ONLINE_MAY_IMPORT = /^src\/(sdk\/|cli\/(online\/|context\.ts$|whole-number\.ts$))/;
+const ONLINE_MAY_IMPORT = /^src\/(sdk\/|cli\/(online\/|context\.ts$|progress\.ts$|whole-number\.ts$))/;
 
 const FILE_LINES_MAX = 500;
 /** Written by a program from the contract, one declaration after the other: nobody has to find his way in it. */
