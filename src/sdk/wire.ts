@@ -470,7 +470,7 @@ export interface ListenerStats {
   readonly name: string;
   /** Deliveries that may be leased now, unless the type is paused. */
   readonly waiting: number;
-  /** Deliveries that wait for a delay or a backoff to be over, or for their events to be archived. */
+  /** Deliveries that wait for a delay or a backoff to be over, for their events to be archived, or behind others of their ordering key. */
   readonly delayed: number;
   /** Deliveries that are in process: leases that are out. */
   readonly leased: number;
@@ -489,7 +489,7 @@ export interface TypeStats {
   readonly open: number;
   /** Deliveries that may be leased now, unless the type is paused. */
   readonly waiting: number;
-  /** Deliveries that wait for a delay or a backoff to be over, or for their events to be archived. */
+  /** Deliveries that wait for a delay or a backoff to be over, for their events to be archived, or behind others of their ordering key. */
   readonly delayed: number;
   /** Deliveries that are in process: leases that are out. */
   readonly leased: number;

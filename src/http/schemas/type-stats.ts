@@ -12,7 +12,7 @@ const waiting = Type.Integer({
 const delayed = Type.Integer({
   minimum: 0,
   description:
-    'Deliveries that wait for a delay or a backoff to be over, or for their events to be archived.',
+    'Deliveries that wait for a delay or a backoff to be over, for their events to be archived, or behind others of their ordering key.',
 });
 const leased = Type.Integer({
   minimum: 0,
