@@ -205,6 +205,8 @@ t.test('on a running service', async (t) => {
     t.match(await here('lease', 'treated'), { code: EXIT.timedOut, out: '' }, 'not yet');
     const other = await here('submit', 'treated', '2', ...options);
     t.match(other, { code: EXIT.refused, out: '', err: /\(idempotency-conflict/ });
+    const keyed = await here('submit', 'in-order', '1', '--key', 'account-17');
+    t.match((await here('status', keyed.out.trim())).out, /^key +account-17$/m);
   });
 
   await t.test('lease shows what is needed, and ends with 6 when there is nothing', async (t) => {

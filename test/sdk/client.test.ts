@@ -86,6 +86,12 @@ t.test('against the service', async (t) => {
     const { headers } = (taken as unknown as { event: { headers: [string, string][] } }).event;
     t.equal(Object.fromEntries(headers)['x-of'], 'mine');
 
+    await anyClient.submit('keyed', 1, { key: 'k' });
+    await anyClient.submitMany([{ type: 'keyed', body: 2, key: 'k' }]);
+    t.match(await lease('keyed'), { event: { key: 'k', body: 1 } });
+    const behind = await api.call('POST', '/v1/leases', { body: { types: ['keyed'] } });
+    t.same(behind.json<{ leases: [] }>().leases, []);
+
     await anyClient.submit('later', null, { delayMs: HOUR_MS });
     const none = await api.call('POST', '/v1/leases', { body: { types: ['later'] } });
     t.same(none.json<{ leases: [] }>().leases, []);
