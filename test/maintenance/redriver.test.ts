@@ -110,7 +110,7 @@ t.test('a restart in the middle doubles none and loses none', async (t) => {
   for (let k = 0; k < 40 && (await w.job(id)).status === 'running'; k += 1) {
     // Nothing is noted by the one that goes.
     w.redriver = w.another();
-    for (let step = 0; step < 5; step += 1) {
+    for (let step = 0; step < 6; step += 1) {
       await w.redriver.pass();
       w.clock.advance(30);
     }
