@@ -50,7 +50,10 @@ export class Clients {
       const durability = this.#made % 2 === 0 ? 'archive' : 'store';
       const envelope = ENVELOPES[this.turns.below(ENVELOPES.length)]!;
       const deadline = this.turns.chance(0.05) ? { deadlineMs: 3_000 } : {};
-      const command = { id, type, envelope, delayMs: 0, idempotency: key, durability, ...deadline } as const;
+      // Few ordering keys, so that there is a queue for them.
+      const order = this.#made % 5 === 0 ? { key: `k${this.#made % 2}` } : {};
+      const more = { ...deadline, ...order };
+      const command = { id, type, envelope, delayMs: 0, idempotency: key, durability, ...more } as const;
       const result = carryOut(decideAccept(state, command, now));
       if ('archive' in result && result.archive !== null) this.receipts.await(result.id, result.archive);
     } else if (choice < 0.58) {
@@ -92,6 +95,7 @@ export class Clients {
     if (!this.turns.chance(0.1)) return [];
     const partition = this.turns.below(2);
     const id = `00000000-0000-7000-80${partition}0-${String(++this.#made).padStart(12, '0')}`;
-    return [{ id, type: 't0', envelope: ENVELOPES[0]!, delayMs: 0, durability: 'store' }];
+    const order = this.#made % 3 === 0 ? { key: 'k0' } : {};
+    return [{ id, type: 't0', envelope: ENVELOPES[0]!, delayMs: 0, durability: 'store', ...order }];
   }
 }
