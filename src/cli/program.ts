@@ -13,12 +13,14 @@ import { types } from './online/policies.js';
 import { redrive } from './online/redrives.js';
 import { status } from './online/status.js';
 import { submit } from './online/submit.js';
+import { submitMany } from './online/submit-many.js';
 import { tree } from './online/tree.js';
 import { wait } from './online/wait.js';
 
 /** Commands that ask a running service. */
 const ONLINE = [
   submit,
+  submitMany,
   status,
   wait,
   response,

@@ -8,7 +8,7 @@ import { split } from '../event/packed.js';
 import { formatPosition } from '../event/record.js';
 import type { ResultHead } from '../event/result.js';
 import type { Durability } from '../event/unarchived.js';
-import type { TreeAnswer } from '../queue/queue.js';
+import type { TreeAnswer } from '../queue/trees.js';
 import type { Durable } from '../store/store.js';
 
 /** A body as a JSON value. */

@@ -42,7 +42,7 @@ import { Redrives } from './redrives.js';
 import { relayAtOnce } from './relaying.js';
 import { type Archive, type Submission, type SubmitResult, submit } from './submit.js';
 import { archivedTopic, eventTopic, queueTopic } from './topic.js';
-import { readTree, type Tree } from './tree.js';
+import { Trees } from './trees.js';
 import { Waiting } from './waiting.js';
 
 /** Where events are found that have left the store. */
@@ -81,26 +81,6 @@ export interface EventWait {
   readonly signal: AbortSignal | null;
 }
 
-export interface TreeAnswer extends Tree {
-  /** How many events the completions of the one asked for emitted, and the first of those that are still known. */
-  readonly emitted: number;
-  readonly children: readonly EventView[];
-}
-
-export type CancelTreeAnswer =
-  | {
-      readonly kind: 'cancelled';
-      /** Ended by this call or one before it. */
-      readonly cancelled: number;
-      /** A listener holds it and will hear of it. */
-      readonly requested: number;
-      readonly complete: number;
-      /** The tree is larger than one call goes through: to be called again. */
-      readonly more: boolean;
-    }
-  | { readonly kind: 'unknown' }
-  | { readonly kind: 'not_archived'; readonly id: string };
-
 export class Queue {
   readonly #waiting: Waiting;
   readonly #leasing: Leasing;
@@ -110,6 +90,7 @@ export class Queue {
   readonly #policies: Policies;
   readonly #rates = new Rates();
   readonly redrives: Redrives;
+  readonly trees: Trees;
   readonly #archiving: ArchiveWaiting;
   readonly #archive: Archive;
   readonly #archiveTimeoutMs: number;
@@ -132,6 +113,14 @@ export class Queue {
       available: (partition) => archive?.available(partition) ?? false,
       hasArchived: (id, position) => this.#hasArchived({ ...awaited(id, position), accepts: id }),
     };
+    this.trees = new Trees({
+      store,
+      waiting: this.#waiting,
+      read: (id) => this.read(id),
+      readAttempts: (id) => this.readAttempts(id),
+      cancel: (id) => this.cancel(id),
+      hasArchived: (record) => this.#hasArchived(record),
+    });
     this.#unsubscribe = store.onWake((wake) => this.#wake(wake));
   }
 
@@ -319,85 +308,6 @@ export class Queue {
     return answer!;
   }
 
-  /** The cascade that the event belongs to, with the events that its own completions emitted; null: not known. */
-  async readTree(id: string, limit: number): Promise<TreeAnswer | NotArchived | null> {
-    const event = await this.read(id);
-    if (event === null || event === NOT_ARCHIVED) return event;
-    const root = event.root ?? id;
-    // The root first: what it emits comes with its end.
-    const rootView = event.root === null ? event : await this.read(root);
-    const { unshown, ...tree } = await readTree(this.store, root, rootView);
-    for (const { partition, position } of unshown)
-      if (!(await this.#hasArchived({ partition, position, accepts: null }))) return NOT_ARCHIVED;
-    const attempts = await this.readAttempts(id);
-    const ids = attempts === null || attempts === NOT_ARCHIVED ? [] : attempts.flatMap(emittedBy);
-    const children = await Promise.all(ids.slice(0, limit).map((child) => this.read(child)));
-    const known = children.filter((child) => child !== null && child !== NOT_ARCHIVED);
-    return { ...tree, emitted: ids.length, children: known };
-  }
-
-  /** As `readTree`, once the cascade is settled or when the time is up. */
-  async waitForTree(
-    id: string,
-    limit: number,
-    wait: Omit<EventWait, 'version'>,
-  ): Promise<TreeAnswer | NotArchived | null> {
-    const endsAt = performance.now() + wait.waitMs;
-    let topics = [eventTopic(id)];
-    for (;;) {
-      const place = this.#waiting.register(topics);
-      const tree = await this.readTree(id, limit).catch((error: unknown) => {
-        place.leave();
-        throw error;
-      });
-      if (tree === null || (tree !== NOT_ARCHIVED && tree.settled)) {
-        place.leave();
-        for (const topic of topics) this.#waiting.wake(topic);
-        return tree;
-      }
-      const root = tree === NOT_ARCHIVED ? id : tree.root;
-      const wanted = [eventTopic(root), archivedTopic(partitionOfId(root) ?? 0)];
-      if (topics.length === 1) {
-        place.leave();
-        topics = wanted;
-        continue;
-      }
-      const left = Math.max(0, endsAt - performance.now());
-      if ((await place.sleep(left, wait.signal)) !== 'woken') return tree;
-    }
-  }
-
-  /**
-   * Cancels the event and what came of it, parents first; a bounded number of events. What a listener holds is asked of it, and
-   * what it emits until it hears of that is not cancelled.
-   */
-  async cancelTree(id: string): Promise<CancelTreeAnswer> {
-    const counts = { cancelled: 0, requested: 0, complete: 0 };
-    const seen = new Set([id]);
-    let level = [id];
-    while (level.length > 0) {
-      const next: string[] = [];
-      for (let at = 0; at < level.length; at += CANCELS_AT_ONCE) {
-        const some = level.slice(at, at + CANCELS_AT_ONCE);
-        const kinds = await Promise.all(some.map((each) => this.cancel(each)));
-        if (kinds.length === 1 && level[0] === id && kinds[0]!.kind === 'unknown') return { kind: 'unknown' };
-        for (const { kind } of kinds) {
-          if (kind === 'not_archived') return { kind, id };
-          if (kind !== 'unknown') counts[kind] += 1;
-        }
-        const children = await Promise.all(some.map((each) => this.readAttempts(each)));
-        for (const attempts of children) {
-          if (attempts === null || attempts === NOT_ARCHIVED) continue;
-          for (const child of attempts.flatMap(emittedBy)) if (!seen.has(child)) next.push(child);
-          for (const child of next) seen.add(child);
-        }
-        if (seen.size > CANCEL_EVENTS_MAX) return { kind: 'cancelled', ...counts, more: true };
-      }
-      level = next;
-    }
-    return { kind: 'cancelled', ...counts, more: false };
-  }
-
   async #complete(commands: readonly CompleteCommand[]): Promise<CompleteAnswer[]> {
     const results = await this.store.complete(commands);
     const waits = results.some((result) => result.kind === 'completed' && result.archive !== null);
@@ -465,14 +375,6 @@ export class Queue {
       this.#archiving.wake(partition);
     }
   }
-}
-
-/** Of one tree that is cancelled. */
-const CANCELS_AT_ONCE = 50;
-const CANCEL_EVENTS_MAX = 100_000;
-
-function emittedBy({ emitted = [] }: AttemptView): readonly string[] {
-  return emitted;
 }
 
 /** How long a call that deletes a listener ends its deliveries, and how many events one step looks at. */

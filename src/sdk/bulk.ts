@@ -1,7 +1,9 @@
 /** Many events in few calls: NDJSON, cut into calls that the service takes. */
+import { sleep } from './clock.js';
 import { encodeBody, jsonText, postedBody } from './content.js';
 import { ClockworkError } from './error.js';
 import type { Payloads, Receipt } from './payload.js';
+import { type Call, jsonOf, type Transport } from './transport.js';
 import type { Problem, Receipt as WireReceipt } from './wire.js';
 
 /** One event of many; `type` says which body it has. */
@@ -67,6 +69,16 @@ export async function postedItem<P extends Payloads<P>>(item: SubmitItem<P>): Pr
 
 export interface BulkReply {
   readonly results: readonly ({ readonly event: WireReceipt } | { readonly error: Problem })[];
+}
+
+/** Items that the service says may be sent again are sent again, with those around them, which stay the events that they are. */
+export async function submitChunk(transport: Transport, call: Call): Promise<BulkReply> {
+  for (let tries = 1; ; tries += 1) {
+    const reply = jsonOf<BulkReply>(await transport.call('POST', '/v1/events', call));
+    const isAgain = reply.results.some((each) => 'error' in each && each.error.status === 503);
+    if (!isAgain || tries >= transport.triesMax) return reply;
+    await sleep(transport.clock, transport.retryAfterMs(tries), call.signal);
+  }
 }
 
 export function resultsOf({ results }: BulkReply): SubmitResult[] {

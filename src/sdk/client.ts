@@ -2,7 +2,7 @@
  * The client: submits events and has their answers. Needs nothing but `fetch` and runs in Node and in browsers. Every call may be
  * repeated, and is when there was no answer: a submit carries an idempotency key always, so that it is one event however often it is sent.
  */
-import { type BulkReply, chunksOf, resultsOf, type SubmitItem, type SubmitResult } from './bulk.js';
+import { chunksOf, resultsOf, type SubmitItem, type SubmitResult, submitChunk } from './bulk.js';
 import { sleep } from './clock.js';
 import { Content, decodeBody, encodeBody } from './content.js';
 import { ClockworkError } from './error.js';
@@ -166,19 +166,10 @@ export class Client<P extends Payloads<P> = AnyPayloads> {
     const results: SubmitResult[] = [];
     for (const [index, { body }] of (await chunksOf(items)).entries()) {
       const headers = { 'content-type': 'application/x-ndjson', 'idempotency-key': `${key}.${index}` };
-      results.push(...(await this.#submitChunk({ headers, body, signal: options.signal })));
+      const reply = await submitChunk(this.#transport, { headers, body, signal: options.signal });
+      results.push(...resultsOf(reply));
     }
     return results;
-  }
-
-  async #submitChunk(call: Call): Promise<SubmitResult[]> {
-    for (let tries = 1; ; tries += 1) {
-      const reply = await this.#transport.call('POST', '/v1/events', call);
-      const results = resultsOf(jsonOf<BulkReply>(reply));
-      const isAgain = results.some((each) => !each.ok && each.error.status === 503);
-      if (!isAgain || tries >= this.#transport.triesMax) return results;
-      await sleep(this.#transport.clock, this.#transport.retryAfterMs(tries), call.signal);
-    }
   }
 
   /** How an event stands. */

@@ -116,6 +116,7 @@ t.test('on a running service', async (t) => {
       onError: (error) => t.fail(String(error)),
     });
     writeFileSync(join(folder, 'picture.png'), Buffer.from([0x89, 0x50, 0xff, 0]));
+    writeFileSync(join(folder, 'events.ndjson'), '{"type":"greeting"}\n');
     writeFileSync(join(folder, 'answer.json'), '{"text":"Hello"}');
     writeFileSync(join(folder, 'policy.json'), '{"leaseMs":45000}');
     for (const place of ['.local/share/bash-completion/completions', '.zfunc', '.config/fish/completions'])

@@ -5,7 +5,7 @@ import { ClockworkError } from '../../errors.js';
 import type { EventView } from '../../event/command.js';
 import { type EnvelopeHead, unpackEnvelope } from '../../event/envelope.js';
 import { unpackResult } from '../../event/result.js';
-import type { TreeAnswer } from '../../queue/queue.js';
+import type { TreeAnswer } from '../../queue/trees.js';
 import type { HttpContext } from '../context.js';
 import { attemptsText, eventSummaryText, eventTag, eventText, treeText } from '../event-json.js';
 import { hangUpSignal } from '../hang-up.js';
@@ -94,15 +94,15 @@ async function readTree(
   limit: number,
 ): Promise<TreeAnswer> {
   const waitMs = preferredWaitMs(request.headers.prefer, config.waitMsMax);
-  if (waitMs === null || waitMs === 0) return mustExist(await queue.readTree(id, limit), id);
+  if (waitMs === null || waitMs === 0) return mustExist(await queue.trees.read(id, limit), id);
   if (!queue.hasRoomToWait) throw tooManyWaiters();
-  const tree = await queue.waitForTree(id, limit, { waitMs, signal: hangUpSignal(reply) });
+  const tree = await queue.trees.waitFor(id, limit, { waitMs, signal: hangUpSignal(reply) });
   reply.header('preference-applied', appliedWait(waitMs));
   return mustExist(tree, id);
 }
 
 async function cancelTree({ queue }: HttpContext, reply: FastifyReply, id: string): Promise<FastifyReply> {
-  const answer = await queue.cancelTree(id);
+  const answer = await queue.trees.cancel(id);
   if (answer.kind === 'unknown') throw eventNotFound(id);
   if (answer.kind === 'not_archived')
     throw notArchived(
