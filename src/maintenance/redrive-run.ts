@@ -34,6 +34,7 @@ const LOOK_MIN = 25;
 const LOOK_MAX = 250;
 const SEND_MAX = 100;
 const SEND_BYTES_MAX = 4 << 20;
+const READ_AT_ONCE = 16;
 /** How far a job is, is noted so often. */
 const NOTE_MS = 1_000;
 const NOTE_SENT = 100;
@@ -206,14 +207,7 @@ export class RedriveRun {
 
   /** Resolves to how many of them are done with: sent, or not to be sent. */
   async #send(found: readonly Found[]): Promise<number> {
-    const requests: (PastRequest | null)[] = [];
-    let bytes = 0;
-    for (const { candidate, end } of found) {
-      const request = end && (await this.deps.source.request(this.#partition, candidate.id, end));
-      bytes += request?.envelope.byteLength ?? 0;
-      if (requests.length > 0 && bytes > SEND_BYTES_MAX) break;
-      requests.push(request);
-    }
+    const requests = await this.#requestsOf(found);
     const commands = requests.map((request, index) => request && this.#commandOf(found[index]!, request));
     const there = await Promise.all(
       commands.map((command) => command !== null && this.#unsure > 0 && this.deps.source.has(command.id)),
@@ -223,6 +217,24 @@ export class RedriveRun {
     );
     const results = wanted.length === 0 ? [] : await this.deps.store.accept(wanted);
     return this.#count(commands, there, results);
+  }
+
+  /** Of the first of them: as many as weigh little enough to be sent together, one at the least. */
+  async #requestsOf(found: readonly Found[]): Promise<(PastRequest | null)[]> {
+    const requests: (PastRequest | null)[] = [];
+    let bytes = 0;
+    while (requests.length < found.length) {
+      const some = found.slice(requests.length, requests.length + READ_AT_ONCE);
+      const read = await Promise.all(
+        some.map(({ candidate, end }) => end && this.deps.source.request(this.#partition, candidate.id, end)),
+      );
+      for (const request of read) {
+        bytes += request?.envelope.byteLength ?? 0;
+        if (requests.length > 0 && bytes > SEND_BYTES_MAX) return requests;
+        requests.push(request);
+      }
+    }
+    return requests;
   }
 
   /** In their order, up to the first that was refused. */

@@ -20,7 +20,7 @@ export interface PastRequest extends Pick<PastEnd, 'durability' | 'key'> {
 const SEGMENTS_KEPT = 2;
 
 export class RedriveSource {
-  readonly #segments = new Map<string, Segment>();
+  readonly #segments = new Map<string, Promise<Segment | null>>();
 
   constructor(
     private readonly store: Pick<Store, 'readEnds' | 'read' | 'readRequest'>,
@@ -60,14 +60,19 @@ export class RedriveSource {
     return (await this.store.read(id)) !== null || (await this.past.find(id)) !== null;
   }
 
+  /** Asked for by several at one time, it is read once. */
   async #segment(partition: number, slot: number): Promise<Segment | null> {
     const name = `${partition}/${slot}`;
-    const known = this.#segments.get(name) ?? (await this.reader.read(partition, slot));
-    if (known === null) return null;
+    const reading = this.#segments.get(name) ?? this.reader.read(partition, slot);
     // The last used is the last to go.
     this.#segments.delete(name);
-    this.#segments.set(name, known);
+    this.#segments.set(name, reading);
     if (this.#segments.size > SEGMENTS_KEPT) this.#segments.delete(this.#segments.keys().next().value!);
-    return known;
+    try {
+      return await reading;
+    } catch (error) {
+      if (this.#segments.get(name) === reading) this.#segments.delete(name);
+      throw error;
+    }
   }
 }

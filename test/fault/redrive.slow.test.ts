@@ -10,6 +10,8 @@ import { Service } from '../support/service.js';
 
 const LETTERS = 10_000;
 const RATE = 600;
+/** The rate, its burst of a quarter of a second, and one lot of a hundred that was on its way when the second began. */
+const MOST_IN_A_SECOND = 1.25 * RATE + 100;
 const BULK = 500;
 const WITHIN_MS = 120_000;
 
@@ -60,7 +62,7 @@ for (const store of ['embedded', 'redis'] as const) {
     t.same(new Set(again.map(({ redriveOf }) => redriveOf)), new Set(dead), 'none lost');
     const times = again.map(({ at }) => Date.parse(at)).sort((a, b) => a - b);
     const most = mostInASecond(times);
-    t.ok(most <= RATE * 1.3, `in no second more than the rate and its burst: ${most}`);
+    t.ok(most <= MOST_IN_A_SECOND, `in no second more than the rate and its burst: ${most}`);
     const perSecond = Math.round((1_000 * LETTERS) / tookMs);
     t.ok(perSecond >= RATE / 4, `and about as many as were asked for: ${perSecond}`);
     await sameBytes(t, api, again);
