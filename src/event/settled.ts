@@ -33,13 +33,25 @@ export class Settled<Event extends SettledEvent> {
     this.#first = 0;
   }
 
-  /** Oldest first, at most `count` of those that `isKept` still knows. */
-  peek(count: number, isKept: (event: Event) => boolean): Event[] {
+  /**
+   * Of those that `isKept` still knows, the oldest that `mayLeave`, at most `count`; up to the first that `isYoung`. One that
+   * may not leave yet keeps no other from leaving.
+   */
+  find(
+    count: number,
+    {
+      isKept,
+      isYoung,
+      mayLeave,
+    }: Readonly<Record<'isKept' | 'isYoung' | 'mayLeave', (event: Event) => boolean>>,
+  ): Event[] {
     this.#pass(isKept);
     const found: Event[] = [];
     for (let index = this.#first; index < this.#events.length && found.length < count; index += 1) {
       const event = this.#events[index]!;
-      if (isKept(event)) found.push(event);
+      if (!isKept(event)) continue;
+      if (isYoung(event)) break;
+      if (mayLeave(event)) found.push(event);
     }
     return found;
   }

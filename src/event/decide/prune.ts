@@ -33,10 +33,11 @@ function oldOf(
   limit: number,
   until: number,
 ): EventState[] {
-  const found = settled.peek(limit, (event) => state.events.get(event.id) === event);
-  const young = found.findIndex((event) => event.settledAt! > until);
-  const old = young < 0 ? found : found.slice(0, young);
-  return old.filter((event) => isArchived(state, event));
+  return settled.find(limit, {
+    isKept: (event) => state.events.get(event.id) === event,
+    isYoung: (event) => event.settledAt! > until,
+    mayLeave: (event) => isArchived(state, event),
+  });
 }
 
 export function decidePrune(state: PartitionState, command: PruneCommand, now: number): Decision<number> {
