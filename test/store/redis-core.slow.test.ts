@@ -9,7 +9,7 @@ const RUNS = 2_500;
 /** Each mistake shows itself within this many sequences, most within a few hundred. */
 const MISTAKE_RUNS_MAX = 5_000;
 
-t.test('the Redis store and the core', { timeout: 880_000 }, async (t) => {
+t.test('the Redis store and the core', { timeout: 1_180_000 }, async (t) => {
   const server = await startRedisServer(['--appendonly', 'no']);
   t.teardown(() => server.stop());
 

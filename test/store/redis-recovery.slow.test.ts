@@ -10,7 +10,7 @@ import { compareReplays } from './random-replays.js';
 /** Each mistake shows itself within this many runs, most within a few. */
 const MISTAKE_RUNS_MAX = 5_000;
 
-t.test('recovery on Redis', { timeout: 880_000 }, async (t) => {
+t.test('recovery on Redis', { timeout: 1_180_000 }, async (t) => {
   const server = await startRedisServer(['--appendonly', 'no']);
   t.teardown(() => server.stop());
 
