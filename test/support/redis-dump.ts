@@ -36,9 +36,7 @@ async function valueAt(redis: Redis, key: string): Promise<unknown> {
 
 /** Without what depends on how often somebody looked: what is left lying until it is come upon. */
 function normal(dump: Map<string, unknown>): Map<string, unknown> {
-  const packed = dump.get('events') as Map<string, string> | undefined;
-  const events = new Map<string, State>();
-  for (const [id, text] of packed ?? []) events.set(id, JSON.parse(text) as State);
+  const events = statesIn(dump);
   dump.set('events', new Map([...events].map(([id, state]) => [id, withoutNotes(state)])));
   // Each store of a test has one of its own.
   (dump.get('meta') as Map<string, string> | undefined)?.delete('logId');
@@ -55,6 +53,19 @@ function normal(dump: Map<string, unknown>): Map<string, unknown> {
   }
   put(dump, 'open', new Map([...counts].filter(([, count]) => count !== '0')));
   return dump;
+}
+
+/** What is kept of events by themselves and before their envelopes, which are left without it. */
+function statesIn(dump: Map<string, unknown>): Map<string, State> {
+  const entries = (dump.get('envelopes') ?? new Map()) as Map<string, string>;
+  const kept = (dump.get('events') ?? new Map()) as Map<string, string>;
+  const events = new Map<string, State>();
+  for (const [id, entry] of entries) {
+    const end = entry.indexOf(']') + 1;
+    events.set(id, JSON.parse(kept.get(id) ?? entry.slice(0, end)) as State);
+    entries.set(id, entry.slice(end));
+  }
+  return events;
 }
 
 function put(dump: Map<string, unknown>, name: string, left: string[] | Map<string, string>): void {

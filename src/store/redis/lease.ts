@@ -6,7 +6,7 @@ import { StoreError } from '../store.js';
 import type { Argument } from './connection.js';
 import { endOverdue, promoteAll } from './expire.js';
 import { type Partition, QueueKeys } from './partition.js';
-import { readKey } from './state-codec.js';
+import { envelopeIn, readKey } from './state-codec.js';
 
 /** What a script can give back in one reply; the service's own limit is no higher. */
 const LEASES_MAX = 500;
@@ -116,7 +116,7 @@ function leaseOf(partition: Partition, fields: unknown[]): Lease {
     view,
     n,
     createdAt,
-    envelope,
+    entry,
     deadline,
     key,
   ] = fields as [
@@ -142,7 +142,13 @@ function leaseOf(partition: Partition, fields: unknown[]): Lease {
     expiresAt,
     deadlineAt: deadline || null,
     position: { view, n },
-    event: { id, type: partition.nameOf(type), createdAt, key: readKey(key?.toString()), envelope },
+    event: {
+      id,
+      type: partition.nameOf(type),
+      createdAt,
+      key: readKey(key?.toString()),
+      envelope: envelopeIn(entry),
+    },
   };
 }
 

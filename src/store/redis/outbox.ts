@@ -5,6 +5,7 @@ import type { Argument } from './connection.js';
 import { releaseArchived } from './expire.js';
 import { type Entry, parseEntry, readRecord } from './outbox-codec.js';
 import type { Partition } from './partition.js';
+import { envelopeIn } from './state-codec.js';
 
 /** What one script reads at most, so that it does not keep the others waiting for long. */
 const CHUNK_RECORDS = 500;
@@ -53,9 +54,11 @@ async function readChunk(partition: Partition, args: readonly Argument[]): Promi
   const found: Found[] = [];
   for (let at = 0; at < reply.length; at += 3) {
     const text = reply[at + 1]!;
-    const body = reply[at + 2] ?? null;
-    const weight = text.byteLength + (body?.byteLength ?? 0);
-    found.push({ position: reply[at]!.toString(), entry: parseEntry(text.toString()), body, bytes: weight });
+    const kept = reply[at + 2] ?? null;
+    const bytes = text.byteLength + (kept?.byteLength ?? 0);
+    const entry = parseEntry(text.toString());
+    const body = kept && entry[0] === 'A' ? envelopeIn(kept) : kept;
+    found.push({ position: reply[at]!.toString(), entry, body, bytes });
   }
   return found;
 }

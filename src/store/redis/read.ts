@@ -6,6 +6,7 @@ import { NOT_ARCHIVED, type NotArchived } from '../../event/unarchived.js';
 import type { Partition } from './partition.js';
 import {
   type EventFacts,
+  envelopeIn,
   positionOf,
   readAttempts as readAttemptsOf,
   readMask,
@@ -64,8 +65,8 @@ export async function readRequest(
 ): Promise<Uint8Array | NotArchived | null> {
   const answer = (await partition.run('read-request', [id])) as (Buffer | null)[] | null;
   if (!answer) return null;
-  const [packed, envelope, ...archived] = answer;
-  return readMask(packed!, positionOf(archived))?.accepted ? NOT_ARCHIVED : envelope!;
+  const [packed, entry, ...archived] = answer;
+  return readMask(packed!, positionOf(archived))?.accepted ? NOT_ARCHIVED : envelopeIn(entry!);
 }
 
 export async function readAttempts(

@@ -312,6 +312,11 @@ function known<T>(value: T | undefined, what: string, code: number | string): T 
   return value;
 }
 
+/** The envelope, cut from what scripts keep of it, see lua/include/beginning.lua. */
+export function envelopeIn(entry: Buffer): Buffer {
+  return entry.subarray(entry.indexOf(CLOSED) + 1);
+}
+
 /** Whether the event has a delivery for that listener of that type that has not ended. */
 export function hasDelivery(packed: Buffer, typeOrdinal: number, listener: number): boolean {
   const state = parse(packed);

@@ -5,7 +5,7 @@
 -- KEYS     the constant ones below, the call, then the queues `again` of the items
 -- ARGV     1–7 head, 8 the claim; then for each item: id, ordinal, listener, grant, which of the queues, token
 -- RETURNS  whom it wakes, then how many were handed back
---@keys meta policies events results leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
+--@keys meta policies events envelopes results leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
 --@include gate
 --@include head
 --@include record

@@ -71,9 +71,9 @@ end
 -- What is known by id (when it was created) and by scope, stored or decided in this call; and by id, which of those are
 -- promised to be archived: their states, or their items.
 local createdAt, firsts, promised = {}, {}, {}
-for index, packed in ipairs(redis.call('HMGET', EVENTS, unpack(ids))) do
-  if packed then
-    local state = cjson.decode(packed)
+for index, entry in ipairs(redis.call('HMGET', ENVELOPES, unpack(ids))) do
+  if entry then
+    local state = cjson.decode(redis.call('HGET', EVENTS, ids[index]) or beginningIn(entry))
     createdAt[ids[index]] = state[CREATED_AT]
     promised[ids[index]] = promiseOf(state)
   end

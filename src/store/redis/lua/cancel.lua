@@ -6,7 +6,7 @@
 -- ARGV     1–7 head, 8 id
 -- RETURNS  whom it wakes, then {0} cancelled, {1} requested, {2} complete, each with view and n behind it of what must be
 --          archived before the answer is given; {3} unknown
---@keys meta policies events results leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
+--@keys meta policies events envelopes results leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
 --@include gate
 --@include head
 --@include record

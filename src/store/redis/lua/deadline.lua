@@ -4,7 +4,7 @@
 -- KEYS     below
 -- ARGV     1–7 head; then ids
 -- RETURNS  whom it wakes, then how many events ended
---@keys meta policies events results leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
+--@keys meta policies events envelopes results leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
 --@include gate
 --@include head
 --@include record

@@ -4,7 +4,7 @@
 -- KEYS     the constant ones below, then the queues `again` of the items
 -- ARGV     1–7 head; then for each item: id, listener, which of the queues
 -- RETURNS  whom it wakes, then how many leases ended
---@keys meta policies events results leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
+--@keys meta policies events envelopes results leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
 --@include gate
 --@include head
 --@include record

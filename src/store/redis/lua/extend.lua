@@ -4,7 +4,7 @@
 -- KEYS     below
 -- ARGV     1–7 head; then for each item: id, ordinal, listener, grant, token, ms
 -- RETURNS  for each item: {0, expiresAt, cancelRequested} extended, {1} lease lost, {2} unknown
---@keys meta policies events results leasedUntil delayed settled settledOwn outbox trees
+--@keys meta policies events envelopes results leasedUntil delayed settled settledOwn outbox trees
 --@include gate
 --@include head
 --@include record

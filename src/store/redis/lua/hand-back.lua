@@ -4,7 +4,7 @@
 -- KEYS     the constant ones below, then the queue `again`
 -- ARGV     1–7 head, 8 id, 9 ordinal, 10 listener, 11 grant, 12 token
 -- RETURNS  whom it wakes, then 0 handed back, 1 lease lost, 2 unknown
---@keys meta policies events results leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
+--@keys meta policies events envelopes results leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
 --@include gate
 --@include head
 --@include record

@@ -15,7 +15,7 @@
 --          are due or have been archived, promote them first; {'types'}: one of the names is a type, learn it first;
 --          {'stale'}: the listeners are not those that the caller knows; {'again'}: only dead entries so far, ask again; or
 --          {'leased', whom it wakes, the claim, then for each lease id, ordinal, listener, grant, attempt, token,
---          expiresAt, view, n, createdAt, envelope, deadline or 0, ordering key or nothing}
+--          expiresAt, view, n, createdAt, what stands in ENVELOPES, deadline or 0, ordering key or nothing}
 --@keys meta policies events envelopes results types subscribers leasedUntil delayed held settled settledOwn outbox forgotten open deadlines trees
 --@include gate
 --@include head
@@ -127,7 +127,7 @@ local function fetch(queue)
   queue.fetched = queue.fetched + #queue.ids
   queue.at = 1
   if #queue.ids > 0 then
-    queue.states = redis.call('HMGET', EVENTS, unpack(queue.ids))
+    queue.states, queue.entries = packedStates(queue.ids)
   end
 end
 
@@ -167,8 +167,8 @@ while #taken < MAX do
   if not oldest or dead >= DEAD_ENTRIES_MAX then
     break
   end
-  local envelope = redis.call('HGET', ENVELOPES, oldest.id)
-  bytes = bytes + #envelope
+  local envelope = oldest.entries[oldest.at] or redis.call('HGET', ENVELOPES, oldest.id)
+  bytes = bytes + envelopeBytes(envelope)
   if #taken > 0 and bytes > BYTES_MAX then
     break
   end

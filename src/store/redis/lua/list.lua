@@ -6,8 +6,9 @@
 -- ARGV     1 the sequence that the run ends before, or nothing for the newest, 2 how many
 -- RETURNS  the sequence that the next run ends before, 1 when there is none; view and n of what is archived, or nothing each;
 --          then id and state for each
---@keys meta events ids oldIds
+--@keys meta events envelopes ids oldIds
 --@include gate
+--@include beginning
 local before = tonumber(ARGV[1]) or (sequence + 1)
 local wanted = tonumber(ARGV[2])
 -- The list has the ids of the newest sequences, one each; those before are in the sorted set, with gaps.
@@ -33,7 +34,7 @@ end
 local archived = redis.call('HMGET', META, 'archivedView', 'archivedN')
 local answers = { reached, archived[1], archived[2] }
 if #ids > 0 then
-  local states = redis.call('HMGET', EVENTS, unpack(ids))
+  local states = packedStates(ids)
   for index, id in ipairs(ids) do
     if states[index] then
       answers[#answers + 1] = id

@@ -5,7 +5,7 @@
 -- KEYS     below
 -- ARGV     1 most to return, 2 whether those only whose events have been archived (1 or 0)
 -- RETURNS  the time, then deliveries as id.ordinal.listener: those archived, the oldest first, then the longest due first
---@keys meta events delayed held
+--@keys meta events envelopes delayed held
 --@include gate
 --@include state
 --@include is-unarchived

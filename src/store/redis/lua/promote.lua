@@ -5,7 +5,7 @@
 -- KEYS     the constant ones below, then the queues `again` of the items
 -- ARGV     1–7 head; then for each item: id, ordinal, listener, which of the queues
 -- RETURNS  whom it wakes, then how many went to their queues
---@keys meta events delayed held open
+--@keys meta events envelopes delayed held open
 --@include gate
 --@include head
 --@include wake

@@ -5,11 +5,11 @@
 -- ARGV     1 id
 -- RETURNS  nothing when the event is not known; else its state, view and n of what is archived, the version of the listeners, then for each attempt of each
 --          delivery its result and its late result, or nothing for what there is not
---@keys meta events results
+--@keys meta events envelopes results
 --@include gate
 --@include state
 local id = ARGV[1]
-local packed = redis.call('HGET', EVENTS, id)
+local packed = packedState(id)
 if not packed then
   return false
 end

@@ -4,6 +4,7 @@
 -- KEYS     below
 -- ARGV     ids
 -- RETURNS  for each its state, or nothing
---@keys meta events
+--@keys meta events envelopes
 --@include gate
-return redis.call('HMGET', EVENTS, unpack(ARGV))
+--@include beginning
+return (packedStates(ARGV))

@@ -4,7 +4,7 @@
 -- KEYS     below
 -- ARGV     1 the position to read from, as XRANGE takes it, 2 most records, 3 most bytes, 4 whether there is one in any case
 --          (1 or 0), 5 the view that the caller speaks of, or nothing
--- RETURNS  for each record: position, record, body or nothing
+-- RETURNS  for each record: position, record, body or nothing; of an acceptance what stands in ENVELOPES
 --@keys meta outbox envelopes results
 --@include gate
 --@include expected-view

@@ -5,8 +5,9 @@
 -- ARGV     ids
 -- RETURNS  for each id: its state, or nothing; the result that it ended with, or nothing. When one of them has `archive`
 --          durability, view and n of what is archived come behind, or nothing each
---@keys meta events results
+--@keys meta events envelopes results
 --@include gate
+--@include beginning
 
 -- Whether a state has a note of what is not archived, see UNARCHIVED in include/state.lua: the fifth place behind the
 -- deliveries, of which there are none with a bracket.
@@ -17,7 +18,7 @@ end
 
 local answers = {}
 local archives = false
-for index, packed in ipairs(redis.call('HMGET', EVENTS, unpack(ARGV))) do
+for index, packed in ipairs((packedStates(ARGV))) do
   answers[2 * index - 1] = packed
   archives = archives or (packed and hasNotes(packed))
   -- The state begins with the attempt whose result is the event's: its grant, or listener and grant.

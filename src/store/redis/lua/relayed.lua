@@ -4,7 +4,7 @@
 -- KEYS     below
 -- ARGV     1–7 head; then their ids
 -- RETURNS  whom it wakes, then how many of them that is news of
---@keys meta events results relays relaying trees forgotten outbox
+--@keys meta events envelopes results relays relaying trees forgotten outbox
 --@include gate
 --@include head
 --@include record

@@ -7,7 +7,7 @@
 -- RETURNS  the ordinal of that type, -1 when there is none; how many were looked at, 0 when none behind them may leave; for each event: id, state, then for each attempt of each delivery its result, unless it is the event's own,
 --          and its late result, or nothing for what there is not;
 --          the version of the listeners
---@keys meta policies events results settled settledOwn
+--@keys meta policies events envelopes results settled settledOwn
 --@include gate
 --@include state
 --@include archived

@@ -7,7 +7,7 @@
 -- RETURNS  {'stale'}: the listeners are not those that the caller knows; {'again'}: only dead entries so far, ask again; or
 --          {'stats', now, whether it is paused (1 or 0), how many events are not complete, then for each listener how many
 --          are ready, delayed and leased, when the oldest that is ready was accepted and when the listener last asked, or 0}
---@keys meta events policies open
+--@keys meta events envelopes policies open
 --@include gate
 --@include state
 local ORDINAL = ARGV[2]

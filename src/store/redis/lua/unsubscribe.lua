@@ -4,7 +4,7 @@
 -- KEYS     below
 -- ARGV     1–7 head, 8 ordinal of the type, 9 of the listener, then ids
 -- RETURNS  whom it wakes, then how many deliveries ended
---@keys meta policies events results subscribers leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
+--@keys meta policies events envelopes results subscribers leasedUntil delayed held keyed settled settledOwn outbox open deadlines trees
 --@include gate
 --@include head
 --@include record

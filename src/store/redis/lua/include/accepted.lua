@@ -1,8 +1,8 @@
 -- What it means that events were accepted. Many are written at once, which is far quicker:
 -- all that are added at one time of the clock, then they are applied.
 --
--- Needs now (the records' time), view and n (the position of the one that is added), sequence, wake, META, EVENTS,
--- ENVELOPES, IDS, OPEN, DEADLINES, DELAYED, HELD, KEYED, SETTLED and SCOPES0 to 2.
+-- Needs now (the records' time), view and n (the position of the one that is added), sequence, wake, state, META, IDS, OPEN,
+-- DEADLINES, DELAYED, HELD, KEYED, SETTLED and SCOPES0 to 2.
 --@include settled
 --@include keyed
 local DAY_MS = 86400000
@@ -103,7 +103,7 @@ local function addAccepted(
   addedStates[#addedStates + 1] = id
   addedStates[#addedStates + 1] = (archive or tree or deadlineAt or receivers or key or redriveOf)
     and longState(ordinal, dueAt, archive, tree, deadlineAt, receivers, key, redriveOf)
-    or { 0, ordinal, sequence, view, n, now }
+    or '[0,' .. ordinal .. ',' .. sequence .. ',' .. view .. ',' .. n .. ',' .. now .. ']'
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope
   if scope then
@@ -145,15 +145,19 @@ local function applyAccepted()
   if #added == 0 then
     return
   end
+  local states = {}
   for place = 2, #addedStates, 2 do
-    local state = addedStates[place]
-    -- A replay has some as text.
-    local text = type(state) == 'string' and state or cjson.encode(state)
-    -- Without deliveries they are a list all the same, which others look for.
-    local isNobodys = state[14] and #state[14] == 0
-    addedStates[place] = isNobodys and string.gsub(text, '{}', '[]', 1) or text
+    local state, packed = addedStates[place]
+    state = type(state) == 'string' and state or packState(state)
+    addedEnvelopes[place], packed = withBeginning(addedEnvelopes[place], state)
+    if packed then
+      states[#states + 1] = added[place / 2]
+      states[#states + 1] = packed
+    end
   end
-  redis.call('HSET', EVENTS, unpack(addedStates))
+  if #states > 0 then
+    redis.call('HSET', EVENTS, unpack(states))
+  end
   redis.call('HSET', ENVELOPES, unpack(addedEnvelopes))
   redis.call('RPUSH', IDS, unpack(added))
   for queue, queued in pairs(addedFresh) do

@@ -55,12 +55,12 @@ local function shortenLists(steps)
   -- The oldest ids go as long as their events are gone. One that has outlived the others makes way for them.
   for _ = 1, steps do
     local id = redis.call('LINDEX', IDS, 0)
-    local packed = id and redis.call('HGET', EVENTS, id)
+    local packed = id and packedState(id)
     if not id then
       break
     elseif not packed then
       redis.call('LPOP', IDS)
-    elseif redis.call('LLEN', IDS) + redis.call('ZCARD', OLD_IDS) > 2 * redis.call('HLEN', EVENTS) + SLACK_MAX then
+    elseif redis.call('LLEN', IDS) + redis.call('ZCARD', OLD_IDS) > 2 * redis.call('HLEN', ENVELOPES) + SLACK_MAX then
       redis.call('LPOP', IDS)
       redis.call('ZADD', OLD_IDS, unpackState(packed)[SEQUENCE], id)
     else

@@ -1,7 +1,8 @@
 -- The state of an event: an array whose places are named here and in state-codec.ts. An event that nothing has happened
--- to since it was accepted has the first six only, which is what makes a deep queue small.
+-- to since it was accepted has the first six only.
 --
--- Needs EVENTS.
+-- Needs EVENTS and ENVELOPES.
+--@include beginning
 
 -- The attempt whose result is the event's: its grant, as `listener.grant` unless it is listener 0's; 0: none.
 local RESULT = 1
@@ -149,7 +150,7 @@ local function unpackState(packed)
 end
 
 local function loadState(id)
-  local packed = redis.call('HGET', EVENTS, id)
+  local packed = packedState(id)
   return packed and unpackState(packed)
 end
 
