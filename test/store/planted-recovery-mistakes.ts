@@ -188,8 +188,8 @@ export const REPLAY_MISTAKES: readonly Mistake[] = [
   },
   {
     name: 'braces in what is known of an event are taken for a list',
-    file: 'include/accepted',
-    from: 'local isNobodys = state[14] and #state[14] == 0',
-    to: 'local isNobodys = state[8] == 2',
+    file: 'include/state',
+    from: 'return #state[DELIVERIES] == 0 and',
+    to: 'return state[STATUS] == COMPLETE and',
   },
 ];
