@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { BlobStore } from '../blob/blob.js';
 import { formatPosition, type KeptRecord, type Position, parsePosition } from '../event/record.js';
+import type { QuickRead } from './decoder.js';
 import { objectsUnder } from './discovery.js';
 import { CorruptSegmentError, decodeLines, type LineRuns, packLines, unpackLines } from './lines.js';
 import type { LogIdentity } from './reader.js';
@@ -126,19 +127,19 @@ export function encodePart(place: PartPlace, lines: LineRuns): Promise<{ bytes: 
 }
 
 /** Throws CheckpointDamagedError, naming `key`. */
-export async function decodePart(key: string, place: PartPlace, bytes: Uint8Array) {
+export async function decodePart(key: string, place: PartPlace, bytes: Uint8Array, read?: QuickRead) {
   try {
-    const unpacked = await unpackLines(key, bytes);
-    const header = parseObject(unpacked.header);
+    const lines = (await read?.(bytes)) ?? (await unpackLines(key, bytes));
+    const header = parseObject(lines.header);
     const { logId, partition, partitions, slot, part } = place;
     const expected = { v: CHECKPOINT_VERSION, kind: 'checkpoint', logId, partition, partitions, slot, part };
     for (const [name, value] of Object.entries(expected)) {
       if (header?.[name] !== value)
         throw new CheckpointDamagedError(key, `its header has ${JSON.stringify(header?.[name])} as ${name}`);
     }
-    const records = await decodeLines(key, unpacked, decodeKeptRecord);
+    const records = 'records' in lines ? lines.records : await decodeLines(key, lines, decodeKeptRecord);
     checkOrder(key, records);
-    return { records, sha256: unpacked.sha256 };
+    return { records, sha256: lines.sha256 };
   } catch (error) {
     if (error instanceof CorruptSegmentError) throw new CheckpointDamagedError(key, error.reason, error);
     throw error;
@@ -196,6 +197,7 @@ export async function readManifest(
 export async function* readParts(
   blobs: BlobStore,
   manifest: Manifest,
+  read?: QuickRead,
 ): AsyncGenerator<readonly KeptRecord[]> {
   const { partition, slot, parts } = manifest;
   let last: Position | null = null;
@@ -211,7 +213,7 @@ export async function* readParts(
     const bytes = await next!;
     next = index + 1 < parts.length ? fetch(index + 1) : null;
     if (bytes === null) throw new CheckpointDamagedError(key, 'it is not there');
-    const { records, sha256 } = await decodePart(key, { ...manifest, part: index + 1 }, bytes);
+    const { records, sha256 } = await decodePart(key, { ...manifest, part: index + 1 }, bytes, read);
     if (sha256 !== facts.sha256)
       throw new CheckpointDamagedError(key, `it has SHA-256 ${sha256}, the manifest says ${facts.sha256}`);
     checkPlace(key, last, records, manifest.to);

@@ -26,6 +26,9 @@ export const RUN_BYTES = 64 * 1024;
 /** What a reader inflates at most: the longest record there can be, with room. Guards against a planted bomb. */
 const INFLATED_BYTES_MAX = 64 * 1024 * 1024;
 
+/** Each piece is a way to another thread and back. */
+const INFLATED_AT_ONCE_BYTES = 1 << 20;
+
 export interface Unpacked {
   /** The first line. */
   readonly header: string;
@@ -33,6 +36,8 @@ export interface Unpacked {
   readonly lines: Iterable<string>;
   /** Everything before the last line. */
   readonly content: Buffer;
+  /** The same without the first. */
+  readonly rest: Buffer;
   readonly sha256: string;
   /** How many lines there are between, as the last line says. */
   readonly count: number;
@@ -101,12 +106,16 @@ export async function packLines(
 
 /** Throws CorruptSegmentError, naming `key`, unless `bytes` are whole. */
 export async function unpackLines(key: string, bytes: Uint8Array): Promise<Unpacked> {
-  const raw = await inflate(bytes, { maxOutputLength: INFLATED_BYTES_MAX }).catch((error: unknown) => {
+  const raw = await inflate(bytes, {
+    maxOutputLength: INFLATED_BYTES_MAX,
+    chunkSize: INFLATED_AT_ONCE_BYTES,
+  }).catch((error: unknown) => {
     throw new CorruptSegmentError(key, `it does not unpack: ${messageOf(error)}`, error);
   });
   const { content, sha256, count } = checkFooter(key, raw);
   const lines = linesOf(content);
-  return { header: lines.next().value ?? '', lines, content, sha256, count };
+  const rest = content.subarray(content.indexOf(10) + 1);
+  return { header: lines.next().value ?? '', lines, content, rest, sha256, count };
 }
 
 /** What the lines stand for, with the event loop let go from time to time. */

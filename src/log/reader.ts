@@ -1,6 +1,7 @@
 /** Reads the log: one segment by its slot, or all in order, each checked against its place and the one before. */
 import type { BlobStore } from '../blob/blob.js';
 import { comparePositions, formatPosition, type Position } from '../event/record.js';
+import type { QuickRead } from './decoder.js';
 import { CorruptSegmentError, decodeSegment, type Segment } from './segment.js';
 import { firstSlotFrom, slotKey } from './slot.js';
 
@@ -44,7 +45,12 @@ export class LogReader {
   readonly #blobs: BlobStore;
   readonly #identity: LogIdentity;
 
-  constructor(blobs: BlobStore, identity: LogIdentity) {
+  /** Who reads much may give it a quicker way to read what is whole. */
+  constructor(
+    blobs: BlobStore,
+    identity: LogIdentity,
+    private readonly quickRead?: QuickRead,
+  ) {
     this.#blobs = blobs;
     this.#identity = identity;
   }
@@ -54,7 +60,7 @@ export class LogReader {
     const key = slotKey(partition, slot);
     const bytes = await this.#blobs.get(key);
     if (bytes === null) return null;
-    const segment = await decodeSegment(key, bytes);
+    const segment = await decodeSegment(key, bytes, this.quickRead);
     const { header } = segment;
     if (header.logId !== this.#identity.logId) {
       throw new ForeignLogError(key, `its logId is ${header.logId}, not ${this.#identity.logId}`);

@@ -18,7 +18,7 @@ import {
 } from '../event/record.js';
 
 /** Under what name each operation carries its packed bytes, null for those that have none. */
-const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
+export const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
   typeSet: null,
   accepted: 'request',
   granted: null,

@@ -10,6 +10,7 @@ import { comparePositions, type KeptRecord } from '../event/record.js';
 import type { Recoverable, Standing } from '../store/store.js';
 import { LogMismatchError } from './archiver-status.js';
 import { CheckpointDamagedError, type Manifest, newestCheckpoint, readParts } from './checkpoint.js';
+import type { QuickRead } from './decoder.js';
 import { floorOf } from './floor.js';
 import { type Link, type LogIdentity, type LogReader, MissingSegmentError } from './reader.js';
 import { CorruptSegmentError, type Segment } from './segment.js';
@@ -19,12 +20,17 @@ import { slotKey } from './slot.js';
 /** What one call of `replay` is given at most; one record at least. */
 const CHUNK = { records: 10_000, bytes: 8 << 20 };
 
+/** So many segments are read before they are needed. */
+const AHEAD = 2;
+
 export interface RecoveryTools {
   readonly store: Recoverable;
   readonly blobs: BlobStore;
   readonly reader: LogReader;
   readonly identity: LogIdentity;
   readonly partition: number;
+  /** A quicker way to read what is whole of a checkpoint. */
+  readonly quickRead?: QuickRead;
   /** Told of checkpoints that cannot be used. */
   readonly warn: (error: CheckpointDamagedError) => void;
   /** Told how far it is. */
@@ -153,9 +159,9 @@ async function isSurpassed(tools: RecoveryTools, { slot }: Fence): Promise<boole
 }
 
 async function replayCheckpoint(tools: RecoveryTools, checkpoint: Manifest, fence: Fence): Promise<boolean> {
-  const { store, blobs, partition, progress } = tools;
+  const { store, blobs, partition, progress, quickRead } = tools;
   const { slot, to } = checkpoint;
-  for await (const records of ahead(readParts(blobs, checkpoint))) {
+  for await (const records of ahead(readParts(blobs, checkpoint, quickRead))) {
     for (const chunk of chunksOf(records)) {
       const archived = { pos: chunk.at(-1)!.pos, slot };
       if (!(await store.replay(partition, fence.epoch, chunk, archived))) return false;
@@ -173,6 +179,8 @@ async function replayFrom(
   fence: Fence,
 ): Promise<boolean> {
   const { store, partition, progress } = tools;
+  // The store makes one lot ready while it takes in the one before.
+  let before = Promise.resolve(true);
   for await (const { header, records } of ahead(segmentsBelow(tools, from, link, fence))) {
     let taken = 0;
     for (const chunk of chunksOf(records)) {
@@ -180,28 +188,35 @@ async function replayFrom(
       // With a part of a segment the one before it is the last that is wholly there.
       const slot = taken === records.length ? header.slot : header.slot - 1;
       const archived = { pos: chunk.at(-1)!.pos, slot };
-      if (!(await store.replay(partition, fence.epoch, chunk, archived))) return false;
+      const running = unheard(store.replay(partition, fence.epoch, chunk, archived));
+      if (!(await before)) return false;
+      before = running;
     }
     progress?.({ slot: header.slot, records: records.length });
   }
-  return true;
+  return before;
 }
 
-/** The next one is fetched and decoded while the one before it is worked on. */
+/** The next ones are fetched and decoded while the one before them is worked on. */
 async function* ahead<Value>(values: AsyncGenerator<Value>): AsyncGenerator<Value> {
-  let next = values.next();
+  const next: Promise<IteratorResult<Value>>[] = [];
   try {
     for (;;) {
-      const { done, value } = await next;
+      while (next.length < AHEAD) next.push(unheard(values.next()));
+      const { done, value } = await next.shift()!;
       if (done) return;
-      next = values.next();
-      // What goes wrong is met by the wait for it, unless nobody waits any more.
-      next.catch(() => undefined);
+      next.push(unheard(values.next()));
       yield value;
     }
   } finally {
     await values.return(undefined);
   }
+}
+
+/** What goes wrong is met by the wait for it, unless nobody waits any more. */
+function unheard<Value>(promise: Promise<Value>): Promise<Value> {
+  promise.catch(() => undefined);
+  return promise;
 }
 
 /** Up to the fence and no further: what comes above it is not this recovery's. */

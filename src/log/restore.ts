@@ -6,6 +6,7 @@ import type { BlobStore } from '../blob/blob.js';
 import { formatPosition } from '../event/record.js';
 import type { Recoverable, Store } from '../store/store.js';
 import { type CheckpointDamagedError, newestCheckpoint } from './checkpoint.js';
+import { Decoder } from './decoder.js';
 import { objectsUnder } from './discovery.js';
 import { floorOf } from './floor.js';
 import { type LogIdentity, LogReader } from './reader.js';
@@ -85,12 +86,18 @@ export async function occupiedBy(store: Store & Recoverable, partition: number):
 }
 
 /** False: the store was taken by somebody else meanwhile. Throws BlobError, StoreError, CorruptSegmentError. */
-export function restore(
+export async function restore(
   options: RestoreOptions,
   store: Recoverable,
   end: Fence,
   progress: (done: Replayed) => void,
 ): Promise<boolean> {
-  const reader = new LogReader(options.blobs, options.identity);
-  return fill({ ...options, store, reader, progress }, end);
+  const decoder = new Decoder();
+  try {
+    const { read } = decoder;
+    const reader = new LogReader(options.blobs, options.identity, read);
+    return await fill({ ...options, store, reader, quickRead: read, progress }, end);
+  } finally {
+    await decoder.close();
+  }
 }

@@ -4,8 +4,9 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { comparePositions, formatPosition, type LogRecord, type Position } from '../event/record.js';
+import type { QuickRead } from './decoder.js';
 import { CorruptSegmentError, decodeLines, LineRuns, messageOf, packLines, unpackLines } from './lines.js';
-import { decodeRecord, encodeRecord } from './record-line.js';
+import { decodeRecord, encodeRecord, isLogRecord } from './record-line.js';
 import {
   decodeHeader,
   encodeHeader,
@@ -57,16 +58,28 @@ export function encodeFence(place: SegmentPlace, to: Position | null): Promise<E
   return seal({ v: SEGMENT_VERSION, ...at, from: null, to, count: 0 }, []);
 }
 
-/** Throws CorruptSegmentError, naming `key`, unless `bytes` are a whole segment. */
-export async function decodeSegment(key: string, bytes: Uint8Array): Promise<Segment> {
+/** Throws CorruptSegmentError, naming `key`, unless `bytes` are a whole segment. It tries to `read` it, if it is given that. */
+export async function decodeSegment(key: string, bytes: Uint8Array, read?: QuickRead): Promise<Segment> {
+  const lines = (await read?.(bytes)) ?? null;
+  if (lines !== null) {
+    const header = readHeader(key, lines.header);
+    const { records, sha256 } = lines;
+    if (records.every(isLogRecord)) return checked(key, { header, records, sha256 });
+  }
   const unpacked = await unpackLines(key, bytes);
   const header = readHeader(key, unpacked.header);
   const records = await decodeLines(key, unpacked, decodeRecord);
+  return checked(key, { header, records, sha256: unpacked.sha256 });
+}
+
+/** The records are as many as its footer says; whether they are what its header says. */
+function checked(key: string, segment: Segment): Segment {
+  const { header, records } = segment;
   if (header.count !== records.length) {
     throw new CorruptSegmentError(key, `it holds ${records.length} records, its header says ${header.count}`);
   }
   checkPositions(key, header, records);
-  return { header, records, sha256: unpacked.sha256 };
+  return segment;
 }
 
 /** The one record at `position`, without reading the others; null when the segment has none there. */

@@ -186,6 +186,9 @@ export interface Recoverable {
    * Applies records of the log or of a checkpoint, in order; those up to `standing().last` are passed over. They do not
    * go to the outbox: they are archived, up to `archived`. A checkpoint leaves records out, also its last: then
    * `standing().last` is `archived.pos` all the same.
+   *
+   * It may be called again before it has answered: what comes later is applied later, and not at all when what came
+   * before it was not.
    */
   replay(
     partition: number,

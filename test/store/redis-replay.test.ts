@@ -43,6 +43,27 @@ t.test('an event is not written at once over what another has brought of it', as
   t.match(await one.read(log[1]!.id!), { status: 'complete', outcome: 'success', attempts: 1, version: 3 });
 });
 
+t.test(
+  'what comes behind records that do not fit is not applied, also when it was on its way already',
+  async (t) => {
+    const fixed = { url: server.url, prefix: randomUUID(), partitions: 1, policy: POLICY, limits: LIMITS };
+    const store = await RedisStore.open(fixed);
+    t.teardown(() => store.close());
+    const log = plainLog();
+    const [type, accepted, granted, completed] = log;
+    const end = { pos: completed!.pos, slot: 1 };
+    await store.beginRecovery(0, 1);
+    const first = store.replay(0, 1, [type!, granted!], { pos: granted!.pos, slot: 0 });
+    const second = store.replay(0, 1, [{ ...type!, pos: { view: 1, n: 9 } }], end);
+    await t.rejects(first, /MISFIT record 1-3/);
+    await t.rejects(second, /MISFIT record 1-3/);
+    t.strictSame((await store.standing(0)).last, type!.pos);
+
+    await store.beginRecovery(0, 2);
+    t.equal(await store.replay(0, 2, [accepted!, granted!, completed!], end), true, 'a new one goes through');
+  },
+);
+
 /** A type, and one event of it that is accepted, leased and completed. */
 function plainLog(): (LogRecord & { readonly id?: string })[] {
   const at = Date.now() - 60_000;

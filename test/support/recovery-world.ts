@@ -304,8 +304,9 @@ export class World {
       standing: () => call('standing', (server) => server.standing()),
       beginRecovery: (_partition, epoch) => call('beginRecovery', (server) => server.begin(epoch)),
       empty: (_partition, epoch) => call('empty', (server) => server.empty(epoch)),
-      replay: (_partition, epoch, records, archived) =>
+      replay: inOrder((_partition, epoch, records, archived) =>
         call('replay', (server) => server.replay(epoch, records, archived)),
+      ),
       finishRecovery: (_partition, epoch, logId, view) =>
         call('finishRecovery', (server) => server.finish(epoch, logId, view)),
       doubt: () => undefined,
@@ -456,4 +457,19 @@ function knows({ has, coveredTo }: SimServer, position: string): boolean {
   return (
     has.has(position) || (coveredTo !== null && comparePositions(parsePosition(position)!, coveredTo) <= 0)
   );
+}
+
+/** Calls that are made before those before them are answered wait for those, and are not made when they failed. */
+function inOrder(replay: Recoverable['replay']): Recoverable['replay'] {
+  let last: Promise<boolean> | null = null;
+  return (...args) => {
+    const before = last;
+    const running = (async () => (before === null || (await before) ? replay(...args) : false))();
+    last = running;
+    const done = () => {
+      if (last === running) last = null;
+    };
+    running.then(done, done);
+    return running;
+  };
 }

@@ -40,6 +40,8 @@ export class Engine {
   #doubted = false;
   /** The epoch of the recovery that has begun in this run. */
   #recovering = 0;
+  /** What went wrong in it: the records do not follow from each other. */
+  #misfit: unknown = null;
   #closing: Promise<void> | null = null;
 
   private constructor(
@@ -87,6 +89,7 @@ export class Engine {
     this.assertRunning('beginRecovery');
     if (epoch < this.#recovering) return false;
     this.#recovering = epoch;
+    this.#misfit = null;
     this.#open = false;
     this.folder.compactor.pause();
     return true;
@@ -149,11 +152,17 @@ export class Engine {
     return result;
   }
 
-  /** False when `epoch` is not that of the recovery under way. */
+  /** False when `epoch` is not that of the recovery under way. Once something did not fit, only a new one goes on. */
   async recover(operation: string, epoch: number, act: () => void): Promise<boolean> {
     this.assertRunning(operation);
     if (this.#open || epoch !== this.#recovering) return false;
-    act();
+    if (this.#misfit !== null) throw this.#misfit;
+    try {
+      act();
+    } catch (error) {
+      this.#misfit = error;
+      throw error;
+    }
     await this.folder.journal.tail();
     return true;
   }

@@ -23,6 +23,19 @@ interface Known {
   last: Position | null;
 }
 
+interface Records {
+  readonly epoch: number;
+  readonly records: readonly KeptRecord[];
+  readonly archived: { readonly pos: Position; readonly slot: number };
+}
+
+/** Records that are on their way into the store. */
+interface Lot {
+  /** All of it is sent, or nothing more of it will be. Never rejects. */
+  readonly sent: Promise<void>;
+  readonly done: Promise<boolean>;
+}
+
 export interface PartitionStanding extends Standing {
   /** Null: it was never set up. */
   readonly partitions: number | null;
@@ -30,6 +43,8 @@ export interface PartitionStanding extends Standing {
 
 export class Recovery {
   #known: Known | null = null;
+  /** The last one, until it is done. */
+  #lot: Lot | null = null;
 
   constructor(private readonly partition: Partition) {}
 
@@ -75,24 +90,48 @@ export class Recovery {
     return (await this.#run('empty', [epoch, step], queues)) as [number, ...number[]];
   }
 
-  async replay(
+  /** Made ready while the lot before it runs; sent when that is in, so that no trying again can change their order. */
+  replay(
     epoch: number,
     records: readonly KeptRecord[],
     archived: { readonly pos: Position; readonly slot: number },
   ): Promise<boolean> {
+    const before = this.#lot;
+    let noteSent!: () => void;
+    const sent = new Promise<void>((resolve) => {
+      noteSent = resolve;
+    });
+    const done = this.#replay({ epoch, records, archived }, before, noteSent).finally(() => {
+      noteSent();
+      if (this.#lot === lot) this.#lot = null;
+    });
+    const lot = { sent, done };
+    this.#lot = lot;
+    return done;
+  }
+
+  async #replay(
+    { epoch, records, archived }: Records,
+    before: Lot | null,
+    noteSent: () => void,
+  ): Promise<boolean> {
+    // What is known by then is what the one before it will have brought.
+    await before?.sent;
     const known = await this.#knownOf(epoch);
     const upTo = [archived.pos.view, archived.pos.n, archived.slot];
-    let running: Promise<unknown> = Promise.resolve(1);
+    let running: Promise<unknown> = before === null ? Promise.resolve(1) : before.done.then(Number);
+    // What goes wrong is met by the wait for it.
+    running.catch(() => undefined);
     for (const { chunk, isLast } of chunksOf(records)) {
       // Made ready while the one before it runs.
       const { args, keys } = replayArguments(chunk, known, this.partition.keys);
       const head = [...this.partition.head, epoch, ...(isLast ? upTo : ['', '', ''])];
       if ((await running) !== 1) return false;
       running = this.#run('replay', [...head, ...args], keys);
-      // What goes wrong is met by the wait for it.
       running.catch(() => undefined);
       known.last = laterOf(known.last, chunk.at(-1)?.pos ?? null);
     }
+    noteSent();
     return (await running) === 1;
   }
 

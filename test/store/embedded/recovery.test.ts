@@ -216,3 +216,26 @@ t.test('a store and a log that do not belong together are told apart, by name', 
     message: /the store has archived .* has none of them/,
   });
 });
+
+t.test(
+  'what comes behind records that do not fit is not taken in, also when it was asked for already',
+  async (t) => {
+    const dir = join(tempFolder(t), 'store');
+    const store = await EmbeddedStore.open({ dir, policy: POLICY, limits: LIMITS });
+    t.teardown(() => store.close());
+    const at = NOON;
+    const type = { op: 'typeSet', at, type: 'mail', ordinal: 0, version: 0 } as const;
+    const strange = { op: 'cancelled', pos: { view: 1, n: 2 }, at, id: 'nobody', type: 'mail' } as const;
+    await store.beginRecovery(0, 1);
+    const lots = [[{ ...type, pos: { view: 1, n: 1 } }, strange], [{ ...type, pos: { view: 1, n: 3 } }]];
+    const [first, second] = lots.map((records) =>
+      store.replay(0, 1, records, { pos: records.at(-1)!.pos, slot: 1 }),
+    );
+    await t.rejects(first!, /not there: nobody/);
+    await t.rejects(second!, /not there: nobody/);
+    await t.rejects(store.finishRecovery(0, 1, store.logId, 2), 'nor is the store taken for whole');
+    await store.beginRecovery(0, 2);
+    t.equal(await store.empty(0, 2), true, 'a new one goes through');
+    t.equal(await store.replay(0, 2, lots[1]!, { pos: { view: 1, n: 3 }, slot: 1 }), true);
+  },
+);
