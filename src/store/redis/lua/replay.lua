@@ -55,7 +55,7 @@ local function loadState(id)
       addedStates[at] = cjson.decode(addedStates[at])
     end
     state = at and unfoldState(addedStates[at]) or loadStored(id)
-    changed[id] = state
+    changed[id] = state or nil
   end
   return state
 end
