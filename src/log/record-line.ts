@@ -16,6 +16,7 @@ import {
   type LogRecord,
   parsePosition,
 } from '../event/record.js';
+import { fieldsText } from '../event/record-text.js';
 
 /** Under what name each operation carries its packed bytes, null for those that have none. */
 export const PAYLOAD_FIELD: Readonly<Record<KeptOp, 'request' | 'result' | null>> = {
@@ -55,12 +56,11 @@ const ESCAPED_GROWTH_MAX = 2;
 
 /** The record's line, without the line feed. */
 export function encodeRecord(record: KeptRecord): string {
-  const { pos, at, op, ...rest } = record;
-  const head = `{"pos":"${formatPosition(pos)}","at":${at},"op":"${op}"`;
-  if (!('payload' in rest)) return head + fieldsAfter(rest);
-  const { payload, ...fields } = rest;
-  const packed = payload === null ? 'null' : encodePacked(payload);
-  return `${head}${fieldsAfter(fields).slice(0, -1)},"${PAYLOAD_FIELD[op]}":${packed}}`;
+  const { pos, at, op } = record;
+  const fields = `{"pos":"${formatPosition(pos)}","at":${at},"op":"${op}"${fieldsText(record)}`;
+  if (!('payload' in record)) return `${fields}}`;
+  const { payload } = record;
+  return `${fields},"${PAYLOAD_FIELD[op]}":${payload === null ? 'null' : encodePacked(payload)}}`;
 }
 
 /**
@@ -141,12 +141,6 @@ function decodePacked(packed: string): Buffer {
   const hasFields = packed[at - 1] === ',';
   const head = `${packed.slice(0, hasFields ? at - 1 : at)}}`;
   return join(head, key === BODY_TEXT ? body : Buffer.from(body, 'base64'));
-}
-
-/** The fields as the rest of an object that has begun. */
-function fieldsAfter(fields: object): string {
-  const text = JSON.stringify(fields);
-  return text === '{}' ? '}' : `,${text.slice(1)}`;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

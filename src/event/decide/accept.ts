@@ -38,20 +38,21 @@ export function decideAccept(
   if (!recorder.declare(type, emitted !== undefined)) return refuse({ kind: 'too_many_types' });
   const archives = command.durability === 'archive';
   const archive = archives ? recorder.nextPosition() : null;
-  recorder.add({
-    op: 'accepted',
+  const record = {
+    op: 'accepted' as const,
     id,
     type,
     dueAt: dueAtOf(command, now),
-    ...deadlineOf(command.deadlineMs ?? policy.deadlineMs, now),
-    ...(isFirstOnly(receivers) ? NOTHING : { listeners: receivers }),
-    ...(archives ? ARCHIVES : NOTHING),
-    ...keyOf(command),
     idempotency: idempotency && { ...idempotency, expiresAt: idempotencyExpiresAt(now) },
-    ...(emitted ? { parent: emitted.parent, root: emitted.root } : NOTHING),
-    ...(redrive ? { redriveOf: redrive.of } : NOTHING),
     payload: command.envelope,
-  });
+  };
+  const deadlineMs = command.deadlineMs ?? policy.deadlineMs;
+  const isPlain = deadlineMs === undefined && !archives && command.key === undefined && !emitted && !redrive;
+  recorder.add(
+    isPlain && isFirstOnly(receivers)
+      ? record
+      : { ...record, ...deadlineOf(deadlineMs, now), ...extrasOf(command, receivers) },
+  );
   return { records: recorder.records, result: { kind: 'accepted', id, createdAt: now, archive } };
 }
 
@@ -77,8 +78,19 @@ export function receiversFor(
   return ordinal === null ? null : [ordinal];
 }
 
-const ARCHIVES = { durability: 'archive' } as const;
 const NOTHING = {};
+
+/** What most events have nothing of. */
+function extrasOf(command: AcceptCommand, receivers: readonly number[]) {
+  const { durability, emitted, redrive } = command;
+  return {
+    ...(isFirstOnly(receivers) ? NOTHING : { listeners: receivers }),
+    ...(durability === 'archive' ? { durability } : NOTHING),
+    ...keyOf(command),
+    ...(emitted ? { parent: emitted.parent, root: emitted.root } : NOTHING),
+    ...(redrive ? { redriveOf: redrive.of } : NOTHING),
+  };
+}
 
 /** What must be archived before the event's receipt may be given again. */
 function promised({ archived }: PartitionState, event: EventState | undefined): Position | null {

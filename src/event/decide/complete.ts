@@ -8,6 +8,7 @@ import {
   type Dead,
   type LogRecord,
   type Position,
+  type Reason,
   type Retried,
 } from '../record.js';
 import { type Attempt, type Delivery, type EventState, isResponder, type PartitionState } from '../state.js';
@@ -55,12 +56,12 @@ interface NoEmission {
 }
 
 function endingOf(delivery: Delivery, command: CompleteCommand, now: number): Ending {
+  const { outcome, retry } = command;
+  if (outcome === 'success') return completedFor(delivery, command, null);
+  if (retry.kind === 'never') return completedFor(delivery, command, 'listener');
   const { event, listener, grants: grant } = delivery;
-  const { outcome, fingerprint, result: payload, retry } = command;
+  const { fingerprint, result: payload } = command;
   const base = { id: event.id, listener, grant, fingerprint, payload };
-  const emitted = emittedBy(command);
-  if (outcome === 'success') return { op: 'completed', ...base, outcome, reason: null, ...emitted };
-  if (retry.kind === 'never') return { op: 'completed', ...base, outcome, reason: 'listener', ...emitted };
   // Somebody asked to cancel the event: the next attempt is the one it will not have.
   if (event.cancelRequested) return { op: 'completed', ...base, outcome, reason: 'cancelled' };
   if (delivery.attempt >= event.type.policy.attemptsMax) return { op: 'dead', ...base, why: 'failed' };
@@ -71,8 +72,22 @@ function endingOf(delivery: Delivery, command: CompleteCommand, now: number): En
   return { op: 'retried', ...base, why: 'failed', dueAt: now + waitMs };
 }
 
-function emittedBy({ emit = [] }: CompleteCommand): { readonly emitted?: readonly string[] } {
-  return emit.length === 0 ? {} : { emitted: emit.map(({ id }) => id) };
+function completedFor(
+  { event, listener, grants: grant }: Delivery,
+  { outcome, fingerprint, result: payload, emit = [] }: CompleteCommand,
+  reason: Reason | null,
+): Omit<Completed, Placed> {
+  const ending = {
+    op: 'completed' as const,
+    id: event.id,
+    listener,
+    grant,
+    fingerprint,
+    outcome,
+    reason,
+    payload,
+  };
+  return emit.length === 0 ? ending : { ...ending, emitted: emit.map(({ id }) => id) };
 }
 
 type Answer = Extract<CompleteResult, { kind: 'completed' }>;

@@ -35,6 +35,24 @@ export function frameHead(meta: string, payload: Uint8Array | null): Buffer {
   return head;
 }
 
+/** Room enough for the frame of these. */
+export function frameBytesMax(meta: string, payload: Uint8Array | null): number {
+  // A character of a string is three bytes of UTF-8 at most.
+  return FRAME_HEAD_BYTES + 3 * meta.length + (payload?.byteLength ?? 0);
+}
+
+/** Writes the frame at `at`, where there is room enough for it. Returns where it ends. */
+export function writeFrame(into: Buffer, at: number, meta: string, payload: Uint8Array | null): number {
+  const metaBytes = into.write(meta, at + FRAME_HEAD_BYTES);
+  const payloadAt = at + FRAME_HEAD_BYTES + metaBytes;
+  if (payload) into.set(payload, payloadAt);
+  const end = payloadAt + (payload?.byteLength ?? 0);
+  into.writeUInt32LE(metaBytes, at + 4);
+  into.writeUInt32LE(payload ? payload.byteLength : NO_PAYLOAD, at + 8);
+  into.writeUInt32LE(crc32(into.subarray(at + 4, end)), at);
+  return end;
+}
+
 /** How long the frame at `at` says it is, or null when its head is not all there. */
 export function frameBytes(bytes: Buffer, at: number): number | null {
   if (at + FRAME_HEAD_BYTES > bytes.byteLength) return null;

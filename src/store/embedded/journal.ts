@@ -17,6 +17,7 @@ import type { StoreRecord } from '../../event/record.js';
 import { StoreError } from '../store.js';
 import type { Files } from './files.js';
 import { journalPath } from './folder.js';
+import { Group } from './group.js';
 import {
   createJournalFile,
   encodeGroupHeader,
@@ -26,35 +27,6 @@ import {
   type JournalHeader,
   newJournalHeader,
 } from './journal-file.js';
-import { encodeRecord } from './record-frame.js';
-
-/** Records that become durable together. */
-class Group {
-  readonly chunks: Uint8Array[] = [];
-  readonly ids = new Set<string>();
-  bytes = 0;
-  frames = 0;
-  resolve!: () => void;
-  reject!: (error: Error) => void;
-  readonly done = new Promise<void>((resolve, reject) => {
-    this.resolve = resolve;
-    this.reject = reject;
-  });
-
-  constructor() {
-    // That nobody waits for a group is no reason to end the process when it fails.
-    this.done.catch(() => {});
-  }
-
-  add(record: StoreRecord): void {
-    for (const chunk of encodeRecord(record)) {
-      this.chunks.push(chunk);
-      this.bytes += chunk.byteLength;
-    }
-    this.frames += 1;
-    if ('id' in record) this.ids.add(record.id);
-  }
-}
 
 export interface JournalOptions {
   readonly dir: string;
@@ -76,6 +48,8 @@ export class Journal {
   #sequence: number;
   #gathering: Group | null = null;
   #writing: Group | null = null;
+  /** A buffer for the next group. */
+  #spare: Buffer | null = null;
   #failure: StoreError | null = null;
   #running: Promise<void> | null = null;
   /** The file to go on in, made ahead so that no group waits for it. */
@@ -104,7 +78,10 @@ export class Journal {
 
   append(record: StoreRecord): void {
     if (this.#failure) throw this.#failure;
-    this.#gathering ??= new Group();
+    if (!this.#gathering) {
+      this.#gathering = new Group(this.#spare ?? undefined);
+      this.#spare = null;
+    }
     this.#gathering.add(record);
     this.#running ??= this.#run();
   }
@@ -153,6 +130,7 @@ export class Journal {
         this.#gathering = null;
         await this.#write(this.#writing);
         this.#writing.resolve();
+        this.#spare = this.#writing.spareBuffer;
         this.#writing = null;
         if (!this.#gathering) await this.#mark();
       }
@@ -171,7 +149,7 @@ export class Journal {
       bytes: group.bytes,
       frames: group.frames,
     });
-    await files.write(this.fd, [header, ...group.chunks], this.#offset);
+    await files.write(this.fd, [group.seal(header)], this.#offset);
     await files.sync(this.fd);
     this.#offset += bytes;
     this.#sequence += 1;

@@ -1,17 +1,18 @@
 /** Records as frames: everything but the payload as JSON, the payload as it is. */
 import type { StoreRecord } from '../../event/record.js';
-import { type Frame, frameHead } from './frame.js';
+import { fieldsText } from '../../event/record-text.js';
+import type { Frame } from './frame.js';
 
 export function payloadOf(record: StoreRecord): Uint8Array | null {
   return 'payload' in record ? record.payload : null;
 }
 
-/** The bytes of `record`, in pieces: the payload is not copied. */
-export function encodeRecord(record: StoreRecord): Uint8Array[] {
-  if (!('payload' in record)) return [frameHead(JSON.stringify(record), null)];
-  const { payload, ...meta } = record;
-  const head = frameHead(JSON.stringify(meta), payload);
-  return payload && payload.byteLength > 0 ? [head, payload] : [head];
+/** The meta of the record's frame. */
+export function metaOf(record: StoreRecord): string {
+  // What is volatile has no place in the log, or names one that is not its own.
+  if (!('at' in record)) return JSON.stringify(record);
+  const { pos, at, op } = record;
+  return `{"op":"${op}","pos":{"view":${pos.view},"n":${pos.n}},"at":${at}${fieldsText(record)}}`;
 }
 
 /** `payload` is what stands for the frame's own, which is a view of a buffer that will go. */
