@@ -136,14 +136,14 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'items of one call do not see each other by id',
     file: 'accept',
-    from: 'createdAt[item.id] = now',
+    from: 'createdAt[id] = now',
     to: '',
   },
   {
     name: 'items of one call do not see each other by idempotency key',
     file: 'accept',
-    from: 'firsts[item.scope] = { id = item.id,',
-    to: 'local unseen = { id = item.id,',
+    from: 'firsts[more.scope] = { id = id,',
+    to: 'local unseen = { id = id,',
   },
   { name: 'an idempotency key lives for ever', file: 'accept', from: 'if alive and', to: 'if' },
   {
@@ -155,7 +155,7 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'the limit of types is not looked at',
     file: 'accept',
-    from: 'if typeCount >= TYPES_MAX and not item.relayed then',
+    from: 'if typeCount >= TYPES_MAX and not more.tree then',
     to: 'if false then',
   },
   {
@@ -301,14 +301,14 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'what is archived by now is waited for',
     file: 'accept',
-    from: 'if answer[1] <= 1 and position and isUnarchived(position.view, position.n) then',
-    to: 'if answer[1] <= 1 and position then',
+    from: 'if position and answer[1] <= 1 and isUnarchived(position.view, position.n) then',
+    to: 'if position and answer[1] <= 1 then',
   },
   {
     name: 'the record does not say that the event waits for the archive',
     file: 'accept',
-    from: 'item.scope and item.fingerprint, 1)',
-    to: 'item.scope and item.fingerprint)',
+    from: 'dueAt, scope, print, 1)',
+    to: 'dueAt, scope, print)',
   },
   {
     name: 'the archived position goes back',

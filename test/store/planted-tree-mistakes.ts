@@ -100,7 +100,7 @@ export const TREE_MISTAKES: readonly Mistake[] = [
   {
     name: 'what was emitted elsewhere is refused while too many are pending',
     file: 'accept',
-    from: 'if open >= maxPending and not item.relayed then',
+    from: 'if open >= maxPending and not more.tree then',
     to: 'if open >= maxPending then',
     seed: 3,
     steps: CASCADE_STEPS,

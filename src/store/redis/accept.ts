@@ -2,12 +2,11 @@
 import type { AcceptCommand, AcceptResult } from '../../event/command.js';
 import { receiversFor } from '../../event/decide/accept.js';
 import { isFirstOnly } from '../../event/listeners.js';
-import { asBuffer } from '../../event/packed.js';
 import { StoreError } from '../store.js';
 import { type Argument, OutOfMemory } from './connection.js';
 import { type Partition, QueueKeys } from './partition.js';
 import { positionOf, writeKey } from './state-codec.js';
-import { aboutOf, ELSEWHERE, TypeGuesses, WRONG_GUESSES_MAX } from './type-guesses.js';
+import { TypeGuesses, WRONG_GUESSES_MAX } from './type-guesses.js';
 
 export interface AcceptOptions {
   readonly typesMax: number;
@@ -29,12 +28,14 @@ export async function acceptBatch(
     const version = partition.listenersVersion;
     const { args, queues, guessed } = argumentsOf(partition, rest, options);
     try {
-      const answers = await partition.change('accept', args, queues.list);
-      if (String(answers[0]) === 'stale') {
+      const [reply] = await partition.change('accept', args, queues.list);
+      const text = String(reply);
+      if (text === 'stale') {
         if (partition.listenersVersion === version) await partition.learnListeners();
         continue;
       }
-      results.push(...answers.map(resultOf));
+      const [now, ...answers] = JSON.parse(text) as [number, ...Answer[]];
+      for (const [index, answer] of answers.entries()) results.push(resultOf(answer, rest[index]!, now));
     } catch (error) {
       if (!(error instanceof OutOfMemory)) throw error;
       options.onFull();
@@ -49,18 +50,58 @@ export async function acceptBatch(
 function argumentsOf(partition: Partition, commands: readonly AcceptCommand[], options: AcceptOptions) {
   const queues = new QueueKeys();
   const types = new TypeGuesses(partition);
-  const args: Argument[] = [options.typesMax, refusalOf(options), partition.listenersVersion];
+  const items: Item[] = [];
+  let end = 0;
   for (const command of commands) {
-    const { id, type, envelope, delayMs, idempotency, durability, deadlineMs, emitted, redrive } = command;
-    const { ordinal, isGuess } = types.ordinalOf(type);
+    const { ordinal, isGuess } = types.ordinalOf(command.type);
     const queue = queues.placeOf(partition.keys.fresh(ordinal, 0));
-    const about = aboutOf(isGuess, durability) + (emitted ? ELSEWHERE : 0);
-    args.push(id, type, ordinal, about, queue, emitted ? emitted.dueAt : delayMs);
-    const place = emitted ? `${emitted.parent} ${emitted.root} 0` : (redrive?.of ?? idempotency?.scope ?? '');
-    args.push(place, idempotency?.fingerprint ?? '', asBuffer(envelope), deadlineMs ?? '');
-    args.push(receiversText(partition, queues, ordinal, command), writeKey(command.key));
+    const delay = command.emitted ? command.emitted.dueAt : command.delayMs;
+    const more = moreOf(command, isGuess, receiversText(partition, queues, ordinal, command));
+    end += command.envelope.byteLength;
+    items.push(
+      more === null
+        ? [command.id, ordinal, queue, end, delay]
+        : [command.id, ordinal, queue, end, delay, more],
+    );
   }
+  // All in two arguments are read far quicker, by Redis and by the client, than a dozen for each.
+  const envelopes = Buffer.concat(
+    commands.map(({ envelope }) => envelope),
+    end,
+  );
+  const settings = [options.typesMax, refusalOf(options), partition.listenersVersion];
+  const args: Argument[] = [...settings, JSON.stringify(items), envelopes];
   return { args, queues, guessed: types.guessed };
+}
+
+/** As lua/accept.lua reads it. */
+type Item = readonly [
+  id: string,
+  ordinal: number,
+  queue: number,
+  envelopeEnd: number,
+  delay: number,
+  more?: More,
+];
+type More = { readonly [name: string]: string | number | true | undefined };
+
+/** What is to be said of an event that is not as most are; null: nothing. */
+function moreOf(command: AcceptCommand, isGuess: boolean, listeners: string): More | null {
+  const { type, durability, idempotency, deadlineMs, key, redrive, emitted } = command;
+  const isArchive = durability === 'archive';
+  const isPlain = !isGuess && !isArchive && !idempotency && deadlineMs == null && listeners === '';
+  if (isPlain && !key && !redrive && !emitted) return null;
+  return {
+    type: isGuess ? type : undefined,
+    archive: isArchive || undefined,
+    scope: idempotency?.scope,
+    fingerprint: idempotency?.fingerprint,
+    deadlineMs: deadlineMs ?? undefined,
+    listeners: listeners || undefined,
+    key: writeKey(key) || undefined,
+    redriveOf: redrive?.of,
+    tree: emitted ? `${emitted.parent} ${emitted.root} 0` : undefined,
+  };
 }
 
 /** Who gets the event, as include/accepted.lua reads it. */
@@ -77,6 +118,8 @@ export function receiversText(
   return receivers.map((listener) => `${listener}:${place(listener)}`).join(' ') || 'none';
 }
 
+type Answer = 0 | readonly [code: number, id: string, createdAt: number, ...position: number[]];
+
 const FULL = 3;
 const BEHIND = 5;
 
@@ -86,15 +129,17 @@ function refusalOf({ isFull, isBehind }: AcceptOptions): number {
   return isBehind() ? BEHIND : 0;
 }
 
-function resultOf(answer: unknown): AcceptResult {
-  const [code, id, createdAt, ...position] = answer as [number, Buffer, number, ...number[]];
+/** `answer` is one of lua/accept.lua's, given at `now`. */
+function resultOf(answer: Answer, { id }: AcceptCommand, now: number): AcceptResult {
+  if (answer === 0) return { kind: 'accepted', id, createdAt: now, archive: null };
+  const [code, known, createdAt, ...position] = answer;
   switch (code) {
     case 0:
-      return { kind: 'accepted', id: id.toString(), createdAt, archive: positionOf(position) };
+      return { kind: 'accepted', id: known, createdAt, archive: positionOf(position) };
     case 1:
-      return { kind: 'duplicate', id: id.toString(), createdAt, archive: positionOf(position) };
+      return { kind: 'duplicate', id: known, createdAt, archive: positionOf(position) };
     case 2:
-      return { kind: 'conflict', id: id.toString() };
+      return { kind: 'conflict', id: known };
     case FULL:
       return { kind: 'full' };
     case 4:

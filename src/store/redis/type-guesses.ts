@@ -27,10 +27,10 @@ export class TypeGuesses {
   }
 }
 
-/** Added to what is said about an event that comes from another partition, or goes to one. */
+/** Added to what is said about an event that goes to another partition. */
 export const ELSEWHERE = 4;
 
-/** What lua/accept.lua is told about an event: 1 its type's ordinal is a guess, 2 more with `archive` durability. */
+/** What lua/complete.lua is told about an event: 1 its type's ordinal is a guess, 2 more with `archive` durability. */
 export function aboutOf(isGuess: boolean, durability: Durability | undefined): number {
   return (isGuess ? 1 : 0) + (durability === 'archive' ? 2 : 0);
 }

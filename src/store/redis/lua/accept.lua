@@ -4,18 +4,19 @@
 --
 -- KEYS     the constant ones below, then the queues `fresh` of the items' types
 -- ARGV     1–7 head, 8 most types, 9 what new events are refused as (0: they are not; or 3 or 5), 10 the version of the
---          listeners that the caller knows; then for each item: id,
---          type, its ordinal, whether that is a guess (1: the type is not known to the caller; 2 more with `archive`
---          durability; 4 more when a completion in another partition has emitted it: then the delay is the time when it is due,
---          and the scope says where it belongs, as its state does), which of the queues, delay in ms, scope and fingerprint of
---          the idempotency key (no fingerprint: no key), envelope, ms after which it ends if it is not complete by then
---          (nothing: what the type says), and the listeners that get it, each as its ordinal and which of the queues with a
---          colon between, and spaces between them (nothing: listener 0 alone; `none`: no listener; `gone`: it is for one
---          that there is not), and the ordering key, percent-encoded, or nothing: with one the event is due at once.
---          Without a fingerprint, and not emitted elsewhere, the scope is the past event that it is again
--- RETURNS  whom it wakes, then for each item: {0, id, createdAt} accepted, {1, id, createdAt} duplicate, both with view and n
---          behind them of what must be archived before the answer is given; {2, id} conflict, {3} full, {4} too many types,
---          {5} the archive is too far behind, {6} too many of the type are not complete, {7} no such listener. Or `stale`: the listeners are not
+--          listeners that the caller knows, 11 the items as one JSON array, 12 their envelopes, one behind the other.
+--          An item is [id, ordinal of its type, which of the queues, where its envelope ends, delay in ms] and, when there is
+--          more to be said of it, behind that an object with what there is of: `type`, its name, when the ordinal is a guess;
+--          `archive`, true with that durability; `scope` and `fingerprint` of its idempotency key; `deadlineMs`, after which
+--          it ends if it is not complete by then, unless it is as the type says; `listeners` that get it, each as its ordinal and which
+--          of the queues with a colon between, and spaces between them (without: listener 0 alone; `none`: no listener; `gone`: it is for one
+--          that there is not); `key`, the ordering key, percent-encoded: with one the event is due at once; `redriveOf`, the
+--          past event that it is again; `tree`, where it belongs, as its state has it, when a completion in another
+--          partition has emitted it: then the delay is the time when it is due
+-- RETURNS  whom it wakes, then one JSON array: the time, and for each item 0 when it is accepted at that time; or [0, id, createdAt]
+--          accepted, [1, id, createdAt] duplicate, both with view and n
+--          behind them of what must be archived before the answer is given; [2, id] conflict, [3] full, [4] too many types,
+--          [5] the archive is too far behind, [6] too many of the type are not complete, [7] no such listener. Or `stale`: the listeners are not
 --          those that the caller knows. It stops short of an item whose ordinal was guessed wrong.
 --@keys meta events envelopes types typeNames policies ids delayed held keyed settled settledOwn outbox scopes0 scopes1 scopes2 open deadlines trees
 --@include gate
@@ -30,38 +31,22 @@
 --@include accepted
 local TYPES_MAX = tonumber(ARGV[8])
 local REFUSED = tonumber(ARGV[9])
-local FIELDS = 12
+local ENVELOPES_OF_ALL = ARGV[12]
 if listenersVersion ~= tonumber(ARGV[10]) then
   return { '', 'stale' }
 end
 
--- Each item as a table; everything that is stored about its id or its scope is fetched at once.
-local items, ids, scopes = {}, {}, {}
-for first = 11, #ARGV, FIELDS do
-  local about = ARGV[first + 3]
-  local item = {
-    id = ARGV[first],
-    type = ARGV[first + 1],
-    ordinal = tonumber(ARGV[first + 2]),
-    guess = about == '1' or about == '3' or about == '5' or about == '7',
-    archive = about == '2' or about == '3' or about == '6' or about == '7',
-    relayed = #about == 1 and about >= '4',
-    queue = tonumber(ARGV[first + 4]),
-    delayMs = tonumber(ARGV[first + 5]),
-    scope = ARGV[first + 7] ~= '' and ARGV[first + 6],
-    tree = ARGV[first + 6],
-    fingerprint = ARGV[first + 7],
-    envelope = ARGV[first + 8],
-    deadlineMs = tonumber(ARGV[first + 9]),
-    listeners = ARGV[first + 10],
-    key = ARGV[first + 11] ~= '' and ARGV[first + 11] or nil,
-  }
-  item.redriveOf = not item.scope and not item.relayed and item.tree ~= '' and item.tree
-  items[#items + 1] = item
-  ids[#ids + 1] = item.id
-  if item.scope then
-    scopes[#scopes + 1] = item.scope
-  end
+-- An item.
+local ID, ORDINAL, QUEUE, ENVELOPE_END, DELAY_MS, MORE = 1, 2, 3, 4, 5, 6
+local NOTHING_MORE = {}
+
+-- Everything that is stored about their ids and scopes is fetched at once.
+local items = cjson.decode(ARGV[11])
+local ids, scopes = {}, {}
+for place, item in ipairs(items) do
+  ids[place] = item[ID]
+  item[MORE] = item[MORE] or NOTHING_MORE
+  scopes[#scopes + 1] = item[MORE].scope
 end
 
 local function promiseOf(state)
@@ -69,7 +54,7 @@ local function promiseOf(state)
 end
 
 -- What is known by id (when it was created) and by scope, stored or decided in this call; and by id, which of those are
--- promised to be archived: their states, or their items.
+-- promised to be archived: where in the log.
 local createdAt, firsts, promised = {}, {}, {}
 for index, entry in ipairs(redis.call('HMGET', ENVELOPES, unpack(ids))) do
   if entry then
@@ -96,17 +81,38 @@ if #scopes > 0 then
 end
 
 -- Decides one item. Gives its answer, or nil when the ordinal is not the type's.
-local typeCount = redis.call('LLEN', TYPE_NAMES)
+local typeCount
 local newTypes = {}
 local openNow = {}
+-- Places of items.
 local accepted = {}
 
-local function decide(item)
-  if createdAt[item.id] then
-    return { 0, item.id, createdAt[item.id] }
+-- Nil when the ordinal that was guessed is not the type's, else what speaks against a type that is new, or true.
+local function learn(item, more)
+  local ordinal = newTypes[more.type] or tonumber(redis.call('HGET', TYPES, more.type) or nil)
+  if ordinal then
+    return ordinal == item[ORDINAL] or nil
   end
-  local first = item.scope and firsts[item.scope]
-  if first and first.fingerprint ~= item.fingerprint then
+  typeCount = typeCount or redis.call('LLEN', TYPE_NAMES)
+  if typeCount >= TYPES_MAX and not more.tree then
+    return { 4 }
+  end
+  if typeCount ~= item[ORDINAL] then
+    return nil
+  end
+  newTypes[more.type] = typeCount
+  typeCount = typeCount + 1
+  more.declares = true
+  return true
+end
+
+local function decide(place, item)
+  local id, ordinal, more = item[ID], item[ORDINAL], item[MORE]
+  if createdAt[id] then
+    return { 0, id, createdAt[id] }
+  end
+  local first = more.scope and firsts[more.scope]
+  if first and first.fingerprint ~= more.fingerprint then
     return { 2, first.id }
   end
   if first then
@@ -117,106 +123,108 @@ local function decide(item)
     return { 1, first.id, first.createdAt }
   end
   -- What was emitted elsewhere is there already, and must find its place.
-  if REFUSED ~= 0 and not item.relayed then
+  if REFUSED ~= 0 and not more.tree then
     return { REFUSED }
   end
-  if item.listeners == 'gone' then
+  if more.listeners == 'gone' then
     return { 7 }
   end
-  if item.guess then
-    local ordinal = newTypes[item.type] or tonumber(redis.call('HGET', TYPES, item.type) or nil)
-    if ordinal and ordinal ~= item.ordinal then
-      return nil
-    end
-    if not ordinal then
-      if typeCount >= TYPES_MAX and not item.relayed then
-        return { 4 }
-      end
-      if typeCount ~= item.ordinal then
-        return nil
-      end
-      newTypes[item.type] = typeCount
-      typeCount = typeCount + 1
-      item.declares = true
-    end
+  local learnt = not more.type or learn(item, more)
+  if learnt ~= true then
+    return learnt
   end
-  local maxPending = policyOf(item.ordinal).maxPending
+  local maxPending = policyOf(ordinal).maxPending
   if maxPending then
-    local open = openNow[item.ordinal] or tonumber(redis.call('HGET', OPEN, item.ordinal) or 0)
-    if open >= maxPending and not item.relayed then
+    local open = openNow[ordinal] or tonumber(redis.call('HGET', OPEN, ordinal) or 0)
+    if open >= maxPending and not more.tree then
       return { 6 }
     end
-    openNow[item.ordinal] = open + (item.listeners == 'none' and 0 or 1)
+    openNow[ordinal] = open + (more.listeners == 'none' and 0 or 1)
   end
-  createdAt[item.id] = now
-  if item.archive then
-    promised[item.id] = item
+  createdAt[id] = now
+  if more.scope then
+    firsts[more.scope] = { id = id, createdAt = now, fingerprint = more.fingerprint }
   end
-  if item.scope then
-    firsts[item.scope] = { id = item.id, createdAt = now, fingerprint = item.fingerprint }
+  accepted[#accepted + 1] = place
+  if more.archive then
+    promised[id] = more
+    return { 0, id, now }
   end
-  accepted[#accepted + 1] = item
-  return { 0, item.id, now }
+  return 0
 end
 
 local answers = {}
-for _, item in ipairs(items) do
-  local answer = decide(item)
+for place, item in ipairs(items) do
+  local answer = decide(place, item)
   if not answer then
     break
   end
-  answers[#answers + 1] = answer
+  answers[place] = answer
+end
+
+-- Records an event of which there is more to be said; what is nothing at the end is left out.
+local function recordMore(id, ordinal, dueAt, more, deadlineAt, receivers)
+  local scope, print, archives = more.scope or false, more.fingerprint or false, more.archive and 1 or 0
+  local key, ends, listeners = more.key, deadlineAt or false, receivers or (more.key and false)
+  if more.tree then
+    local parent, root = string.match(more.tree, '^(%S+) (%S+)')
+    record('A', now, id, ordinal, dueAt, false, false, archives, parent, root, ends, listeners, key)
+  elseif more.redriveOf then
+    record(
+      'A', now, id, ordinal, dueAt, false, false, archives, false, false, ends, receivers or false, key or false,
+      more.redriveOf
+    )
+  elseif deadlineAt or receivers or key then
+    record('A', now, id, ordinal, dueAt, scope, print, archives, false, false, ends, listeners, key)
+  elseif more.archive then
+    record('A', now, id, ordinal, dueAt, scope, print, 1)
+  elseif more.scope then
+    record('A', now, id, ordinal, dueAt, scope, print)
+  else
+    record('A', now, id, ordinal, dueAt)
+  end
+  more.view, more.n = view, n
+end
+
+local function acceptMore(item, envelope, queue, deadlineAt)
+  local id, ordinal, more, dueAt = item[ID], item[ORDINAL], item[MORE], now + item[DELAY_MS]
+  if more.key then
+    dueAt = now
+  elseif more.tree then
+    dueAt = math.max(now, item[DELAY_MS])
+  end
+  if more.declares then
+    record('T', now, more.type, ordinal)
+    applyTypeSet(more.type, ordinal)
+  end
+  local receivers, queues = readReceivers(more.listeners or '')
+  recordMore(id, ordinal, dueAt, more, deadlineAt, receivers)
+  local archive = more.archive or false
+  addAccepted(
+    id, ordinal, dueAt, more.scope, more.fingerprint, envelope, queues or queue, archive, archive, more.tree, deadlineAt,
+    receivers, more.key, more.redriveOf
+  )
+  local past = more.redriveOf and loadState(more.redriveOf)
+  if past then
+    noteRedriven(past, id)
+    saveState(more.redriveOf, past)
+  end
 end
 
 -- Writes what was accepted.
-for _, item in ipairs(accepted) do
-  local ordinal, dueAt = item.ordinal, now + item.delayMs
-  if item.key then
-    dueAt = now
-  elseif item.relayed then
-    dueAt = math.max(now, item.delayMs)
-  end
-  if item.declares then
-    record('T', now, item.type, ordinal)
-    applyTypeSet(item.type, ordinal)
-  end
-  local receivers, queues = readReceivers(item.listeners)
-  local deadlineMs = item.deadlineMs or policyOf(ordinal).deadlineMs
-  local deadlineAt = deadlineMs and now + deadlineMs
-  local print, archives = item.scope and item.fingerprint, item.archive and 1 or 0
-  local key, ends, listeners = item.key, deadlineAt or false, receivers or (item.key and false)
-  if item.relayed then
-    local parent, root = string.match(item.tree, '^(%S+) (%S+)')
-    record('A', now, item.id, ordinal, dueAt, false, false, archives, parent, root, ends, listeners, key)
-    item.view, item.n = view, n
-  elseif item.redriveOf then
-    record(
-      'A', now, item.id, ordinal, dueAt, false, false, archives, false, false, ends, receivers or false, key or false,
-      item.redriveOf
-    )
-    item.view, item.n = view, n
-  elseif deadlineAt or receivers or key then
-    -- What is nothing at the end is left out.
-    record('A', now, item.id, ordinal, dueAt, item.scope, print, archives, false, false, ends, listeners, key)
-    item.view, item.n = view, n
-  elseif item.archive then
-    record('A', now, item.id, ordinal, dueAt, item.scope, item.scope and item.fingerprint, 1)
-    item.view, item.n = view, n
-  elseif item.scope then
-    record('A', now, item.id, ordinal, dueAt, item.scope, item.fingerprint)
+for _, place in ipairs(accepted) do
+  local item = items[place]
+  local id, ordinal, more = item[ID], item[ORDINAL], item[MORE]
+  local begin = place > 1 and items[place - 1][ENVELOPE_END] or 0
+  local envelope = string.sub(ENVELOPES_OF_ALL, begin + 1, item[ENVELOPE_END])
+  local queue = KEYS[CONSTANT_KEYS + item[QUEUE]]
+  local deadlineMs = more.deadlineMs or policyOf(ordinal).deadlineMs
+  if more == NOTHING_MORE and not deadlineMs then
+    local dueAt = now + item[DELAY_MS]
+    record('A', now, id, ordinal, dueAt)
+    addAccepted(id, ordinal, dueAt, false, false, envelope, queue)
   else
-    record('A', now, item.id, ordinal, dueAt)
-  end
-  local queue = queues or KEYS[CONSTANT_KEYS + item.queue]
-  local archive = item.archive
-  addAccepted(
-    item.id, ordinal, dueAt, item.scope, item.fingerprint, item.envelope, queue, archive, archive,
-    item.relayed and item.tree, deadlineAt, receivers, key, item.redriveOf
-  )
-  local past = item.redriveOf and loadState(item.redriveOf)
-  if past then
-    noteRedriven(past, item.id)
-    saveState(item.redriveOf, past)
+    acceptMore(item, envelope, queue, deadlineMs and now + deadlineMs)
   end
 end
 applyAccepted()
@@ -224,8 +232,8 @@ applyAccepted()
 -- By now all of them have their positions.
 if next(promised) then
   for _, answer in ipairs(answers) do
-    local position = promised[answer[2]]
-    if answer[1] <= 1 and position and isUnarchived(position.view, position.n) then
+    local position = answer ~= 0 and promised[answer[2]]
+    if position and answer[1] <= 1 and isUnarchived(position.view, position.n) then
       answer[4], answer[5] = position.view, position.n
       wakeArchiver()
     end
@@ -233,4 +241,4 @@ if next(promised) then
 end
 
 noteRecords()
-return { wakeAll(), unpack(answers) }
+return { wakeAll(), cjson.encode({ now, unpack(answers) }) }
