@@ -1,4 +1,5 @@
 /** All that a partition has in Redis as plain values, so that two can be compared. */
+import { decode } from '@msgpack/msgpack';
 import type { Redis } from 'ioredis';
 
 type State = unknown[];
@@ -22,6 +23,7 @@ export async function dumpPartition(redis: Redis, prefix: string): Promise<Map<s
 async function valueAt(redis: Redis, key: string): Promise<unknown> {
   switch (await redis.type(key)) {
     case 'hash':
+      if (key.endsWith(':events')) return states(await redis.hgetallBuffer(key));
       return new Map(Object.entries(await redis.hgetall(key)).sort(([a], [b]) => (a < b ? -1 : 1)));
     case 'list':
       return redis.lrange(key, 0, -1);
@@ -32,6 +34,10 @@ async function valueAt(redis: Redis, key: string): Promise<unknown> {
     default:
       return redis.get(key);
   }
+}
+
+function states(packed: Record<string, Buffer>): Map<string, State> {
+  return new Map(Object.entries(packed).map(([id, state]) => [id, decode(state) as State]));
 }
 
 /** Without what depends on how often somebody looked: what is left lying until it is come upon. */
@@ -58,11 +64,11 @@ function normal(dump: Map<string, unknown>): Map<string, unknown> {
 /** What is kept of events by themselves and before their envelopes, which are left without it. */
 function statesIn(dump: Map<string, unknown>): Map<string, State> {
   const entries = (dump.get('envelopes') ?? new Map()) as Map<string, string>;
-  const kept = (dump.get('events') ?? new Map()) as Map<string, string>;
+  const kept = (dump.get('events') ?? new Map()) as Map<string, State>;
   const events = new Map<string, State>();
   for (const [id, entry] of entries) {
     const end = entry.indexOf(']') + 1;
-    events.set(id, JSON.parse(kept.get(id) ?? entry.slice(0, end)) as State);
+    events.set(id, kept.get(id) ?? (JSON.parse(entry.slice(0, end)) as State));
     entries.set(id, entry.slice(end));
   }
   return events;

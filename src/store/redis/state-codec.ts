@@ -1,4 +1,5 @@
-/** Reads what the scripts keep about an event: the arrays whose places lua/include/state.lua names. */
+/** Reads what the scripts keep about an event: the arrays whose places lua/include/state.lua names, in MessagePack. */
+import { decode, Encoder } from '@msgpack/msgpack';
 import { formatAttemptId } from '../../event/attempt-id.js';
 import type { AttemptView, EventView, PastEnd } from '../../event/command.js';
 import { type Mask, maskOf } from '../../event/mask.js';
@@ -155,15 +156,22 @@ export function readState(id: string, packed: Buffer, archived?: Position | null
  * The state of an event that was accepted for listener 0, leased once and completed, as the scripts would have made it;
  * without its beginning, which is for them to write: result, type and sequence.
  */
-export function writeCompleted(accepted: Accepted, granted: Granted, completed: Completed): string {
+export function writeCompleted(accepted: Accepted, granted: Granted, completed: Completed): Uint8Array {
   const { view, n } = accepted.pos;
   const { token, worker, at: startedAt, expiresAt } = granted;
   const { at: endedAt, pos: ended, fingerprint } = completed;
-  const end = `${outcomeCode(completed.outcome)},${reasonCode(completed.reason)}`;
-  const times = `${startedAt},${JSON.stringify(worker ?? false)},${endedAt}`;
-  const attempt = `[1,1,${JSON.stringify(token)},${times},${ENDS.indexOf('completed')},${end},0,${JSON.stringify(fingerprint)},0]`;
-  const event = `${view},${n},${accepted.at},3,${COMPLETE},${startedAt},${endedAt},${end},0`;
-  return `,${event},[[${ENDED},${expiresAt},1,1,${attempt}]],${ended.view},${ended.n}]`;
+  const end = [outcomeCode(completed.outcome), reasonCode(completed.reason)] as const;
+  const how = [ENDS.indexOf('completed'), ...end, 0, fingerprint, 0] as const;
+  const attempt = [1, 1, token, startedAt, worker ?? false, endedAt, ...how] as const;
+  const event = [view, n, accepted.at, 3, COMPLETE, startedAt, endedAt, ...end, 0] as const;
+  return encodeRest([...event, [[ENDED, expiresAt, 1, 1, attempt]], ended.view, ended.n]);
+}
+
+const encoder = new Encoder();
+
+/** All but the array's own header, of one byte for up to 15 places. */
+function encodeRest(places: readonly unknown[]): Uint8Array {
+  return encoder.encode(places).subarray(1);
 }
 
 function readRedrive(
@@ -202,9 +210,8 @@ export function readKey(written: string | false | undefined): string | null {
 
 /** What of the event must not be shown, `archived` being what is archived; null: nothing. */
 export function readMask(packed: Buffer, archived: Position | null): Mask | null {
-  // Most states end with a bracket or a number, so there is nothing to be read: the notes are a string behind the deliveries.
-  const rest = packed.subarray(packed.lastIndexOf(CLOSED, -2));
-  if (!rest.includes(QUOTE)) return null;
+  // Most states end before the notes, so there is nothing to be read.
+  if (placesIn(packed) < UNARCHIVED) return null;
   const state = parse(packed);
   const notes = state[18];
   if (!notes) return null;
@@ -219,8 +226,14 @@ export function readMask(packed: Buffer, archived: Position | null): Mask | null
 }
 
 const COMPLETE = 2;
-const QUOTE = 34;
-const CLOSED = 93;
+const OPEN_BRACKET = 0x5b;
+/** Which place the notes of what is not archived have. */
+const UNARCHIVED = 19;
+
+/** Of an array in MessagePack, from its header: one byte for up to 15, three for more. */
+function placesIn(packed: Buffer): number {
+  return packed[0] === 0xdc ? packed.readUInt16BE(1) : packed[0]! & 0x0f;
+}
 
 function deliveriesOf(state: PackedState): { listener: number; delivery: PackedDelivery }[] {
   const receivers = state[21] ? state[21].split(' ').map(Number) : [];
@@ -302,8 +315,9 @@ export function readSettled(
   };
 }
 
+/** A beginning is text, see lua/include/beginning.lua. */
 function parse(packed: Buffer): PackedState {
-  return JSON.parse(packed.toString()) as PackedState;
+  return (packed[0] === OPEN_BRACKET ? JSON.parse(packed.toString()) : decode(packed)) as PackedState;
 }
 
 /** A code that this program does not know was written by a newer one: better to stop than to guess. */

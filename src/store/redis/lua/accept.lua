@@ -58,7 +58,7 @@ end
 local createdAt, firsts, promised = {}, {}, {}
 for index, entry in ipairs(redis.call('HMGET', ENVELOPES, unpack(ids))) do
   if entry then
-    local state = cjson.decode(redis.call('HGET', EVENTS, ids[index]) or beginningIn(entry))
+    local state = unpackState(redis.call('HGET', EVENTS, ids[index]) or beginningIn(entry))
     createdAt[ids[index]] = state[CREATED_AT]
     promised[ids[index]] = promiseOf(state)
   end
@@ -118,7 +118,7 @@ local function decide(place, item)
   if first then
     if not promised[first.id] then
       local packed = redis.call('HGET', EVENTS, first.id)
-      promised[first.id] = packed and promiseOf(cjson.decode(packed))
+      promised[first.id] = packed and promiseOf(cmsgpack.unpack(packed))
     end
     return { 1, first.id, first.createdAt }
   end

@@ -227,7 +227,7 @@ for index, each in ipairs(taken) do
   )
   local attempt = applyGranted(id, state, listener, delivery, grant, count, token, WORKER_NAME, expiresAt)
   states[#states + 1] = id
-  states[#states + 1] = cjson.encode(state)
+  states[#states + 1] = cmsgpack.pack(state)
   ends[#ends + 1] = expiresAt
   ends[#ends + 1] = memberOf(id, state, listener)
   rememberGrant(remembered, id, listener, grant, token)

@@ -52,7 +52,7 @@ local function loadState(id)
   if not state then
     local at = addedAt[id]
     if at and type(addedStates[at]) == 'string' then
-      addedStates[at] = cjson.decode(addedStates[at])
+      addedStates[at] = cmsgpack.unpack(addedStates[at])
     end
     state = at and unfoldState(addedStates[at]) or loadStored(id)
     changed[id] = state or nil
@@ -82,7 +82,7 @@ local function writeAll()
   for id, state in pairs(changed) do
     if not addedAt[id] then
       states[#states + 1] = id
-      states[#states + 1] = packState(state)
+      states[#states + 1] = cmsgpack.pack(state)
     end
   end
   for queue, ids in pairs(addedFresh) do
@@ -203,6 +203,8 @@ end
 
 -- By the place of their ids.
 local typeOfWhole = {}
+-- How an array of so many begins in MessagePack.
+local SIXTEEN_PLACES = '\220\000\016'
 
 -- Whole events: in the state they are as they were in the end, and in no queue.
 local function applyWhole(entry)
@@ -213,7 +215,7 @@ local function applyWhole(entry)
     sequence = sequence + 1
     added[#added + 1] = id
     addedStates[#addedStates + 1] = id
-    addedStates[#addedStates + 1] = '[1,' .. ordinal .. ',' .. sequence .. bodyAt(place + 1)
+    addedStates[#addedStates + 1] = SIXTEEN_PLACES .. cmsgpack.pack(1, ordinal, sequence) .. bodyAt(place + 1)
     addedAt[id] = #addedStates
     addedEnvelopes[#addedEnvelopes + 1] = id
     addedEnvelopes[#addedEnvelopes + 1] = bodyAt(place + 2)

@@ -148,7 +148,6 @@ local function applyAccepted()
   local states = {}
   for place = 2, #addedStates, 2 do
     local state, packed = addedStates[place]
-    state = type(state) == 'string' and state or packState(state)
     addedEnvelopes[place], packed = withBeginning(addedEnvelopes[place], state)
     if packed then
       states[#states + 1] = added[place / 2]

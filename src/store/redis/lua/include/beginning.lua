@@ -16,15 +16,20 @@ local function envelopeBytes(entry)
   return #entry - string.find(entry, ']', 1, true)
 end
 
--- What stands in ENVELOPES, and what in EVENTS, if anything.
-local function withBeginning(envelope, packed)
-  if #envelope <= BEGINNING_ENVELOPE_BYTES_MAX and beginningIn(packed) == packed then
-    return packed .. envelope, nil
-  end
-  return '[]' .. envelope, packed
+-- Anything else begins as arrays do in MessagePack.
+local function isBeginning(packed)
+  return string.sub(packed, 1, 1) == '['
 end
 
--- The state of an event as text; nothing when it is not known.
+-- What stands in ENVELOPES, and what in EVENTS, if anything. A replay has some states that are packed already.
+local function withBeginning(envelope, state)
+  if type(state) == 'table' and #state == 6 and #envelope <= BEGINNING_ENVELOPE_BYTES_MAX then
+    return string.format('[0,%.0f,%.0f,%.0f,%.0f,%.0f]', unpack(state, 2, 6)) .. envelope, nil
+  end
+  return '[]' .. envelope, type(state) == 'table' and cmsgpack.pack(state) or state
+end
+
+-- The state of an event, packed; nothing when it is not known.
 local function packedState(id)
   return redis.call('HGET', EVENTS, id) or beginningIn(redis.call('HGET', ENVELOPES, id)) or nil
 end
