@@ -227,6 +227,7 @@ export function readMask(packed: Buffer, archived: Position | null): Mask | null
 
 const COMPLETE = 2;
 const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
 /** Which place the notes of what is not archived have. */
 const UNARCHIVED = 19;
 
@@ -328,7 +329,7 @@ function known<T>(value: T | undefined, what: string, code: number | string): T 
 
 /** The envelope, cut from what scripts keep of it, see lua/include/beginning.lua. */
 export function envelopeIn(entry: Buffer): Buffer {
-  return entry.subarray(entry.indexOf(CLOSED) + 1);
+  return entry.subarray(entry.indexOf(CLOSE_BRACKET) + 1);
 }
 
 /** Whether the event has a delivery for that listener of that type that has not ended. */

@@ -118,7 +118,7 @@ local function decide(place, item)
   if first then
     if not promised[first.id] then
       local packed = redis.call('HGET', EVENTS, first.id)
-      promised[first.id] = packed and promiseOf(cmsgpack.unpack(packed))
+      promised[first.id] = packed and promiseOf(unpackState(packed))
     end
     return { 1, first.id, first.createdAt }
   end

@@ -95,7 +95,7 @@ local function unarchivedEmission(emitted)
       local known = cjson.decode(relay)
       someView, someN = known[5] == 1 and known[6], known[7]
     elseif packed then
-      local child = cmsgpack.unpack(packed)
+      local child = unpackState(packed)
       someView, someN = child[UNARCHIVED] and child[VIEW], child[N]
     end
     if someView and isUnarchived(someView, someN) then
