@@ -153,8 +153,8 @@ export const REPLAY_MISTAKES: readonly Mistake[] = [
   {
     name: 'whole events are of another type',
     file: 'replay',
-    from: "'[1,' .. ordinal .. ','",
-    to: "'[1,' .. 0 .. ','",
+    from: 'cmsgpack.pack(1, ordinal, sequence)',
+    to: 'cmsgpack.pack(1, 0, sequence)',
   },
   {
     name: 'that somebody leased whole events is forgotten',
@@ -185,11 +185,5 @@ export const REPLAY_MISTAKES: readonly Mistake[] = [
     file: 'replay',
     from: 'rememberScopes()\n      addedScopes = {}',
     to: '',
-  },
-  {
-    name: 'braces in what is known of an event are taken for a list',
-    file: 'include/state',
-    from: 'return #state[DELIVERIES] == 0 and',
-    to: 'return state[STATUS] == COMPLETE and',
   },
 ];

@@ -103,7 +103,7 @@ local function addAccepted(
   addedStates[#addedStates + 1] = id
   addedStates[#addedStates + 1] = (archive or tree or deadlineAt or receivers or key or redriveOf)
     and longState(ordinal, dueAt, archive, tree, deadlineAt, receivers, key, redriveOf)
-    or '[0,' .. ordinal .. ',' .. sequence .. ',' .. view .. ',' .. n .. ',' .. now .. ']'
+    or { 0, ordinal, sequence, view, n, now }
   addedEnvelopes[#addedEnvelopes + 1] = id
   addedEnvelopes[#addedEnvelopes + 1] = envelope
   if scope then
