@@ -16,6 +16,7 @@ import { type Policy, RETENTION_MS_MIN } from './event/policy.js';
 import type { Limits } from './event/state.js';
 import { makeLogger } from './http/logger.js';
 import { recordText } from './http/record-json.js';
+import { Encoder } from './log/encoder.js';
 import { Feed } from './log/feed.js';
 import { PastEvents } from './log/past.js';
 import { Witness } from './log/witness.js';
@@ -92,6 +93,8 @@ async function start(
   stops.push(() => store.close());
   metrics.store.watch(store);
 
+  const encoder = new Encoder();
+  stops.push(() => encoder.close());
   const writer = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const archiving = new Archiving(
     store,
@@ -101,6 +104,7 @@ async function start(
       archiveIntervalMs: config.archiveIntervalMs,
       probeAgainMs: PROBE_AGAIN_MS,
       flushMs: ARCHIVE_FLUSH_MS,
+      encode: encoder.encode,
     },
     logger,
     metrics.archive.count,

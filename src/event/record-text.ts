@@ -1,11 +1,17 @@
 /**
- * The fields of a record as JSON text, for the journal and the log: without its place (`pos`, `at`, `op`), which each
- * writes in its own way, and without the bytes that it carries.
+ * Records as JSON text without the bytes that they carry: whole, for the journal and for other threads, and their fields
+ * without `pos`, `at` and `op`, which a line of the log writes in its own way.
  *
  * What there are three of for each event is put together by hand: to copy the record without its bytes and to stringify
  * the copy took three times as long.
  */
 import type { Accepted, Completed, Granted, KeptRecord } from './record.js';
+
+/** The record as it is, but for its payload. */
+export function recordText(record: KeptRecord): string {
+  const { pos, at, op } = record;
+  return `{"op":"${op}","pos":{"view":${pos.view},"n":${pos.n}},"at":${at}${fieldsText(record)}}`;
+}
 
 /** Each field with a comma before it. */
 export function fieldsText(record: KeptRecord): string {

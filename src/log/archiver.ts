@@ -51,6 +51,8 @@ export interface ArchiverOptions {
   readonly report: (event: ArchiverEvent) => void;
   readonly clock?: Clock;
   readonly newPutId?: () => string;
+  /** Left out: in this thread. */
+  readonly encode?: typeof encodeSegment;
 }
 
 const RETRY_MS_MIN = 100;
@@ -333,7 +335,8 @@ export class Archiver {
       this.#reopenAfterGap(head, first.pos);
       return true;
     }
-    const segment = await encodeSegment(this.#placeAfter(head, records.at(-1)?.pos ?? first.pos), records);
+    const { encode = encodeSegment } = this.#options;
+    const segment = await encode(this.#placeAfter(head, records.at(-1)?.pos ?? first.pos), records);
     this.#pending = segment;
     this.#more = segment.header.count < records.length || records.length >= SEGMENT_RECORDS_MAX;
     return true;

@@ -2,7 +2,10 @@
  * Sheets: the records of many lines in three pieces of memory, which another thread is given without a copy of each. To make
  * one of lines reads their bytes once, without a string or an object a record; it says what `decodeKeptRecord` says.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { KeptRecord } from '../event/record.js';
+import { recordText } from '../event/record-text.js';
+import { RUN_BYTES } from './lines.js';
 import { decodeKeptRecord, PAYLOAD_FIELD } from './record-line.js';
 
 export interface Sheet {
@@ -24,6 +27,36 @@ export function sheetOf(lines: Buffer, count: number): Sheet {
   }
   return writer.finish();
 }
+
+/** With the event loop let go from time to time. */
+export async function sheetFrom(records: readonly KeptRecord[]): Promise<Sheet> {
+  const ends = new Int32Array(records.length);
+  const payloads = new Uint8Array(
+    records.reduce((sum, record) => sum + (payloadOf(record)?.byteLength ?? 0), 0),
+  );
+  const texts: string[] = [];
+  let length = 0;
+  let run = 0;
+  for (const record of records) {
+    const payload = payloadOf(record);
+    const text = recordText(record);
+    ends[texts.length] = payload === null ? -1 : length + payload.byteLength;
+    texts.push('payload' in record ? `${text.slice(0, -1)},"payload":null}` : text);
+    if (payload !== null) payloads.set(payload, length);
+    length += payload?.byteLength ?? 0;
+    run += text.length + (payload?.byteLength ?? 0);
+    if (run < RUN_BYTES) continue;
+    run = 0;
+    await setImmediate();
+  }
+  return { fields: encoder.encode(`[${texts.join(',')}]`), payloads, ends };
+}
+
+function payloadOf(record: KeptRecord): Uint8Array | null {
+  return 'payload' in record ? record.payload : null;
+}
+
+const encoder = new TextEncoder();
 
 /** Throws when the fields of a line were no JSON. */
 export function recordsOf({ fields, payloads, ends }: Sheet): KeptRecord[] {

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { BlobError, type BlobStore } from '../blob/blob.js';
-import { Archiver } from '../log/archiver.js';
+import { Archiver, type ArchiverOptions } from '../log/archiver.js';
 import { type ArchiverEvent, type ArchiverStatus, LogMismatchError } from '../log/archiver-status.js';
 import { processClock } from '../log/clock.js';
 import { findLogId } from '../log/identity.js';
@@ -21,6 +21,8 @@ export interface ArchivingOptions {
   readonly probeAgainMs: number;
   /** How long stopping may take to archive what is left. */
   readonly flushMs: number;
+  /** Makes segments; left out: in this thread. */
+  readonly encode?: ArchiverOptions['encode'];
 }
 
 /** For so long whoever begins a new log has the time to, before another gives it a name. */
@@ -114,7 +116,7 @@ export class Archiving {
     const logId = recoverable ? await this.#decideLogId(recoverable) : this.store.logId;
     if (logId === null) return;
     this.#logId = logId;
-    const { writer, archiveIntervalMs } = this.options;
+    const { writer, archiveIntervalMs, encode } = this.options;
     const { partitions } = this.store;
     for (let partition = 0; partition < partitions; partition += 1) {
       const archiver = new Archiver({
@@ -126,6 +128,7 @@ export class Archiving {
         partitions,
         writer,
         archiveIntervalMs,
+        ...(encode ? { encode } : {}),
         report: (event) => this.#report(partition, event),
       });
       this.#archivers.push(archiver);

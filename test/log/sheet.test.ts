@@ -4,9 +4,10 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { KeptRecord, LogRecord } from '../../src/event/record.js';
 import { Decoder } from '../../src/log/decoder.js';
+import { Encoder } from '../../src/log/encoder.js';
 import { decodeKeptRecord, encodeRecord } from '../../src/log/record-line.js';
 import { CorruptSegmentError, decodeSegment, encodeSegment } from '../../src/log/segment.js';
-import { recordsOf, sheetOf } from '../../src/log/sheet.js';
+import { recordsOf, sheetFrom, sheetOf } from '../../src/log/sheet.js';
 import { slotKey } from '../../src/log/slot.js';
 import { acceptedRecords, arbitraryRecords, LOG_ID } from '../support/records.js';
 
@@ -142,5 +143,48 @@ t.test('a thread', async (t) => {
     await waiting;
     t.equal(await decoder.read(bytes), null);
     t.equal((await decodeSegment(KEY, bytes, decoder.read)).records.length, 500);
+  });
+});
+
+t.test('records go through a sheet as they are', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(arbitraryRecords, async (records) => {
+      t.strictSame(comparable(recordsOf(await sheetFrom(records))), comparable(records));
+    }),
+    { seed: SEED, numRuns: 200 },
+  );
+});
+
+t.test('segments are made in a thread of their own', async (t) => {
+  const encoder = new Encoder();
+  t.teardown(() => encoder.close());
+  const place = { ...PLACE, kind: 'data', putId: 'put-1', previous: null } as const;
+  const large = Buffer.alloc(10_000, '{"a":"\u00fc"}');
+  const many = acceptedRecords(1, 1, 600).map((record) => ({
+    ...record,
+    payload: Buffer.concat([Buffer.from('{}\n'), large]),
+  }));
+
+  await t.test('as they are made without it, also when not all fit', async (t) => {
+    for (const records of [many, many.slice(0, 50), acceptedRecords(1, 1, 3)]) {
+      const [made, without] = [await encoder.encode(place, records), await encodeSegment(place, records)];
+      t.strictSame(made.header, without.header);
+      t.equal(made.sha256, without.sha256);
+      t.ok(made.bytes.equals(without.bytes));
+    }
+    t.ok((await encoder.encode(place, many)).header.count < many.length);
+  });
+
+  await t.test('what cannot be made is refused as it is without it', async (t) => {
+    await t.rejects(encoder.encode(place, []), RangeError);
+    await t.rejects(encoder.encode(place, [...many].reverse()), RangeError);
+  });
+
+  await t.test('and here when it has ended', async (t) => {
+    const waiting = encoder.encode(place, many);
+    await encoder.close();
+    const { sha256 } = await encodeSegment(place, many);
+    t.equal((await waiting).sha256, sha256);
+    t.equal((await encoder.encode(place, many)).sha256, sha256);
   });
 });

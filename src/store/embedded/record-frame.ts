@@ -1,6 +1,6 @@
 /** Records as frames: everything but the payload as JSON, the payload as it is. */
 import type { StoreRecord } from '../../event/record.js';
-import { fieldsText } from '../../event/record-text.js';
+import { recordText } from '../../event/record-text.js';
 import type { Frame } from './frame.js';
 
 export function payloadOf(record: StoreRecord): Uint8Array | null {
@@ -10,9 +10,7 @@ export function payloadOf(record: StoreRecord): Uint8Array | null {
 /** The meta of the record's frame. */
 export function metaOf(record: StoreRecord): string {
   // What is volatile has no place in the log, or names one that is not its own.
-  if (!('at' in record)) return JSON.stringify(record);
-  const { pos, at, op } = record;
-  return `{"op":"${op}","pos":{"view":${pos.view},"n":${pos.n}},"at":${at}${fieldsText(record)}}`;
+  return 'at' in record ? recordText(record) : JSON.stringify(record);
 }
 
 /** `payload` is what stands for the frame's own, which is a view of a buffer that will go. */
