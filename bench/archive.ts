@@ -3,13 +3,14 @@
  * submitted in bulk beside `store` durability on the same service.
  */
 import { Api } from '../test/support/api.js';
-import { bodyOf, POST_PATH, type S3Contestant, startOnRedisAndS3, TYPE } from './contestants.js';
+import { bodyOf, onceStopped, POST_PATH, type S3Contestant, startOnRedisAndS3, TYPE } from './contestants.js';
 import { report } from './measure/machine.js';
 import { markdownTable, percentile, spreadOf, spreadText } from './measure/stats.js';
 
 const BODY_BYTES = 1_024;
 const BATCH = 100;
 const CLIENTS = 64;
+const POSTS = 1_280;
 
 export interface ArchiveOptions {
   readonly rounds: number;
@@ -19,36 +20,36 @@ export interface ArchiveOptions {
 
 type Durability = 'store' | 'archive';
 
-interface Run {
+export interface ArchiveRun {
   readonly bulkPerSecond: Readonly<Record<Durability, number>>;
   readonly postMedianMs: number;
   readonly postP99Ms: number;
 }
 
 export async function benchArchive({ rounds, events, s3Ms }: ArchiveOptions): Promise<void> {
-  const runs: Run[] = [];
+  const runs: ArchiveRun[] = [];
   for (let round = 1; round <= rounds; round += 1) {
-    const contestant = await startOnRedisAndS3(s3Ms);
-    try {
-      runs.push(await measure(contestant, events));
-    } finally {
-      await contestant.stop();
-    }
+    runs.push(await archiveRun(s3Ms, events, round));
     console.error(`${round}/${rounds} ${JSON.stringify(runs.at(-1))}`);
   }
   const command = `npm run bench -- archive --rounds ${rounds} --events ${events} --s3-ms ${s3Ms}`;
   report('archive', `${command}\n\n${tableOf(runs)}`, { command, runs });
 }
 
-async function measure({ url }: S3Contestant, events: number): Promise<Run> {
+/** On a service, a Redis and an S3 of its own; which durability comes first changes from round to round. */
+export async function archiveRun(s3Ms: number, events: number, round: number): Promise<ArchiveRun> {
+  return onceStopped(await startOnRedisAndS3(s3Ms), (contestant) => measure(contestant, events, round));
+}
+
+async function measure({ url }: S3Contestant, events: number, round: number): Promise<ArchiveRun> {
   const api = new Api(url, CLIENTS);
+  const both: readonly Durability[] = round % 2 === 0 ? ['archive', 'store'] : ['store', 'archive'];
+  const bulkPerSecond = { store: 0, archive: 0 };
   try {
-    await bulk(api, 'store', events / 4);
-    const bulkPerSecond = {
-      store: await bulk(api, 'store', events),
-      archive: await bulk(api, 'archive', events),
-    };
-    const times = await posts(api, 1_000);
+    for (const durability of both) await bulk(api, durability, BATCH * Math.ceil(events / 4 / BATCH));
+    for (const durability of both) bulkPerSecond[durability] = await bulk(api, durability, events);
+    await posts(api, POSTS / 4);
+    const times = await posts(api, POSTS);
     return { bulkPerSecond, postMedianMs: percentile(times, 0.5), postP99Ms: percentile(times, 0.99) };
   } finally {
     await api.close();
@@ -68,7 +69,7 @@ async function bulk(api: Api, durability: Durability, events: number): Promise<n
   return (1_000 * events) / (performance.now() - began);
 }
 
-/** Ascending, in ms; eight at a time. */
+/** Ascending, in ms; so many at a time as there are connections. */
 async function posts(api: Api, count: number): Promise<number[]> {
   const headers = { 'content-type': 'application/json', 'event-durability': 'archive' };
   const times: number[] = [];
@@ -80,7 +81,7 @@ async function posts(api: Api, count: number): Promise<number[]> {
       times.push(performance.now() - began);
     }
   };
-  await Promise.all(Array.from({ length: 8 }, one));
+  await together(one);
   return times.sort((a, b) => a - b);
 }
 
@@ -98,8 +99,8 @@ async function expect(
   if (reply.status !== status) throw new Error(`${path}: ${reply.status} ${reply.text.slice(0, 300)}`);
 }
 
-function tableOf(runs: readonly Run[]): string {
-  const of = (value: (run: Run) => number) => spreadOf(runs.map(value));
+function tableOf(runs: readonly ArchiveRun[]): string {
+  const of = (value: (run: ArchiveRun) => number) => spreadOf(runs.map(value));
   return markdownTable(
     ['', ''],
     [

@@ -1,179 +1,162 @@
 /**
- * In bulk, beside a peer: events submitted a hundred a request, and leased and completed a hundred a call, over HTTP; against
- * BullMQ's `addBulk` and its worker, which run in the caller's own process, on a Redis of the same settings. BullMQ does less:
- * no HTTP, no log, no fencing, no answer for who asked.
+ * In bulk: events submitted a hundred a request, and leased and completed a hundred a call, over HTTP; beside the bare
+ * commands of Redis, and beside what others would pick, which runs in its callers' own processes and does less.
  */
 import { Pool } from 'undici';
-import { startRedisServer } from '../test/support/redis-server.js';
-import { Service } from '../test/support/service.js';
+import { runBareRedis } from './bare-redis.js';
+import {
+  type Contestant,
+  costsEach,
+  costsOf,
+  onceStopped,
+  startEmbedded,
+  startOnRedis,
+  startOnRedisAndS3,
+  TYPE,
+} from './contestants.js';
+import {
+  type Entrant,
+  entrantsTable,
+  generatorText,
+  inTurns,
+  type Run,
+  rateBars,
+} from './measure/entrants.js';
 import { report } from './measure/machine.js';
 import { barPlot } from './measure/plot.js';
-import { cpuUs } from './measure/process-cost.js';
-import { markdownTable, spreadOf, spreadText } from './measure/stats.js';
-import { installPeers, runBullMq } from './peers.js';
+import { BULLMQ, bullMq, peersFor } from './peers.js';
+import { chosen } from './post.js';
 
 const BODY_BYTES = 1_024;
 const BATCH = 100;
 /** Calls under way at one time. */
 const CLIENTS = 4;
-const TYPE = 'order.created';
+/** With `archive`, where a call waits for S3 most of the time. */
+const WAITING_CLIENTS = 64;
+const S3_MS = 50;
 const JSON_HEADERS = { 'content-type': 'application/json' };
+
+export const ON_REDIS = 'Redis, file log';
 
 export interface BulkOptions {
   readonly rounds: number;
   readonly events: number;
+  readonly only: readonly string[];
 }
 
-interface Run {
-  readonly perSecond: number;
-  /** Of the service or the peer, without Redis and without who asks over HTTP. */
-  readonly cpuUs: number;
-  readonly redisCpuUs: number | null;
+/** What is measured, and what is done before it with as many events. */
+interface Job {
+  readonly before: Work | null;
+  readonly work: Work;
 }
-
-interface Contestant {
-  readonly does: 'submit' | 'lease and complete';
-  readonly name: string;
-  run(events: number): Promise<Run>;
-}
-
-const CONTESTANTS: readonly Contestant[] = [
-  { does: 'submit', name: 'BullMQ addBulk, in process', run: (events) => onBullMq('addBulk', events) },
-  { does: 'submit', name: 'Redis', run: (events) => onRedis(events, submitAll) },
-  { does: 'submit', name: 'embedded', run: (events) => onEmbedded(events, submitAll) },
-  {
-    does: 'lease and complete',
-    name: 'BullMQ worker, in process',
-    run: (events) => onBullMq('process', events),
-  },
-  { does: 'lease and complete', name: 'Redis', run: (events) => onRedis(events, completeAll, submitAll) },
-  {
-    does: 'lease and complete',
-    name: 'embedded',
-    run: (events) => onEmbedded(events, completeAll, submitAll),
-  },
-];
 
 type Work = (pool: Pool, events: number) => Promise<void>;
 
-export async function benchBulk({ rounds, events }: BulkOptions): Promise<void> {
-  installPeers();
-  const runs = CONTESTANTS.map(() => [] as Run[]);
-  for (let round = 1; round <= rounds; round += 1) {
-    for (const [place, contestant] of CONTESTANTS.entries()) {
-      const run = await contestant.run(events);
-      runs[place]!.push(run);
-      const { does, name } = contestant;
-      console.error(`${round}/${rounds} ${does}, ${name}: ${run.perSecond.toFixed(0)}/s`);
-    }
-  }
+const SUBMIT: Job = { before: null, work: (pool, events) => submitAll(pool, events, ORDERS, CLIENTS) };
+const COMPLETE: Job = { before: SUBMIT.work, work: (pool, events) => completeAll(pool, events) };
+const ARCHIVE: Job = {
+  before: null,
+  work: (pool, events) => submitAll(pool, events, ARCHIVED_ORDERS, WAITING_CLIENTS),
+};
+const BARE_LACKS = 'no HTTP, no ids, no checks, no log, no fencing, no answer';
+
+export const PEER = { submit: `${BULLMQ}, addBulk`, complete: `${BULLMQ}, worker` };
+
+/** The service on Redis and BullMQ. */
+export function bulkPair(does: 'submit' | 'complete', events: number): Entrant[] {
+  const job = does === 'submit' ? SUBMIT : COMPLETE;
+  const mode = does === 'submit' ? 'addBulk' : 'process';
+  return [
+    { ...bullMq(mode, events, BODY_BYTES), name: PEER[does] },
+    service(ON_REDIS, () => startOnRedis(), job, events),
+  ];
+}
+
+async function entrantsFor(does: 'submit' | 'complete', events: number): Promise<Entrant[]> {
+  const mode = does === 'submit' ? 'addBulk' : 'process';
+  const job = does === 'submit' ? SUBMIT : COMPLETE;
+  const onS3 = () => startOnRedisAndS3(S3_MS);
+  const durable =
+    does === 'submit' ? [service(`Redis, S3 of ${S3_MS} ms, \`archive\``, onS3, ARCHIVE, events)] : [];
+  return [
+    ...bulkPair(does, events),
+    service(`Redis, S3 of ${S3_MS} ms, \`store\``, onS3, job, events),
+    ...durable,
+    service('embedded, file log', () => startEmbedded(), job, events),
+    {
+      name: 'bare Redis, pipelined',
+      doesLess: BARE_LACKS,
+      run: () => runBareRedis(mode, 5 * events, BODY_BYTES),
+    },
+    ...(await peersFor(mode, events, BODY_BYTES)).filter(({ name }) => name !== BULLMQ),
+  ];
+}
+
+export async function benchBulk({ rounds, events, only }: BulkOptions): Promise<void> {
   const command = `npm run bench -- bulk --rounds ${rounds} --events ${events}`;
-  const json = CONTESTANTS.map(({ does, name }, place) => ({ does, name, runs: runs[place] }));
-  const plot = (does: Contestant['does']) =>
-    barPlot(
-      `${does}, ${BATCH} a call`,
-      'events a second',
-      json
-        .filter((each) => each.does === does)
-        .map(({ name }) => ({
-          name,
-          value: spreadOf(
-            runs[CONTESTANTS.findIndex((each) => each.does === does && each.name === name)]!.map(
-              ({ perSecond }) => perSecond,
-            ),
-          ),
-        })),
-    );
-  report(
-    'bulk',
-    `${command}\n\n${tableOf(runs)}`,
-    { command, results: json },
-    { 'bulk-submit': plot('submit'), 'bulk-lease-complete': plot('lease and complete') },
-  );
-}
-
-function tableOf(runs: readonly (readonly Run[])[]): string {
-  const rates = runs.map((each) => spreadOf(each.map(({ perSecond }) => perSecond)));
-  const rows = CONTESTANTS.map(({ does, name }, place) => {
-    const peer = rates[CONTESTANTS.findIndex((other) => other.does === does)]!;
-    const redis = runs[place]!.map(({ redisCpuUs }) => redisCpuUs ?? Number.NaN);
-    return [
-      does,
-      name,
-      spreadText(rates[place]!),
-      (rates[place]!.median / peer.median).toFixed(2),
-      spreadOf(runs[place]!.map((run) => run.cpuUs)).median.toFixed(0),
-      Number.isNaN(redis[0]) ? '–' : spreadOf(redis).median.toFixed(0),
-    ];
-  });
-  return markdownTable(['', '', 'events/s', 'of BullMQ', 'CPU µs an event', 'Redis CPU µs an event'], rows);
-}
-
-async function onBullMq(mode: 'addBulk' | 'process', events: number): Promise<Run> {
-  const redis = await startRedisServer();
-  try {
-    return { ...(await runBullMq(mode, redis.port, events, BODY_BYTES)), redisCpuUs: null };
-  } finally {
-    await redis.stop();
+  const texts: string[] = [];
+  const plots: Record<string, string> = {};
+  const kept: Record<string, unknown> = {};
+  for (const [title, does] of [
+    ['submit', 'submit'],
+    ['lease and complete', 'complete'],
+  ] as const) {
+    const entrants = chosen(await entrantsFor(does, events), only, [PEER[does]]);
+    const runs = await inTurns(entrants, rounds);
+    const table = entrantsTable(entrants, runs, { 'of BullMQ': PEER[does] });
+    texts.push(`${title}, ${BATCH} a call\n\n${table}\n\n${generatorText(entrants, runs)}`);
+    plots[`bulk-${does}`] = barPlot(`${title}, ${BATCH} a call`, 'events a second', rateBars(entrants, runs));
+    kept[title] = Object.fromEntries(runs);
   }
+  report('bulk', [command, ...texts].join('\n\n'), { command, ...kept }, plots);
 }
 
-async function onRedis(events: number, work: Work, before?: Work): Promise<Run> {
-  const redis = await startRedisServer();
+function service(name: string, start: () => Promise<Contestant>, job: Job, events: number): Entrant {
+  return {
+    name,
+    doesLess: '',
+    run: async () => onceStopped(await start(), (contestant) => measure(contestant, job, events)),
+  };
+}
+
+/** A quarter of it first, for the compiler to have seen the code at work. */
+async function measure(contestant: Contestant, { before, work }: Job, events: number): Promise<Run> {
+  const pool = new Pool(contestant.url, { connections: WAITING_CLIENTS });
   try {
-    return await onService({ REDIS_URL: redis.url }, redis.pid, events, work, before);
-  } finally {
-    await redis.stop();
-  }
-}
-
-function onEmbedded(events: number, work: Work, before?: Work): Promise<Run> {
-  return onService({ EMBEDDED_BYTES_MAX: String(8 * 2 ** 30) }, null, events, work, before);
-}
-
-/** A tenth of it first, for the compiler to have seen the code at work. */
-async function onService(
-  env: Record<string, string>,
-  redisPid: number | null,
-  events: number,
-  work: Work,
-  before: Work | undefined,
-): Promise<Run> {
-  const service = await Service.start({ env });
-  const pool = new Pool(service.url, { connections: CLIENTS });
-  const redisUs = () => (redisPid === null ? 0 : cpuUs(redisPid));
-  try {
-    await before?.(pool, events / 10);
-    await work(pool, events / 10);
+    const warm = BATCH * Math.ceil(events / 4 / BATCH);
+    await before?.(pool, warm);
+    await work(pool, warm);
     await before?.(pool, events);
-    const cost = { service: cpuUs(service.pid), redis: redisUs() };
+    const cost = { them: costsOf(contestant), generator: process.cpuUsage() };
     const began = performance.now();
     await work(pool, events);
     const perSecond = (1_000 * events) / (performance.now() - began);
-    const each = (after: number, start: number) => (after - start) / events;
-    const redisCpuUs = redisPid === null ? null : each(redisUs(), cost.redis);
-    return { perSecond, cpuUs: each(cpuUs(service.pid), cost.service), redisCpuUs };
+    const { user, system } = process.cpuUsage(cost.generator);
+    const cpuUs = { ...costsEach(contestant, cost.them, events), generator: (user + system) / events };
+    return { perSecond, cpuUs, percentilesMs: null };
   } finally {
     await pool.close();
-    await service.stop();
   }
 }
 
 /** Made once: what it costs to make requests is not the service's. */
 const ORDER = { type: TYPE, body: { orderId: 4711, note: 'n'.repeat(BODY_BYTES - 26) } };
 const ORDERS = JSON.stringify(Array.from({ length: BATCH }, () => ORDER));
+const ARCHIVED_ORDERS = JSON.stringify(
+  Array.from({ length: BATCH }, () => ({ ...ORDER, durability: 'archive' })),
+);
 
-async function submitAll(pool: Pool, events: number): Promise<void> {
+async function submitAll(pool: Pool, events: number, orders: string, clients: number): Promise<void> {
   let left = events / BATCH;
-  await together(async () => {
-    while (left-- > 0) await call(pool, '/v1/events', ORDERS);
+  await together(clients, async () => {
+    while (left-- > 0) await call(pool, '/v1/events', orders);
   });
 }
 
 async function completeAll(pool: Pool, events: number): Promise<void> {
   let left = events;
   const ask = JSON.stringify({ types: [TYPE], max: BATCH, leaseMs: 60_000 });
-  await together(async () => {
+  await together(CLIENTS, async () => {
     while (left > 0) {
       const leases = leasesIn(await call(pool, '/v1/leases', ask));
       if (leases.length === 0) return;
@@ -190,8 +173,8 @@ function leasesIn(text: string): object[] {
   return Array.from(found, ([, attemptId, token]) => ({ attemptId, token, outcome: 'success' }));
 }
 
-async function together(work: () => Promise<void>): Promise<void> {
-  await Promise.all(Array.from({ length: CLIENTS }, work));
+async function together(clients: number, work: () => Promise<void>): Promise<void> {
+  await Promise.all(Array.from({ length: clients }, work));
 }
 
 async function call(pool: Pool, path: string, body: string): Promise<string> {

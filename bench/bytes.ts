@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { Api } from '../test/support/api.js';
-import { bodyOf, startOnRedisAndS3, TYPE } from './contestants.js';
+import { bodyOf, onceStopped, type S3Figures, startOnRedisAndS3, TYPE } from './contestants.js';
 import { report } from './measure/machine.js';
 import { markdownTable } from './measure/stats.js';
 
@@ -16,43 +16,60 @@ export interface BytesOptions {
   readonly events: number;
 }
 
+interface Taken {
+  /** Of Redis, for each event, by key. */
+  readonly byKey: ReadonlyMap<string, number>;
+  readonly used: number;
+  readonly envelope: number;
+  readonly s3: S3Figures;
+}
+
 export async function benchBytes({ events }: BytesOptions): Promise<void> {
-  const contestant = await startOnRedisAndS3(0);
-  const redis = new Redis(contestant.redisPort!);
-  const api = new Api(contestant.url, 4);
-  try {
-    await submit(api, BATCH);
-    await archived(redis);
-    const before = await sizes(redis);
-    const s3Before = onS3(contestant.s3);
-    await submit(api, events);
-    await archived(redis);
-    const after = await sizes(redis);
-    const s3 = onS3(contestant.s3);
-    const envelope = await envelopeBytes(redis);
-    const rows = [...after.byKey].map(([key, bytes]) => [
-      key,
-      ((bytes - (before.byKey.get(key) ?? 0)) / events).toFixed(1),
-    ]);
-    const used = (after.used - before.used) / events;
-    rows.push(['all, by used_memory', used.toFixed(1)]);
-    rows.push(['the envelope itself', envelope.toFixed(1)]);
-    rows.push(['beyond the envelope', (used - envelope).toFixed(1)]);
-    const s3Rows = [
-      ['objects put', ((s3.puts - s3Before.puts) / events).toFixed(5)],
-      ['bytes', ((s3.bytes - s3Before.bytes) / events).toFixed(1)],
-    ];
-    const command = `npm run bench -- bytes --events ${events}`;
-    const tables = [
-      markdownTable(['Redis', 'bytes an event'], rows),
-      markdownTable(['S3', 'an event'], s3Rows),
-    ];
-    report('bytes', `${command}\n\n${tables.join('\n\n')}`, { command, rows, s3Rows });
-  } finally {
-    await api.close();
-    redis.disconnect();
-    await contestant.stop();
-  }
+  const { byKey, used, envelope, s3 } = await pendingBytes(events);
+  const rows = [...byKey].map(([key, bytes]) => [key, bytes.toFixed(1)]);
+  rows.push(['all, by used_memory', used.toFixed(1)]);
+  rows.push(['the envelope itself', envelope.toFixed(1)]);
+  rows.push(['beyond the envelope', (used - envelope).toFixed(1)]);
+  const s3Rows = [
+    ['objects put', s3.puts.toFixed(5)],
+    ['bytes', s3.bytes.toFixed(1)],
+  ];
+  const command = `npm run bench -- bytes --events ${events}`;
+  const tables = [
+    markdownTable(['Redis', 'bytes an event'], rows),
+    markdownTable(['S3', 'an event'], s3Rows),
+  ];
+  report('bytes', `${command}\n\n${tables.join('\n\n')}`, { command, rows, s3Rows });
+}
+
+/** On a Redis and an S3 of its own. */
+export async function pendingBytes(events: number): Promise<Taken> {
+  return onceStopped(await startOnRedisAndS3(0), async (contestant) => {
+    const redis = new Redis(contestant.redisPort!);
+    const api = new Api(contestant.url, 4);
+    try {
+      await submit(api, BATCH);
+      await archived(redis);
+      const before = await sizes(redis);
+      const s3Before = await contestant.s3();
+      await submit(api, events);
+      await archived(redis);
+      const after = await sizes(redis);
+      const s3 = await contestant.s3();
+      const byKey = [...after.byKey].map(
+        ([key, bytes]) => [key, (bytes - (before.byKey.get(key) ?? 0)) / events] as const,
+      );
+      return {
+        byKey: new Map(byKey),
+        used: (after.used - before.used) / events,
+        envelope: await envelopeBytes(redis),
+        s3: { puts: (s3.puts - s3Before.puts) / events, bytes: (s3.bytes - s3Before.bytes) / events },
+      };
+    } finally {
+      await api.close();
+      redis.disconnect();
+    }
+  });
 }
 
 async function submit(api: Api, events: number): Promise<void> {
@@ -89,16 +106,4 @@ async function envelopeBytes(redis: Redis): Promise<number> {
   // What is before it is the service's own, see include/beginning.lua.
   const entry = (await redis.hgetBuffer(key!, fields[0]!))!;
   return entry.byteLength - entry.indexOf(']') - 1;
-}
-
-function onS3({
-  buckets,
-}: {
-  readonly buckets: ReadonlyMap<string, ReadonlyMap<string, { readonly body: Buffer }>>;
-}): {
-  puts: number;
-  bytes: number;
-} {
-  const objects = [...buckets.values()].flatMap((bucket) => [...bucket.values()]);
-  return { puts: objects.length, bytes: objects.reduce((sum, { body }) => sum + body.byteLength, 0) };
 }

@@ -77,8 +77,7 @@ async function measureStore(
   depth: number,
   calls: number,
 ): Promise<Result> {
-  const env = redis ? { REDIS_URL: redis.url } : { EMBEDDED_BYTES_MAX: String(16 * 2 ** 30) };
-  const service = await Service.start({ env, readyWithinMs: START_WITHIN_MS });
+  const service = await startService(redis);
   const api = new Api(service.url, FILLERS);
   try {
     const { ids, perSecond } = await fill(api, depth);
@@ -102,6 +101,49 @@ async function measureStore(
   } finally {
     await api.close();
     await service.stop();
+  }
+}
+
+function startService(redis: RedisServer | null): Promise<Service> {
+  const env = redis ? { REDIS_URL: redis.url } : { EMBEDDED_BYTES_MAX: String(16 * 2 ** 30) };
+  return Service.start({ env, readyWithinMs: START_WITHIN_MS });
+}
+
+/** A service on Redis with so many pending events, for one kind of call again and again. */
+export class FilledRedis {
+  private constructor(
+    private readonly redis: RedisServer,
+    private readonly service: Service,
+    private readonly api: Api,
+  ) {}
+
+  static async start(depth: number): Promise<FilledRedis> {
+    const redis = await startRedisServer();
+    try {
+      const service = await startService(redis);
+      const filled = new FilledRedis(redis, service, new Api(service.url, FILLERS));
+      const { perSecond } = await fill(filled.api, depth);
+      console.error(`${depth} events stored, ${perSecond.toFixed(0)}/s`);
+      await settle(service);
+      return filled;
+    } catch (error) {
+      await redis.stop();
+      throw error;
+    }
+  }
+
+  /** What Redis itself says that its scripts take for a lease and a completion, in µs; as many events are put in before. */
+  async leaseAndCompleteUs(calls: number): Promise<number> {
+    await fill(this.api, calls + calls / 4);
+    await settle(this.service, 1);
+    const cost = await measure(this.service, this.redis, calls, () => leaseAndComplete(this.api));
+    return cost.scriptUs!;
+  }
+
+  async stop(): Promise<void> {
+    await this.api.close();
+    await this.service.stop();
+    await this.redis.stop();
   }
 }
 
@@ -198,8 +240,8 @@ async function timeStart(service: Service): Promise<Started> {
 }
 
 /** Until archiving and compaction have caught up with the filling, which else would be measured too. */
-async function settle(service: Service): Promise<void> {
-  for (let quiet = 0; quiet < QUIET_SECONDS; ) {
+async function settle(service: Service, seconds = QUIET_SECONDS): Promise<void> {
+  for (let quiet = 0; quiet < seconds; ) {
     const before = cpuUs(service.pid);
     await delay(1_000);
     quiet = cpuUs(service.pid) - before < QUIET_CPU_US ? quiet + 1 : 0;

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Api } from '../test/support/api.js';
-import { type Contestant, costsOf, startEmbedded, startOnRedis } from './contestants.js';
+import { type Contestant, costsEach, costsOf, startEmbedded, startOnRedis } from './contestants.js';
 import { report } from './measure/machine.js';
 import { markdownTable } from './measure/stats.js';
 
@@ -25,10 +25,9 @@ export async function benchIdle({ listeners, seconds }: IdleOptions): Promise<vo
     const contestant = await start();
     try {
       for (const count of [0, listeners]) {
-        const cores = await idleCost(contestant, count, seconds);
+        const [cores = {}] = await idleCosts(contestant, count, seconds, 1);
         const parts = Object.entries(cores).map(([process, share]) => `${process} ${percent(share)}`);
-        const sum = Object.values(cores).reduce((a, b) => a + b, 0);
-        rows.push([name, String(count), percent(sum), parts.join(', ')]);
+        rows.push([name, String(count), percent(sumOf(cores)), parts.join(', ')]);
         console.error(rows.at(-1)!.join('  '));
       }
     } finally {
@@ -40,12 +39,13 @@ export async function benchIdle({ listeners, seconds }: IdleOptions): Promise<vo
   report('idle', `${command}\n\n${table}`, { command, rows });
 }
 
-/** Of one core, by process. */
-async function idleCost(
+/** Of one core, by process, so many times one after the other. */
+export async function idleCosts(
   contestant: Contestant,
   listeners: number,
   seconds: number,
-): Promise<Record<string, number>> {
+  times: number,
+): Promise<Record<string, number>[]> {
   const api = new Api(contestant.url, Math.max(1, listeners));
   const ended = new AbortController();
   setMaxListeners(0, ended.signal);
@@ -58,18 +58,24 @@ async function idleCost(
   const waiting = Array.from({ length: listeners }, (_, n) => wait(n).catch(() => {}));
   try {
     await delay(CALM_MS);
-    const before = costsOf(contestant);
-    const began = performance.now();
-    await delay(1_000 * seconds);
-    const us = 1_000 * (performance.now() - began);
-    return Object.fromEntries(
-      Object.entries(costsOf(contestant)).map(([name, cpu]) => [name, (cpu - before[name]!) / us]),
-    );
+    const all: Record<string, number>[] = [];
+    while (all.length < times) {
+      const before = costsOf(contestant);
+      const began = performance.now();
+      await delay(1_000 * seconds);
+      all.push(costsEach(contestant, before, 1_000 * (performance.now() - began)));
+    }
+    return all;
   } finally {
     ended.abort();
     await Promise.all(waiting);
     await api.close();
   }
+}
+
+/** Of all processes together. */
+export function sumOf(costs: Readonly<Record<string, number>>): number {
+  return Object.values(costs).reduce((a, b) => a + b, 0);
 }
 
 function percent(share: number): string {

@@ -5,86 +5,89 @@
 import {
   bodyOf,
   type Contestant,
+  costsEach,
   costsOf,
+  onceStopped,
   POST_PATH,
   startEmbedded,
   startFloor,
   startOnRedis,
   TYPE,
 } from './contestants.js';
+import {
+  type Entrant,
+  entrantsTable,
+  generatorText,
+  inTurns,
+  type Run,
+  rateBars,
+  runOf,
+} from './measure/entrants.js';
 import { report } from './measure/machine.js';
 import { barPlot } from './measure/plot.js';
-import { markdownTable, spreadOf, spreadText } from './measure/stats.js';
 import { type Hits, type Load, longString, runScript, shoot } from './measure/wrk.js';
+import {
+  BODY_BYTES,
+  CONNECTIONS,
+  chosen,
+  EMBEDDED,
+  ON_REDIS,
+  type PostOptions,
+  REPLY_BYTES,
+} from './post.js';
 
-const CONNECTIONS = 64;
-const BODY_BYTES = 1_024;
-const REPLY_BYTES = 420;
-
-export interface LoopOptions {
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly warmSeconds: number;
-}
-
-interface Run extends Hits {
-  /** Processor time of each process for one event. */
-  readonly cpuUs: Readonly<Record<string, number>>;
-}
+type Duration = Pick<PostOptions, 'seconds' | 'warmSeconds'>;
 
 const FLOOR = 'a quarter of the empty Fastify handler';
 
-interface Way {
-  readonly start: () => Promise<Contestant>;
-  readonly work: (load: Load) => Promise<Hits>;
+export function loopEntrants(duration: Duration): Entrant[] {
+  const by = (
+    name: string,
+    doesLess: string,
+    start: () => Promise<Contestant>,
+    work: (load: Load) => Promise<Hits>,
+  ): Entrant => ({
+    name,
+    doesLess,
+    run: async () => onceStopped(await start(), (target) => measure(target, work, duration)),
+  });
+  return [
+    by(FLOOR, 'keeps nothing', () => startFloor('parsed', REPLY_BYTES), quarterOf),
+    by(EMBEDDED, '', () => startEmbedded(), loops),
+    by(ON_REDIS, '', () => startOnRedis(), loops),
+  ];
 }
 
-const WAYS: Readonly<Record<string, Way>> = {
-  [FLOOR]: { start: () => startFloor('parsed', REPLY_BYTES), work: quarterOf },
-  'embedded store, file log': { start: () => startEmbedded(), work: loops },
-  'Redis (AOF everysec), file log': { start: () => startOnRedis(), work: loops },
-};
-
-export async function benchLoop({ rounds, seconds, warmSeconds }: LoopOptions): Promise<void> {
-  const runs: Record<string, Run[]> = {};
-  for (let round = 1; round <= rounds; round += 1) {
-    for (const [name, way] of Object.entries(WAYS)) {
-      const run = await runOnce(way, seconds, warmSeconds);
-      runs[name] = [...(runs[name] ?? []), run];
-      console.error(`${round}/${rounds} ${name}: ${run.perSecond.toFixed(0)}/s`);
-    }
-  }
+export async function benchLoop({ rounds, only, ...duration }: PostOptions): Promise<void> {
+  const entrants = chosen(loopEntrants(duration), only, [FLOOR]);
+  const runs = await inTurns(entrants, rounds);
+  const { seconds, warmSeconds } = duration;
   const command = `npm run bench -- loop --rounds ${rounds} --seconds ${seconds} --warm ${warmSeconds}`;
-  const bars = Object.entries(runs).map(([name, each]) => ({
-    name,
-    value: spreadOf(each.map(({ perSecond }) => perSecond)),
-  }));
   report(
     'loop',
-    `${command}\n\n${tableOf(runs)}`,
-    { command, runs },
-    { loop: barPlot('Post, lease, complete, poll, one by one', 'events a second', bars) },
+    `${command}\n\n${entrantsTable(entrants, runs, { 'of the quarter': FLOOR })}\n\n${generatorText(entrants, runs)}`,
+    { command, runs: Object.fromEntries(runs) },
+    { loop: barPlot('Post, lease, complete, poll, one by one', 'a second', rateBars(entrants, runs)) },
   );
 }
 
-async function runOnce({ start, work }: Way, seconds: number, warmSeconds: number): Promise<Run> {
-  const contestant = await start();
-  const load = { url: contestant.url, connections: CONNECTIONS };
-  try {
-    await work({ ...load, seconds: warmSeconds });
-    const before = costsOf(contestant);
-    const hits = await work({ ...load, seconds });
-    const after = costsOf(contestant);
-    const each = Object.keys(after).map((name) => [name, (after[name]! - before[name]!) / hits.requests]);
-    return { ...hits, cpuUs: Object.fromEntries(each) };
-  } finally {
-    await contestant.stop();
-  }
+async function measure(
+  target: Contestant,
+  work: (load: Load) => Promise<Hits>,
+  { seconds, warmSeconds }: Duration,
+): Promise<Run> {
+  const load = { url: target.url, connections: CONNECTIONS };
+  await work({ ...load, seconds: warmSeconds });
+  const before = costsOf(target);
+  const hits = await work({ ...load, seconds });
+  // The latencies are those of one of four calls, whichever it was.
+  return { ...runOf(hits, costsEach(target, before, hits.requests)), percentilesMs: null };
 }
 
 async function quarterOf(load: Load): Promise<Hits> {
   const hits = await shoot({ ...load, url: load.url + POST_PATH, body: bodyOf(BODY_BYTES) });
-  return { ...hits, requests: hits.requests / 4, perSecond: hits.perSecond / 4 };
+  const { requests, perSecond, generatorCpuUs } = hits;
+  return { ...hits, requests: requests / 4, perSecond: perSecond / 4, generatorCpuUs: 4 * generatorCpuUs };
 }
 
 function loops(load: Load): Promise<Hits> {
@@ -131,15 +134,3 @@ end
 
 function done(summary, latency) report(summary, latency, only:get("loops")) end
 `;
-
-function tableOf(runs: Readonly<Record<string, readonly Run[]>>): string {
-  const floor = spreadOf(runs[FLOOR]!.map(({ perSecond }) => perSecond)).median;
-  const rows = Object.entries(runs).map(([name, each]) => {
-    const perSecond = spreadOf(each.map((run) => run.perSecond));
-    const costs = Object.keys(each[0]!.cpuUs).map(
-      (process) => `${process} ${spreadOf(each.map((run) => run.cpuUs[process]!)).median.toFixed(0)}`,
-    );
-    return [name, spreadText(perSecond), (perSecond.median / floor).toFixed(2), costs.join(', ')];
-  });
-  return markdownTable(['', 'events/s, whole loop', 'of the quarter', 'CPU µs an event'], rows);
-}

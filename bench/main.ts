@@ -9,6 +9,7 @@ import { benchIdle } from './idle.js';
 import { benchLoop } from './loop.js';
 import { benchPost } from './post.js';
 import { benchRestore } from './restore.js';
+import { benchTargets } from './targets.js';
 import { benchWake } from './wake.js';
 
 const { positionals, values } = parseArgs({
@@ -24,6 +25,7 @@ const { positionals, values } = parseArgs({
     rates: { type: 'string' },
     listeners: { type: 'string' },
     's3-ms': { type: 'string' },
+    only: { type: 'string' },
     checkpoint: { type: 'boolean', default: false },
   },
 });
@@ -35,18 +37,28 @@ const numbers = (given: string | undefined, quick: readonly number[], whole: rea
   given === undefined ? (values.quick ? quick : whole) : given.split(',').map(Number);
 
 const rounds = number(values.rounds, 1, 5);
-const seconds = number(values.seconds, 2, 5);
-const warmSeconds = number(values.warm, 2, 5);
+const seconds = number(values.seconds, 2, 4);
+const warmSeconds = number(values.warm, 2, 3);
+const only = values.only?.split(',') ?? [];
 const events = (quick: number, whole: number) => number(values.events, quick, whole);
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
-  post: () => benchPost({ rounds, seconds, warmSeconds }),
-  bulk: () => benchBulk({ rounds, events: events(5_000, 20_000) }),
-  loop: () => benchLoop({ rounds, seconds, warmSeconds }),
+  targets: () =>
+    benchTargets({
+      rounds,
+      seconds,
+      warmSeconds,
+      events: events(5_000, 40_000),
+      depths: numbers(values.depths, [1_000, 20_000], [1_000, 1_000_000]),
+      only,
+    }),
+  post: () => benchPost({ rounds, seconds, warmSeconds, only }),
+  bulk: () => benchBulk({ rounds, events: events(5_000, 40_000), only }),
+  loop: () => benchLoop({ rounds, seconds, warmSeconds, only }),
   wake: () => benchWake({ rounds, seconds, rates: numbers(values.rates, [200], [200, 1_000]) }),
   depth: () =>
     benchDepth({
-      depths: numbers(values.depths, [1_000, 20_000], [1_000, 1_000_000]),
+      depths: numbers(values.depths, [1_000, 20_000], [1_000, 10_000, 100_000, 1_000_000]),
       calls: number(values.calls, 500, 2_000),
     }),
   body: () => benchBody({ seconds }),
@@ -58,7 +70,9 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   restore: () => benchRestore({ events: events(50_000, 1_000_000), checkpoint: values.checkpoint }),
 };
 
-const wanted = positionals.length > 0 ? positionals : Object.keys(BENCHES);
+// What `targets` measures is in the others too.
+const wanted =
+  positionals.length > 0 ? positionals : Object.keys(BENCHES).filter((name) => name !== 'targets');
 const unknown = wanted.filter((name) => !(name in BENCHES));
 if (unknown.length > 0) {
   console.error(`${unknown.join(', ')}: not one of ${Object.keys(BENCHES).join(', ')}`);

@@ -1,134 +1,145 @@
 /**
- * Single posts beside the floor: wrk with 64 connections posts 1 KB of JSON to Fastify with an empty handler, to
- * the service on the embedded store and to the service on Redis, in turns, each time to a fresh process. What
- * counts is the ratio within one run; figures of different days or machines do not compare.
+ * Single posts beside the floors: wrk with 64 connections posts 1 KB of JSON to Fastify with an empty handler and to the
+ * service on each of its stores; beside them the bare commands of Redis and what others would pick, in their callers' own
+ * processes. What counts is the ratio within one round; figures of different days or machines do not compare.
  */
+import { runBareRedis } from './bare-redis.js';
 import {
   bodyOf,
   type Contestant,
+  costsEach,
   costsOf,
+  onceStopped,
   POST_PATH,
   startEmbedded,
   startFloor,
   startOnRedis,
+  startOnRedisAndS3,
 } from './contestants.js';
+import {
+  type Entrant,
+  entrantsTable,
+  generatorText,
+  inTurns,
+  latencyPlot,
+  type Run,
+  rateBars,
+  runOf,
+} from './measure/entrants.js';
 import { report } from './measure/machine.js';
 import { barPlot } from './measure/plot.js';
-import { markdownTable, type Spread, spreadOf, spreadText } from './measure/stats.js';
-import { type Hits, shoot } from './measure/wrk.js';
+import { longString, runScript, shoot } from './measure/wrk.js';
+import { peersFor } from './peers.js';
 
-const CONNECTIONS = 64;
-const BODY_BYTES = 1_024;
-
-interface Run extends Hits {
-  /** Processor time of each process for one post. */
-  readonly cpuUs: Readonly<Record<string, number>>;
-}
-
-type Start = (replyBytes: number) => Promise<Contestant>;
-
-const TARGETS: Readonly<Record<string, Start>> = {
-  'empty Fastify handler, JSON parsed': (replyBytes) => startFloor('parsed', replyBytes),
-  'empty Fastify handler, raw bytes': (replyBytes) => startFloor('raw', replyBytes),
-  'embedded store, file log': () => startEmbedded(),
-  'Redis (AOF everysec), file log': () => startOnRedis(),
-};
+export const CONNECTIONS = 64;
+export const BODY_BYTES = 1_024;
+/** Of a single post, as large as a receipt of the service. */
+export const REPLY_BYTES = 420;
 
 export interface PostOptions {
   readonly rounds: number;
   readonly seconds: number;
   /** Before each measurement, for the compiler to have seen the code at work. */
   readonly warmSeconds: number;
+  /** Who takes part, by parts of names; all when empty. */
+  readonly only: readonly string[];
 }
 
-export async function benchPost({ rounds, seconds, warmSeconds }: PostOptions): Promise<void> {
-  const body = bodyOf(BODY_BYTES);
-  const replyBytes = await sizeOfReceipt(body);
-  const runs: Record<string, Run[]> = {};
-  for (let round = 0; round < rounds; round += 1) {
-    for (const [name, start] of Object.entries(TARGETS)) {
-      const run = await runOnce(await start(replyBytes), body, seconds, warmSeconds);
-      runs[name] = [...(runs[name] ?? []), run];
-      console.error(`${round + 1}/${rounds} ${name}: ${run.perSecond.toFixed(0)}/s`);
-    }
-  }
-  const command = `npm run bench -- post --rounds ${rounds} --seconds ${seconds} --warm ${warmSeconds}`;
-  const markdown = `${command}; reply ${replyBytes} bytes\n\n${tableOf(runs)}`;
-  report('post', markdown, { command, replyBytes, runs }, plotsOf(runs));
-}
+type Duration = Pick<PostOptions, 'seconds' | 'warmSeconds'>;
 
-async function runOnce(target: Contestant, body: string, seconds: number, warmSeconds: number): Promise<Run> {
-  const shot = { url: target.url + POST_PATH, body, connections: CONNECTIONS };
-  try {
-    await shoot({ ...shot, seconds: warmSeconds });
-    const before = costsOf(target);
-    const hits = await shoot({ ...shot, seconds });
-    const after = costsOf(target);
-    const each = Object.keys(after).map((name) => [name, (after[name]! - before[name]!) / hits.requests]);
-    return { ...hits, cpuUs: Object.fromEntries(each) };
-  } finally {
-    await target.stop();
-  }
-}
+export const PARSED = 'empty Fastify handler, JSON parsed';
+export const RAW = 'empty Fastify handler, raw bytes';
+const SOCKET = 'a socket that answers';
+export const EMBEDDED = 'embedded store, file log';
+export const ON_REDIS = 'Redis (AOF everysec), file log';
+const BARE = 'bare Redis, HSET and RPUSH, pipelined';
+const S3_MS = 50;
 
-function tableOf(runs: Readonly<Record<string, readonly Run[]>>): string {
-  const [parsed, raw] = Object.values(runs).map((each) => spreadOf(each.map(({ perSecond }) => perSecond)));
-  const rows = Object.entries(runs).map(([name, each]) => {
-    const perSecond = spreadOf(each.map((run) => run.perSecond));
-    return [
-      name,
-      spreadText(perSecond),
-      ratio(perSecond, parsed!),
-      ratio(perSecond, raw!),
-      cpuText(each),
-      spreadText(spreadOf(each.map((run) => run.p50Ms)), 1),
-      spreadText(spreadOf(each.map((run) => run.p99Ms)), 1),
-    ];
+const HANDLER_LACKS = 'keeps nothing';
+const BARE_LACKS = 'no HTTP, no ids, no checks, no log, no answer';
+
+/** The floors and the service, each called by wrk. */
+export function postEntrants(duration: Duration): Entrant[] {
+  const by = (
+    name: string,
+    doesLess: string,
+    start: () => Promise<Contestant>,
+    archive = false,
+  ): Entrant => ({
+    name,
+    doesLess,
+    run: async () => onceStopped(await start(), (target) => posts(target, duration, archive)),
   });
-  const head = ['', 'posts/s', 'of parsed', 'of raw', 'CPU µs a post', 'p50 ms', 'p99 ms'];
-  return markdownTable(head, rows);
+  const onS3 = () => startOnRedisAndS3(S3_MS);
+  return [
+    by(PARSED, HANDLER_LACKS, () => startFloor('parsed', REPLY_BYTES)),
+    by(RAW, HANDLER_LACKS, () => startFloor('raw', REPLY_BYTES)),
+    by(SOCKET, 'not even HTTP: what wrk can do', () => startFloor('socket', REPLY_BYTES)),
+    by(EMBEDDED, '', () => startEmbedded()),
+    by(ON_REDIS, '', () => startOnRedis()),
+    by(`Redis, S3 of ${S3_MS} ms, \`store\``, '', onS3),
+    by(`Redis, S3 of ${S3_MS} ms, \`archive\``, '', onS3, true),
+  ];
 }
 
-function plotsOf(runs: Readonly<Record<string, readonly Run[]>>): Record<string, string> {
-  const bars = (value: (run: Run) => number) =>
-    Object.entries(runs).map(([name, each]) => ({ name, value: spreadOf(each.map(value)) }));
-  return {
-    'post-rate': barPlot(
-      'Single posts of 1 KB, 64 connections',
-      'a second',
-      bars(({ perSecond }) => perSecond),
-    ),
-    'post-p50': barPlot(
-      'Single posts, median',
-      'ms',
-      bars(({ p50Ms }) => p50Ms),
-    ),
-    'post-p99': barPlot(
-      'Single posts, 99th percentile',
-      'ms',
-      bars(({ p99Ms }) => p99Ms),
-    ),
+export async function benchPost({ rounds, only, ...duration }: PostOptions): Promise<void> {
+  const { seconds, warmSeconds } = duration;
+  const all = [
+    ...postEntrants(duration),
+    {
+      name: BARE,
+      doesLess: BARE_LACKS,
+      run: () => runBareRedis('add', 100_000 * Math.ceil(seconds), BODY_BYTES),
+    },
+    ...(await peersFor('add', 6_000 * seconds, BODY_BYTES)),
+  ];
+  const entrants = chosen(all, only, [PARSED]);
+  const runs = await inTurns(entrants, rounds);
+  const floors = Object.fromEntries(
+    [
+      ['of parsed', PARSED],
+      ['of raw', RAW],
+    ].filter(([, name]) => runs.has(name!)),
+  );
+  const command = `npm run bench -- post --rounds ${rounds} --seconds ${seconds} --warm ${warmSeconds}`;
+  const table = entrantsTable(entrants, runs, floors);
+  report(
+    'post',
+    `${command}\n\n${table}\n\n${generatorText(entrants, runs)}`,
+    { command, runs: Object.fromEntries(runs) },
+    {
+      'post-rate': barPlot('Single posts of 1 KB', 'a second', rateBars(entrants, runs)),
+      'post-latency': latencyPlot('Single posts of 1 KB, 64 connections', entrants, runs),
+    },
+  );
+}
+
+/** Those whose names hold one of the parts, and those whom the others are compared with. */
+export function chosen(
+  all: readonly Entrant[],
+  only: readonly string[],
+  floors: readonly string[],
+): Entrant[] {
+  if (only.length === 0) return [...all];
+  return all.filter(({ name }) => floors.includes(name) || only.some((part) => name.includes(part)));
+}
+
+async function posts(target: Contestant, { seconds, warmSeconds }: Duration, archive: boolean): Promise<Run> {
+  const load = { url: target.url + POST_PATH, connections: CONNECTIONS };
+  const shot = (forSeconds: number) => {
+    const what = { ...load, seconds: forSeconds };
+    return archive ? runScript(what, ARCHIVE) : shoot({ ...what, body: bodyOf(BODY_BYTES) });
   };
+  await shot(warmSeconds);
+  const before = costsOf(target);
+  const hits = await shot(seconds);
+  return runOf(hits, costsEach(target, before, hits.requests));
 }
 
-function ratio(a: Spread, b: Spread): string {
-  return (a.median / b.median).toFixed(2);
-}
-
-function cpuText(runs: readonly Run[]): string {
-  const names = Object.keys(runs[0]?.cpuUs ?? {});
-  const texts = names.map((name) => `${name} ${spreadText(spreadOf(runs.map((run) => run.cpuUs[name]!)))}`);
-  return texts.join(', ');
-}
-
-async function sizeOfReceipt(body: string): Promise<number> {
-  const target = await startEmbedded();
-  try {
-    const headers = { 'content-type': 'application/json' };
-    const response = await fetch(target.url + POST_PATH, { method: 'POST', headers, body });
-    if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);
-    return (await response.arrayBuffer()).byteLength;
-  } finally {
-    await target.stop();
-  }
-}
+const ARCHIVE = `
+wrk.method = "POST"
+wrk.headers["content-type"] = "application/json"
+wrk.headers["event-durability"] = "archive"
+wrk.body = ${longString(bodyOf(BODY_BYTES))}
+function done(summary, latency) report(summary, latency, summary.requests) end
+`;

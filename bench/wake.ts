@@ -10,6 +10,7 @@ import { Api } from '../test/support/api.js';
 import {
   bodyOf,
   type Contestant,
+  onceStopped,
   POST_PATH,
   startEmbedded,
   startFloor,
@@ -18,7 +19,7 @@ import {
 } from './contestants.js';
 import { report } from './measure/machine.js';
 import { barPlot } from './measure/plot.js';
-import { markdownTable, percentile, spreadOf } from './measure/stats.js';
+import { markdownTable, percentile, ratiosOf, spreadOf, spreadText } from './measure/stats.js';
 
 const BODY_BYTES = 1_024;
 const REPLY_BYTES = 420;
@@ -33,7 +34,7 @@ export interface WakeOptions {
 }
 
 /** In ms, ascending. */
-type Times = readonly number[];
+export type Times = readonly number[];
 
 interface Run {
   readonly medianMs: number;
@@ -57,11 +58,9 @@ export async function benchWake({ rounds, seconds, rates }: WakeOptions): Promis
   };
   for (let round = 1; round <= rounds; round += 1) {
     for (const rate of rates) {
-      const floor = await startFloor('parsed', REPLY_BYTES);
-      note(rate, FLOOR, await onceStopped(floor, () => roundTrips(floor.url, rate, seconds)));
-      for (const [name, start] of Object.entries(STARTS)) {
-        const service = await start();
-        const { leases, polls } = await onceStopped(service, () => wakes(service.url, rate, seconds));
+      note(rate, FLOOR, await floorWake(rate, seconds));
+      for (const name of Object.keys(STARTS)) {
+        const { leases, polls } = await serviceWake(name, rate, seconds);
         note(rate, `${name}, lease`, leases);
         note(rate, `${name}, poll`, polls);
       }
@@ -94,12 +93,17 @@ export async function benchWake({ rounds, seconds, rates }: WakeOptions): Promis
   report('wake', `${command}\n\n${tableOf(rates, runs)}`, json, Object.fromEntries(plots));
 }
 
-async function onceStopped<Result>(contestant: Contestant, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } finally {
-    await contestant.stop();
-  }
+/** Two round trips to an empty handler, at such a rate. */
+export async function floorWake(rate: number, seconds: number): Promise<Times> {
+  return onceStopped(await startFloor('parsed', REPLY_BYTES), ({ url }) => roundTrips(url, rate, seconds));
+}
+
+export async function serviceWake(
+  name: string,
+  rate: number,
+  seconds: number,
+): Promise<{ leases: Times; polls: Times }> {
+  return onceStopped(await STARTS[name]!(), ({ url }) => wakes(url, rate, seconds));
 }
 
 /** Calls `send` so often, whatever becomes of the calls before, for so long; resolves when all have ended. */
@@ -204,17 +208,15 @@ function tableOf(rates: readonly number[], runs: ReadonlyMap<string, readonly Ru
   const rows = rates.flatMap((rate) => {
     const of = (name: string) => {
       const each = runs.get(`${rate} ${name}`)!;
-      return {
-        median: spreadOf(each.map(({ medianMs }) => medianMs)).median,
-        p99: spreadOf(each.map(({ p99Ms }) => p99Ms)).median,
-      };
+      return { median: each.map(({ medianMs }) => medianMs), p99: each.map(({ p99Ms }) => p99Ms) };
     };
     const floor = of(FLOOR);
     const names = [FLOOR, ...Object.keys(STARTS).flatMap((name) => [`${name}, lease`, `${name}, poll`])];
     return names.map((name) => {
       const { median, p99 } = of(name);
-      const ratios = [(median / floor.median).toFixed(2), (p99 / floor.p99).toFixed(2)];
-      return [String(rate), name, median.toFixed(2), p99.toFixed(2), ...ratios];
+      const ratio = (its: Times, floors: Times) => spreadText(spreadOf(ratiosOf(its, floors)), 2);
+      const ratios = [ratio(median, floor.median), ratio(p99, floor.p99)];
+      return [String(rate), name, spreadText(spreadOf(median), 2), spreadText(spreadOf(p99), 2), ...ratios];
     });
   });
   return markdownTable(['posts/s', '', 'median ms', 'p99 ms', 'of the floor’s median', 'of its p99'], rows);

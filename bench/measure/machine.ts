@@ -18,7 +18,7 @@ export function describeMachine(): Record<string, string> {
   };
 }
 
-/** Prints the Markdown, and keeps the JSON and the plots by their names in `bench/results`, which are not committed. */
+/** Prints the Markdown, and keeps it, the JSON and the plots by their names in `bench/results`, which are not committed. */
 export function report(
   name: string,
   markdown: string,
@@ -27,8 +27,10 @@ export function report(
 ): void {
   const machine = describeMachine();
   const head = Object.entries(machine).map(([key, value]) => `${key}: ${value}`);
-  console.log(`\n${head.join('; ')}\n\n${markdown}\n`);
+  const text = `${head.join('; ')}\n\n${markdown}\n`;
+  console.log(`\n${text}`);
   const at = machine['date']?.replaceAll(':', '');
+  keep(`${name}-${at}.md`, text);
   keep(`${name}-${at}.json`, `${JSON.stringify({ machine, ...(json as object) }, null, 2)}\n`);
   for (const [plot, svg] of Object.entries(plots)) keep(`${plot}-${at}.svg`, svg);
 }

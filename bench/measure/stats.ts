@@ -19,6 +19,11 @@ export function percentile(sorted: readonly number[], share: number): number {
   return low + (high - low) * (at - Math.floor(at));
 }
 
+/** What was reached in each round as a part of what another reached in the same round: drift of the machine is in both. */
+export function ratiosOf(values: readonly number[], others: readonly number[]): number[] {
+  return values.slice(0, others.length).map((value, round) => value / others[round]!);
+}
+
 export function spreadText({ median, min, max }: Spread, digits = 0): string {
   return `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
 }

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { endedChildrenCpuUs } from './process-cost.js';
 
 const run = promisify(execFile);
 
@@ -17,11 +18,16 @@ export interface Shot extends Load {
   readonly body: string;
 }
 
+/** Of a hundred, as latencies are reported. */
+export const PERCENTILES = [50, 90, 99, 99.9] as const;
+
 export interface Hits {
   readonly requests: number;
   readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+  /** Latencies of single calls, in the order of `PERCENTILES`. */
+  readonly percentilesMs: readonly number[];
+  /** Processor time of wrk itself for each. */
+  readonly generatorCpuUs: number;
 }
 
 /** Rejects when a request failed: figures of failures say nothing. */
@@ -47,8 +53,9 @@ export async function runScript({ url, connections, seconds }: Load, script: str
     const path = join(dir, 'load.lua');
     await writeFile(path, REPORT + script);
     const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', path, url];
+    const before = endedChildrenCpuUs();
     const { stdout } = await run('wrk', args);
-    return hitsOf(stdout);
+    return hitsOf(stdout, endedChildrenCpuUs() - before);
   } finally {
     await rm(dir, { recursive: true });
   }
@@ -58,8 +65,8 @@ const REPORT = `
 function report(summary, latency, count)
   local e = summary.errors
   local bad = e.connect + e.read + e.write + e.status + e.timeout
-  io.write(string.format("hits %d %d %d %d %d\\n", count, summary.duration,
-    latency:percentile(50), latency:percentile(99), bad))
+  io.write(string.format("hits %d %d %d ${PERCENTILES.map(() => '%d').join(' ')}\\n", count, summary.duration, bad,
+    ${PERCENTILES.map((each) => `latency:percentile(${each})`).join(', ')}))
 end
 `;
 
@@ -68,14 +75,16 @@ export function longString(text: string): string {
   return `[==[${text}]==]`;
 }
 
-function hitsOf(output: string): Hits {
-  const [, requests, durationUs, p50Us, p99Us, bad] =
-    /^hits (\d+) (\d+) (\d+) (\d+) (\d+)$/m.exec(output)?.map(Number) ?? [];
-  if (requests === undefined || bad !== 0) throw new Error(`wrk: ${bad} requests failed\n${output}`);
+/** From what wrk has written with `report`. */
+export function hitsOf(output: string, cpuUs: number): Hits {
+  const line = /^hits ([\d ]+)$/m.exec(output)?.[1];
+  if (line === undefined) throw new Error(`wrk has reported nothing:\n${output}`);
+  const [requests, durationUs, bad, ...percentilesUs] = line.split(' ').map(Number);
+  if (bad !== 0) throw new Error(`wrk: ${bad} requests failed\n${output}`);
   return {
-    requests,
-    perSecond: requests / (durationUs! / 1e6),
-    p50Ms: p50Us! / 1_000,
-    p99Ms: p99Us! / 1_000,
+    requests: requests!,
+    perSecond: requests! / (durationUs! / 1e6),
+    percentilesMs: percentilesUs.map((us) => us / 1_000),
+    generatorCpuUs: cpuUs / requests!,
   };
 }
