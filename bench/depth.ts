@@ -10,7 +10,7 @@ import { Service } from '../test/support/service.js';
 import { report } from './measure/machine.js';
 import { linePlot } from './measure/plot.js';
 import { cpuUs, residentMib } from './measure/process-cost.js';
-import { commandStats, resetCommandStats, usedMemoryMib } from './measure/redis-stats.js';
+import { commandStats, isRewriting, resetCommandStats, usedMemoryMib } from './measure/redis-stats.js';
 import { markdownTable, percentile } from './measure/stats.js';
 
 const TYPE = 'depth';
@@ -82,7 +82,7 @@ async function measureStore(
   try {
     const { ids, perSecond } = await fill(api, depth);
     console.error(`${store}: ${depth} events stored, ${perSecond.toFixed(0)}/s`);
-    await settle(service);
+    await settle(service, redis);
     const measured = (call: () => Promise<unknown>) => measure(service, redis, calls, call);
     const costs = {
       post: await measured(() => post(api)),
@@ -124,7 +124,7 @@ export class FilledRedis {
       const filled = new FilledRedis(redis, service, new Api(service.url, FILLERS));
       const { perSecond } = await fill(filled.api, depth);
       console.error(`${depth} events stored, ${perSecond.toFixed(0)}/s`);
-      await settle(service);
+      await settle(service, redis);
       return filled;
     } catch (error) {
       await redis.stop();
@@ -132,10 +132,14 @@ export class FilledRedis {
     }
   }
 
-  /** What Redis itself says that its scripts take for a lease and a completion, in µs; as many events are put in before. */
+  /** Puts in what will be taken out, and waits until that is all that is left to do. */
+  async refill(count: number): Promise<void> {
+    await fill(this.api, count);
+    await settle(this.service, this.redis, 1);
+  }
+
+  /** What Redis itself says that its scripts take for a lease and a completion, in µs; takes out a quarter more for warmth. */
   async leaseAndCompleteUs(calls: number): Promise<number> {
-    await fill(this.api, calls + calls / 4);
-    await settle(this.service, 1);
     const cost = await measure(this.service, this.redis, calls, () => leaseAndComplete(this.api));
     return cost.scriptUs!;
   }
@@ -239,12 +243,20 @@ async function timeStart(service: Service): Promise<Started> {
   return { ms: performance.now() - startedAt, cpuMs: cpuUs(service.pid) / 1_000 };
 }
 
-/** Until archiving and compaction have caught up with the filling, which else would be measured too. */
-async function settle(service: Service, seconds = QUIET_SECONDS): Promise<void> {
+/**
+ * Until archiving and compaction have caught up with the filling, and Redis has written its file anew, which else would be
+ * measured too.
+ */
+async function settle(
+  service: Service,
+  redis: RedisServer | null = null,
+  seconds = QUIET_SECONDS,
+): Promise<void> {
   for (let quiet = 0; quiet < seconds; ) {
     const before = cpuUs(service.pid);
     await delay(1_000);
-    quiet = cpuUs(service.pid) - before < QUIET_CPU_US ? quiet + 1 : 0;
+    const calm = cpuUs(service.pid) - before < QUIET_CPU_US && !(redis && (await isRewriting(redis.port)));
+    quiet = calm ? quiet + 1 : 0;
   }
 }
 

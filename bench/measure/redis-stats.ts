@@ -24,6 +24,11 @@ export async function usedMemoryMib(port: number): Promise<number> {
   return Number(/^used_memory:(\d+)/m.exec(await ask(port, 'info', 'memory'))?.[1]) / 2 ** 20;
 }
 
+/** Whether it writes its append-only file anew, in a process of its own. */
+export async function isRewriting(port: number): Promise<boolean> {
+  return /^aof_rewrite_in_progress:1/m.test(await ask(port, 'info', 'persistence'));
+}
+
 async function ask(port: number, ...words: readonly string[]): Promise<string> {
   const { stdout } = await run('redis-cli', ['-p', String(port), ...words]);
   return stdout;
