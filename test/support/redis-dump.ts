@@ -26,7 +26,7 @@ async function valueAt(redis: Redis, key: string): Promise<unknown> {
       if (key.endsWith(':events')) return states(await redis.hgetallBuffer(key));
       return new Map(Object.entries(await redis.hgetall(key)).sort(([a], [b]) => (a < b ? -1 : 1)));
     case 'list':
-      return redis.lrange(key, 0, -1);
+      return (await redis.lrangeBuffer(key, 0, -1)).map(textOf);
     case 'zset':
       return redis.zrange(key, '0', '-1', 'WITHSCORES');
     case 'stream':
@@ -38,6 +38,12 @@ async function valueAt(redis: Redis, key: string): Promise<unknown> {
 
 function states(packed: Record<string, Buffer>): Map<string, State> {
   return new Map(Object.entries(packed).map(([id, state]) => [id, decode(state) as State]));
+}
+
+/** Ids in lists are bytes, see lua/include/short-id.lua. */
+function textOf(value: Buffer): string {
+  if (value.byteLength !== 16) return value.toString();
+  return value.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
 /** Without what depends on how often somebody looked: what is left lying until it is come upon. */

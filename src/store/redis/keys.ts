@@ -8,9 +8,9 @@ import { createHash } from 'node:crypto';
 export const KEY_NAMES = [
   /** Hash: log id, partitions, gate, view, n, sequence, what is archived, days of the scopes. */
   'meta',
-  /** Hash: id → state, see state-codec.ts. */
+  /** Hash: id → state, see state-codec.ts; nothing of one that is plainly pending, see lua/include/beginning.lua. */
   'events',
-  /** Hash: id → packed envelope. */
+  /** Hash: id → packed envelope, with the state of one that is plainly pending before it. */
   'envelopes',
   /** Hash: `id.listener.grant` → packed result, with `.late` behind it for a late one. */
   'results',
@@ -24,7 +24,7 @@ export const KEY_NAMES = [
   'open',
   /** Hash: ordinal of a type → its listeners, see lua/include/listeners.lua. */
   'subscribers',
-  /** List: ids in the order of acceptance; the last one is that of the partition's sequence. */
+  /** List: ids, as lua/include/short-id.lua has them, in the order of acceptance; the last one is that of the partition's sequence. */
   'ids',
   /** Sorted set: ids that are older than those of the list, by sequence: what has outlived its time. */
   'oldIds',
@@ -78,7 +78,7 @@ export class Keys {
     return `${this.#tag}:${name}`;
   }
 
-  /** List: deliveries of a type's listener that have not been leased yet, in the order of acceptance. */
+  /** List: deliveries of a type's listener that have not been leased yet, as ids in the order of acceptance. */
   fresh(typeOrdinal: number, listener: number): string {
     return `${this.#tag}:fresh:${typeOrdinal}.${listener}`;
   }

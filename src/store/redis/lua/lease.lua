@@ -25,6 +25,7 @@
 --@include attempt
 --@include granted
 --@include listeners
+--@include short-id
 local CALL_KEY = KEYS[CONSTANT_KEYS + 1]
 local CALL = ARGV[8]
 local MAX = tonumber(ARGV[9])
@@ -127,6 +128,7 @@ local function fetch(queue)
   queue.fetched = queue.fetched + #queue.ids
   queue.at = 1
   if #queue.ids > 0 then
+    queue.ids = queue.fresh and longIds(queue.ids) or queue.ids
     queue.states, queue.entries = packedStates(queue.ids)
   end
 end

@@ -9,6 +9,7 @@
 --@keys meta events envelopes ids oldIds
 --@include gate
 --@include beginning
+--@include short-id
 local before = tonumber(ARGV[1]) or (sequence + 1)
 local wanted = tonumber(ARGV[2])
 -- The list has the ids of the newest sequences, one each; those before are in the sorted set, with gaps.
@@ -18,7 +19,7 @@ if before > oldest then
   local skipped = math.max(0, sequence + 1 - before)
   local run = redis.call('LRANGE', IDS, -(skipped + wanted), -(skipped + 1))
   for index = #run, 1, -1 do
-    ids[#ids + 1] = run[index]
+    ids[#ids + 1] = longId(run[index])
   end
   reached = math.max(oldest, before - wanted)
   if reached == oldest and redis.call('ZCARD', OLD_IDS) == 0 then

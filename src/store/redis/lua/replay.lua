@@ -117,7 +117,8 @@ local function takeFromQueues(id, state, listener, fresh, again)
   if out + redis.call('ZREM', again, id) > 0 then
     return
   end
-  local head = redis.call('LINDEX', fresh, 0)
+  local short = redis.call('LINDEX', fresh, 0)
+  local head = short and longId(short)
   while head and head ~= id do
     local other = loadState(head)
     local delivery = other and deliveryOf(other, listener)
@@ -126,9 +127,10 @@ local function takeFromQueues(id, state, listener, fresh, again)
     end
     redis.call('LPOP', fresh)
     tallyOf(state, listener, 'X', -1)
-    head = redis.call('LINDEX', fresh, 0)
+    short = redis.call('LINDEX', fresh, 0)
+    head = short and longId(short)
   end
-  redis.call('LREM', fresh, 1, id)
+  redis.call('LREM', fresh, 1, shortId(id))
 end
 
 local function noteLeased(typeOrdinal, listener)

@@ -10,6 +10,7 @@
 --@keys meta events envelopes policies open
 --@include gate
 --@include state
+--@include short-id
 local ORDINAL = ARGV[2]
 local DEAD_ENTRIES_MAX = 1000
 if listenersVersion ~= tonumber(ARGV[1]) then
@@ -22,7 +23,8 @@ local function oldestIn(queue, isFresh, listener)
   while dead < DEAD_ENTRIES_MAX do
     local id
     if isFresh then
-      id = redis.call('LINDEX', queue, 0)
+      local short = redis.call('LINDEX', queue, 0)
+      id = short and longId(short)
     else
       id = redis.call('ZRANGE', queue, 0, 0)[1]
     end

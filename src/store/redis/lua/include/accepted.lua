@@ -5,6 +5,7 @@
 -- DEADLINES, DELAYED, HELD, KEYED, SETTLED and SCOPES0 to 2.
 --@include settled
 --@include keyed
+--@include short-id
 local DAY_MS = 86400000
 local SCOPES = { [0] = SCOPES0, SCOPES1, SCOPES2 }
 local added, addedStates, addedEnvelopes, addedScopes, addedFresh, addedOpen = {}, {}, {}, {}, {}, {}
@@ -158,8 +159,16 @@ local function applyAccepted()
     redis.call('HSET', EVENTS, unpack(states))
   end
   redis.call('HSET', ENVELOPES, unpack(addedEnvelopes))
-  redis.call('RPUSH', IDS, unpack(added))
+  local short, shorts = {}, {}
+  for place, id in ipairs(added) do
+    short[id] = shortId(id)
+    shorts[place] = short[id]
+  end
+  redis.call('RPUSH', IDS, unpack(shorts))
   for queue, queued in pairs(addedFresh) do
+    for place, id in ipairs(queued) do
+      queued[place] = short[id]
+    end
     redis.call('RPUSH', queue, unpack(queued))
   end
   for ordinal, count in pairs(addedOpen) do

@@ -2,6 +2,8 @@
 --
 -- Needs declared, settled, state, redriven, META, EVENTS, ENVELOPES, RESULTS, IDS, OLD_IDS, SETTLED and SETTLED_OWN.
 
+--@include short-id
+
 -- Ids whose events are gone are let lie until they are so many and half of all.
 local SLACK_MAX = 1024
 
@@ -54,7 +56,8 @@ local function shortenLists(steps)
   end
   -- The oldest ids go as long as their events are gone. One that has outlived the others makes way for them.
   for _ = 1, steps do
-    local id = redis.call('LINDEX', IDS, 0)
+    local short = redis.call('LINDEX', IDS, 0)
+    local id = short and longId(short)
     local packed = id and packedState(id)
     if not id then
       break
