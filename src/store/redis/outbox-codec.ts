@@ -1,4 +1,8 @@
-/** Reads and writes records as lua/include/record.lua does: JSON arrays that begin with a letter for the operation. */
+/**
+ * Reads records as lua/include/record.lua writes them, and writes them for lua/replay.lua: arrays that begin with a letter for the
+ * operation.
+ */
+import { decodeMulti } from '@msgpack/msgpack';
 import type { Filter } from '../../event/filter.js';
 import { idempotencyExpiresAt } from '../../event/idempotency.js';
 import { type DeclaredPolicy, policyText } from '../../event/policy.js';
@@ -11,6 +15,7 @@ import {
   type ListenerSwept,
   type LogRecord,
   type Outcome,
+  type Position,
   parsePosition,
   type RedriveSet,
 } from '../../event/record.js';
@@ -168,19 +173,18 @@ export type Entry =
 const PAUSED = { paused: true } as const;
 const WHY = ['expired', 'failed'] as const;
 
-export function parseEntry(text: string): Entry {
-  return JSON.parse(text) as Entry;
+/** Of records in MessagePack, one behind the other. */
+export function parseEntries(packed: Buffer): Entry[] {
+  return [...decodeMulti(packed)] as Entry[];
 }
 
 /** `typeName` gives the name of a type's ordinal. */
 export function readRecord(
-  position: string,
+  pos: Position,
   entry: Entry,
   body: Buffer | null,
   typeName: (ordinal: number) => string,
 ): LogRecord {
-  const pos = parsePosition(position);
-  if (!pos) throw new Error(`not a position: ${position}`);
   const at = entry[1];
   if (entry[0] === 'T') {
     const [, , type, ordinal, version = 0, policy = false, paused] = entry;
@@ -207,12 +211,11 @@ export function readRecord(
       const durability = archive === 1 ? ({ durability: 'archive' } as const) : {};
       const tree = parent && root ? { parent, root } : {};
       const deadline = deadlineAt ? { deadlineAt } : {};
-      // Lua writes an empty list as an object.
-      const listeners = receivers ? { listeners: Array.isArray(receivers) ? receivers : [] } : {};
+      const listeners = receivers ? { listeners: receivers } : {};
       const redrive = again === undefined ? {} : { redriveOf: again };
       const more = { ...tree, ...redrive };
       const facts = { ...listeners, dueAt, ...deadline, ...durability, ...keyOf(key), idempotency, ...more };
-      return { op: 'accepted', ...of, ...facts, payload: need(body, position) };
+      return { op: 'accepted', ...of, ...facts, payload: need(body, pos) };
     }
     case 'G': {
       const [, , , , listener, grant, attempt, token, worker, expiresAt, call, claim] = entry;
@@ -223,7 +226,7 @@ export function readRecord(
       return { op: 'handedBack', ...of, listener: entry[4], grant: entry[5] };
     case 'R': {
       const [, , , , listener, grant, why, dueAt, print] = entry;
-      const ended = { why: WHY[why]!, dueAt, ...completion(print, body, position) };
+      const ended = { why: WHY[why]!, dueAt, ...completion(print, body, pos) };
       return { op: 'retried', ...of, listener, grant, ...ended };
     }
     case 'C': {
@@ -235,24 +238,24 @@ export function readRecord(
         fingerprint,
         ...emitted,
       };
-      return { op: 'completed', ...of, listener, grant, ...said, payload: need(body, position) };
+      return { op: 'completed', ...of, listener, grant, ...said, payload: need(body, pos) };
     }
     case 'M': {
       const [, , , , child, childType, dueAt, archive, root, key] = entry;
       const durability = archive === 1 ? ({ durability: 'archive' } as const) : {};
       const facts = { child, childType, root, dueAt, ...durability, ...keyOf(key) };
-      return { op: 'emitted', ...of, ...facts, payload: need(body, position) };
+      return { op: 'emitted', ...of, ...facts, payload: need(body, pos) };
     }
     case 'Y':
       return { op: 'relayed', ...of, child: entry[4] };
     case 'D': {
       const [, , , , listener, grant, why, print] = entry;
-      const ended = { why: WHY[why]!, ...completion(print, body, position) };
+      const ended = { why: WHY[why]!, ...completion(print, body, pos) };
       return { op: 'dead', ...of, listener, grant, ...ended };
     }
     case 'L': {
       const [, , , , listener, grant, fingerprint] = entry;
-      return { op: 'late', ...of, listener, grant, fingerprint, payload: need(body, position) };
+      return { op: 'late', ...of, listener, grant, fingerprint, payload: need(body, pos) };
     }
     case 'N': {
       const [, , , , listener, grant, next] = entry;
@@ -426,13 +429,13 @@ function readRedriveSet(
   };
 }
 
-function completion(print: string | false, body: Buffer | null, position: string) {
+function completion(print: string | false, body: Buffer | null, pos: Position) {
   if (print === false) return { fingerprint: null, payload: null };
-  return { fingerprint: print, payload: need(body, position) };
+  return { fingerprint: print, payload: need(body, pos) };
 }
 
 /** A record without its body must not reach the log, where it would stand for ever. */
-function need(body: Buffer | null, position: string): Buffer {
-  if (body === null) throw new Error(`the body of record ${position} is gone`);
+function need(body: Buffer | null, pos: Position): Buffer {
+  if (body === null) throw new Error(`the body of record ${formatPosition(pos)} is gone`);
   return body;
 }

@@ -1,9 +1,8 @@
 /** The outbox: records not yet archived, with their bodies, and what is archived. */
 import type { LogRecord, Position } from '../../event/record.js';
-import { formatPosition } from '../../event/record.js';
 import type { Argument } from './connection.js';
 import { releaseArchived } from './expire.js';
-import { type Entry, parseEntry, readRecord } from './outbox-codec.js';
+import { type Entry, parseEntries, readRecord } from './outbox-codec.js';
 import type { Partition } from './partition.js';
 import { envelopeIn } from './state-codec.js';
 
@@ -12,9 +11,13 @@ const CHUNK_RECORDS = 500;
 const CHUNK_BYTES = 1 << 20;
 
 interface Found {
-  readonly position: string;
+  readonly pos: Position;
   readonly entry: Entry;
   readonly body: Buffer | null;
+}
+
+interface Chunk {
+  readonly found: readonly Found[];
   readonly bytes: number;
 }
 
@@ -26,7 +29,7 @@ export async function readOutbox(
 ): Promise<LogRecord[]> {
   const found: Found[] = [];
   let bytes = 0;
-  let from = after ? `(${formatPosition(after)}` : '-';
+  let last = after;
   for (;;) {
     const wanted = Math.min(limit.records - found.length, CHUNK_RECORDS);
     const bytesLeft = limit.bytes - bytes;
@@ -34,33 +37,43 @@ export async function readOutbox(
     const whole = bytesLeft <= CHUNK_BYTES;
     const atLeastOne = found.length === 0 || !whole ? 1 : 0;
     const room = whole ? bytesLeft : CHUNK_BYTES;
-    const chunk = await readChunk(partition, [from, wanted, room, atLeastOne, view ?? '']);
-    found.push(...chunk);
-    bytes += chunk.reduce((sum, each) => sum + each.bytes, 0);
-    const last = chunk.at(-1);
+    const from = [last?.view ?? '', last?.n ?? ''];
+    const chunk = await readChunk(partition, [...from, wanted, room, atLeastOne, view ?? '']);
+    found.push(...chunk.found);
+    bytes += chunk.bytes;
+    last = chunk.found.at(-1)?.pos ?? null;
     // Short: it is the end, or there is no room for more.
-    if (!last || (chunk.length < wanted && whole)) break;
-    from = `(${last.position}`;
+    if (last === null || (chunk.found.length < wanted && whole)) break;
   }
   await partition.learnNames(found.flatMap(({ entry }) => (entry[0] === 'T' ? [] : [entry[3]])));
-  return found.map(({ position, entry, body }) =>
-    readRecord(position, entry, body, (ordinal) => partition.nameOf(ordinal)),
+  return found.map(({ pos, entry, body }) =>
+    readRecord(pos, entry, body, (ordinal) => partition.nameOf(ordinal)),
   );
 }
 
 /** `args` as lua/read-outbox.lua wants them. */
-async function readChunk(partition: Partition, args: readonly Argument[]): Promise<Found[]> {
-  const reply = (await partition.run('read-outbox', args)) as (Buffer | null)[];
-  const found: Found[] = [];
-  for (let at = 0; at < reply.length; at += 3) {
-    const text = reply[at + 1]!;
-    const kept = reply[at + 2] ?? null;
-    const bytes = text.byteLength + (kept?.byteLength ?? 0);
-    const entry = parseEntry(text.toString());
-    const body = kept && entry[0] === 'A' ? envelopeIn(kept) : kept;
-    found.push({ position: reply[at]!.toString(), entry, body, bytes });
+async function readChunk(partition: Partition, args: readonly Argument[]): Promise<Chunk> {
+  const reply = (await partition.run('read-outbox', args)) as [Buffer, Buffer, ...(Buffer | null)[]];
+  const [runs, records, ...bodies] = reply;
+  const entries = parseEntries(records);
+  const found = positionsOf(runs.toString()).map((pos, at): Found => {
+    const entry = entries[at]!;
+    const kept = bodies[at] ?? null;
+    return { pos, entry, body: kept && entry[0] === 'A' ? envelopeIn(kept) : kept };
+  });
+  const bytes = bodies.reduce((sum, body) => sum + (body?.byteLength ?? 0), records.byteLength);
+  return { found, bytes };
+}
+
+/** View, n of the first, and how many: one after the other for each run of positions without a gap. */
+function positionsOf(runs: string): Position[] {
+  const numbers = runs === '' ? [] : runs.split(' ').map(Number);
+  const positions: Position[] = [];
+  for (let at = 0; at < numbers.length; at += 3) {
+    const [view, first, count] = [numbers[at]!, numbers[at + 1]!, numbers[at + 2]!];
+    for (let n = first; n < first + count; n += 1) positions.push({ view, n });
   }
-  return found;
+  return positions;
 }
 
 export async function markArchived(
