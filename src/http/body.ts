@@ -38,7 +38,7 @@ export function classifyBody(
     return 'base64';
   const mediaType = mediaTypeOf(contentType);
   if (!isUnicode(contentType)) return 'base64';
-  if (isJson(mediaType)) return parseJson(body, jsonDepthMax).deep ? 'base64' : 'json';
+  if (isJson(mediaType)) return isDeep(parseJson(body).text, jsonDepthMax) ? 'base64' : 'json';
   return isText(mediaType) && isUtf8(body) ? 'text' : 'base64';
 }
 
@@ -55,17 +55,15 @@ export function classifyLeniently(body: Buffer, contentType: string, jsonDepthMa
 export interface ParsedJson {
   readonly text: string;
   readonly value: unknown;
-  /** Nested deeper than `jsonDepthMax`. */
-  readonly deep: boolean;
 }
 
 /** The JSON that `body` is; throws `invalid-json` with the place, or `unsafe-json`. */
-export function parseJson(body: Buffer, jsonDepthMax: number): ParsedJson {
+export function parseJson(body: Buffer): ParsedJson {
   if (!isUtf8(body)) throw notUtf8(body);
-  return parseJsonText(body.toString('utf8'), jsonDepthMax);
+  return parseJsonText(body.toString('utf8'));
 }
 
-export function parseJsonText(text: string, jsonDepthMax: number): ParsedJson {
+export function parseJsonText(text: string): ParsedJson {
   // The parser would skip a byte order mark; inside a reply it would make JSON of something that is none.
   if (text.charCodeAt(0) === 0xfeff) throw invalidJson(placeOf(text, 0, 'a byte order mark'));
   let value: unknown;
@@ -76,7 +74,7 @@ export function parseJsonText(text: string, jsonDepthMax: number): ParsedJson {
   } catch (error) {
     throw refusalOf(text, error);
   }
-  return { text, value, deep: isDeep(text, jsonDepthMax) };
+  return { text, value };
 }
 
 /** Hardly any JSON has these words or an escape that could hide them; to look for them so costs less than a parser that does. */

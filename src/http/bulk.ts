@@ -15,7 +15,6 @@ const NDJSON = new Set(['application/x-ndjson', 'application/ndjson', 'applicati
 
 export interface BulkLimits {
   readonly bulkItemsMax: number;
-  readonly jsonDepthMax: number;
 }
 
 /**
@@ -37,22 +36,25 @@ export function readItems(
 }
 
 function readDocument(body: Buffer, limits: BulkLimits): { items: readonly ItemOrError[]; single: boolean } {
-  const text = checkedText(body, limits);
+  const { text, value } = checkedDocument(body);
   const root = rootSpan(text);
   if (text[root.start] !== '[') {
-    return { items: [readItem(text.slice(root.start, root.end), limits)], single: true };
+    return { items: [readItem(text.slice(root.start, root.end), value)], single: true };
   }
   const spans = elementsOf(text, root);
   refuseTooMany(spans.length, limits);
-  return { items: spans.map(({ start, end }) => readItem(text.slice(start, end), limits)), single: false };
+  const values = value as readonly unknown[] | undefined;
+  const items = spans.map(({ start, end }, index) => readItem(text.slice(start, end), values?.[index]));
+  return { items, single: false };
 }
 
-/** Unsafe keys are each item's own matter, all else is the document's. */
-function checkedText(body: Buffer, limits: BulkLimits): string {
+/** Without its value when it has unsafe keys: those are each item's own matter, all else is the document's. */
+function checkedDocument(body: Buffer): { readonly text: string; readonly value?: unknown } {
   try {
-    return parseJson(body, limits.jsonDepthMax).text;
+    return parseJson(body);
   } catch (error) {
-    if (error instanceof ClockworkError && error.code === 'unsafe-json') return body.toString('utf8');
+    if (error instanceof ClockworkError && error.code === 'unsafe-json')
+      return { text: body.toString('utf8') };
     throw error;
   }
 }
@@ -66,7 +68,7 @@ function readLines(body: Buffer, limits: BulkLimits): ItemOrError[] {
     start = end + 1;
     if (isBlank(bytes)) continue;
     refuseTooMany(items.length + 1, limits);
-    items.push(readLine(bytes, line, limits));
+    items.push(orError(() => parseJson(bytes), line));
   }
   return items;
 }
@@ -75,12 +77,9 @@ function isBlank(bytes: Buffer): boolean {
   return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
 }
 
-function readLine(bytes: Buffer, line: number, limits: BulkLimits): ItemOrError {
-  return orError(() => parseJson(bytes, limits.jsonDepthMax), line);
-}
-
-function readItem(text: string, limits: BulkLimits): ItemOrError {
-  return orError(() => parseJsonText(text, limits.jsonDepthMax), null);
+/** `value` is what `text` was parsed as with the document that it stands in; left out when it has not been. */
+function readItem(text: string, value: unknown): ItemOrError {
+  return value === undefined ? orError(() => parseJsonText(text), null) : { text, value };
 }
 
 function orError(read: () => Item, line: number | null): ItemOrError {

@@ -3,6 +3,7 @@ import type { Config } from '../config.js';
 import { ClockworkError } from '../errors.js';
 import type { RetryWish } from '../event/command.js';
 import { sha256Hex } from '../event/envelope.js';
+import { join } from '../event/packed.js';
 import { packResult, type ResponseHead } from '../event/result.js';
 import type { CompleteAnswer } from '../queue/answer.js';
 import type { Completion } from '../queue/emission.js';
@@ -51,10 +52,11 @@ export function completionOf(source: CompletionSource, context: HttpContext, rul
 }
 
 function fingerprintOf(said: string, result: Uint8Array): string {
-  return sha256Hex(Buffer.concat([Buffer.from(`${said}\n`), result]));
+  return sha256Hex(join(said, result));
 }
 
 function checkErrors(errors: readonly unknown[], { errorsMax, errorsBytesMax }: Config): void {
+  if (errors.length === 0) return;
   if (errors.length <= errorsMax && Buffer.byteLength(JSON.stringify(errors)) <= errorsBytesMax) return;
   throw new ClockworkError(
     'too-many-errors',

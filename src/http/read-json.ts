@@ -60,18 +60,14 @@ function escapePointer(name: string): string {
 }
 
 /** The body as JSON that `check` accepts. */
-export function readJson<Value>(
-  request: FastifyRequest,
-  check: (value: unknown) => Value,
-  jsonDepthMax: number,
-): Checked<Value> {
+export function readJson<Value>(request: FastifyRequest, check: (value: unknown) => Value): Checked<Value> {
   const contentType = request.headers['content-type'];
   if (contentType === undefined || !isJson(mediaTypeOf(contentType))) {
     throw new ClockworkError('unsupported-media-type', 'This route takes JSON.', {
       hint: 'Send it with `Content-Type: application/json`.',
     });
   }
-  const parsed = parseJson(bodyOf(request), jsonDepthMax);
+  const parsed = parseJson(bodyOf(request));
   return { ...parsed, value: check(parsed.value) };
 }
 

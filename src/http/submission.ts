@@ -152,6 +152,9 @@ export interface Parts {
   readonly cloudEvent: CloudEventAttributes | null;
 }
 
+/** Without a key no two requests have to be told from each other. */
+const NOTHING_TOLD: readonly string[] = Object.freeze([]);
+
 export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts): Submission {
   const { config, secretHeaders } = bulk.context;
   const { type, bytes, contentType, version, correlationId, cloudEvent } = parts;
@@ -193,18 +196,21 @@ export function submissionOfParts(bulk: BulkRequest, index: number, parts: Parts
     deadlineMs,
     durability: durability ?? rules?.durability ?? 'store',
     idempotencyKey: bulk.idempotencyKey === null ? null : `${bulk.idempotencyKey}#${index}`,
-    eventHeaders: [
-      JSON.stringify({
-        delayMs,
-        ...ends,
-        ...archives,
-        ...keyed,
-        version,
-        correlationId,
-        cloudEvent,
-        headers,
-      }),
-    ],
+    eventHeaders:
+      bulk.idempotencyKey === null
+        ? NOTHING_TOLD
+        : [
+            JSON.stringify({
+              delayMs,
+              ...ends,
+              ...archives,
+              ...keyed,
+              version,
+              correlationId,
+              cloudEvent,
+              headers,
+            }),
+          ],
   };
   return underRules(submission, rules);
 }

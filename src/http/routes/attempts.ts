@@ -27,7 +27,7 @@ export function attemptRoutes(app: App, context: HttpContext): void {
 
   app.patch('/v1/attempts/:attemptId', { schema: schemas.extendSchema }, async (request, reply) => {
     const { attemptId } = request.params;
-    const { value } = readJson(request, checkExtendBody, config.jsonDepthMax);
+    const { value } = readJson(request, checkExtendBody);
     const token = tokenOf(request);
     const result = await queue.extend({ attemptId, token, leaseMs: value.leaseMs });
     if (result.kind === 'unknown') throw attemptNotFound(attemptId);
@@ -71,8 +71,8 @@ async function complete(
   reply: FastifyReply,
   attemptId: string,
 ): Promise<FastifyReply> {
-  const { queue, config } = context;
-  const { value, text } = readJson(request, checkCompletionBody, config.jsonDepthMax);
+  const { queue } = context;
+  const { value, text } = readJson(request, checkCompletionBody);
   const { next, ...completion } = value;
   const token = tokenOf(request);
   const rules = completion.emit === undefined ? NO_RULES : await rulesOfEmitted(context, [completion]);

@@ -19,7 +19,7 @@ export function leaseRoutes(app: App, context: HttpContext): void {
   const { queue, config } = context;
 
   app.post('/v1/leases', { schema: leaseSchema }, async (request, reply) => {
-    const { value } = readJson(request, checkLeaseBody, config.jsonDepthMax);
+    const { value } = readJson(request, checkLeaseBody);
     checkNames(value, context);
     const waitMs = value.waitMs ?? 0;
     if (waitMs > 0 && !queue.hasRoomToWait) throw tooManyWaiters();

@@ -41,7 +41,7 @@ export function listenerRoutes(app: App, context: HttpContext): void {
     { schema: schemas.setListenerSchema },
     async (request, reply) => {
       const { type, name } = namesOf(context, request.params);
-      const { value } = readJson(request, checkListener, config.jsonDepthMax);
+      const { value } = readJson(request, checkListener);
       const listener = {
         name,
         responder: value.responder ?? false,

@@ -1,8 +1,10 @@
 /** Types: which there are, what is declared of them, and pausing them. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ClockworkError } from '../../errors.js';
 import type { SetTypeCommand, TypeView } from '../../event/command.js';
 import type { HttpContext } from '../context.js';
+import { isDeep } from '../json-depth.js';
 import { checkTypeName } from '../names.js';
 import { checker, readJson } from '../read-json.js';
 import { receiptOf, sendJson } from '../respond.js';
@@ -35,8 +37,8 @@ export function typeRoutes(app: App, context: HttpContext): void {
 
   app.put('/v1/types/:type', { schema: schemas.declareTypeSchema }, async (request, reply) => {
     const type = typeOf(context, request.params);
-    const { value, deep } = readJson(request, checkPolicy, config.jsonDepthMax);
-    if (deep)
+    const { value, text } = readJson(request, checkPolicy);
+    if (isDeep(text, config.jsonDepthMax))
       throw new ClockworkError('invalid-request', `The body is nested deeper than ${config.jsonDepthMax}.`);
     const policy = declaredPolicyOf(value, config);
     return set(context, reply, { kind: 'declare', type, policy, ifVersion: ifVersionOf(request) });

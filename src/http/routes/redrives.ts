@@ -20,7 +20,7 @@ export function redriveRoutes(app: App, context: HttpContext): void {
   const { queue, config } = context;
 
   app.post('/v1/redrives', { schema: schemas.createRedriveSchema }, async (request, reply) => {
-    const { value } = readJson(request, checkRedrive, config.jsonDepthMax);
+    const { value } = readJson(request, checkRedrive);
     const key = idempotencyKeyOf(request.headers, config.keyBytesMax);
     const idempotency =
       key === null
