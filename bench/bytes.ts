@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { envelopeIn } from '../src/store/redis/state-codec.js';
 import { Api } from '../test/support/api.js';
 import { bodyOf, onceStopped, type S3Figures, startOnRedisAndS3, TYPE } from './contestants.js';
 import { report } from './measure/machine.js';
@@ -103,7 +104,5 @@ async function sizes(redis: Redis): Promise<{ used: number; byKey: Map<string, n
 async function envelopeBytes(redis: Redis): Promise<number> {
   const [key] = await redis.keys('*:envelopes');
   const [, fields] = await redis.hscan(key!, 0, 'COUNT', 1);
-  // What is before it is the service's own, see include/beginning.lua.
-  const entry = (await redis.hgetBuffer(key!, fields[0]!))!;
-  return entry.byteLength - entry.indexOf(']') - 1;
+  return envelopeIn((await redis.hgetBuffer(key!, fields[0]!))!).byteLength;
 }

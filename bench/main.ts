@@ -64,7 +64,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   body: () => benchBody({ seconds }),
   bytes: () => benchBytes({ events: events(20_000, 100_000) }),
   archive: () =>
-    benchArchive({ rounds, events: events(5_000, 20_000), s3Ms: number(values['s3-ms'], 50, 50) }),
+    benchArchive({ rounds, events: events(20_000, 60_000), s3Ms: number(values['s3-ms'], 50, 50) }),
   idle: () =>
     benchIdle({ listeners: number(values.listeners, 1_000, 1_000), seconds: number(values.seconds, 5, 20) }),
   restore: () => benchRestore({ events: events(50_000, 1_000_000), checkpoint: values.checkpoint }),
