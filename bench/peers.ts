@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { startRedisServer } from '../test/support/redis-server.js';
 import type { Entrant, Run } from './measure/entrants.js';
-import { type PostgresServer, postgresMissing, startPostgres } from './postgres-server.js';
+import { natsMissing, startNats } from './nats-server.js';
+import { postgresMissing, startPostgres } from './postgres-server.js';
 
 const run = promisify(execFile);
 const FOLDER = 'bench/peers';
@@ -29,7 +30,7 @@ interface Peer {
   readonly server: string;
   /** Why its server cannot be started, or null. */
   missing(): string | null;
-  start(): Promise<Server | PostgresServer>;
+  start(): Promise<Server>;
   /** Of the jobs that the fastest do in the same time. */
   readonly share: number;
 }
@@ -67,6 +68,16 @@ const PEERS: readonly Peer[] = [
     missing: postgresMissing,
     start: startPostgres,
     share: 0.2,
+  },
+  {
+    name: 'NATS JetStream, from one process',
+    doesLess: 'no HTTP, no answer; not on the disk when it is acknowledged',
+    program: 'nats.mjs',
+    nodeMin: [20, 0],
+    server: 'NATS',
+    missing: natsMissing,
+    start: startNats,
+    share: 1,
   },
 ];
 
@@ -115,7 +126,7 @@ function entrantOf(
 }
 
 function installPeers(): void {
-  const wanted = ['bullmq', '@platformatic/job-queue', 'pg-boss'];
+  const wanted = ['bullmq', '@platformatic/job-queue', 'pg-boss', 'nats'];
   if (wanted.every((name) => existsSync(`${FOLDER}/node_modules/${name}`))) return;
   const { status } = spawnSync('npm', ['ci', '--silent', '--omit=optional', '--prefix', FOLDER], {
     stdio: 'inherit',

@@ -11,7 +11,7 @@ let n = 0;
 
 const add = () => producer.enqueue(`job-${n++}`, given.data);
 
-/** One that ends right after this: results are not kept. */
+/** Results are kept for an hour, as it does unless told otherwise. */
 async function processAll(count) {
   const worker = new Queue({ storage: new RedisStorage({ url: given.url }), concurrency: CONCURRENCY });
   await new Promise((resolve, reject) => {
