@@ -1,7 +1,8 @@
 /** The thread that unpacks objects of lines, checks them and makes sheets of them, see `decoder.ts`. */
 import { parentPort } from 'node:worker_threads';
+import type { Sheet } from '../event/sheet.js';
 import { unpackLines } from './lines.js';
-import { type Sheet, sheetOf } from './sheet.js';
+import { sheetOf } from './sheet.js';
 
 export interface DecodeTask {
   readonly number: number;

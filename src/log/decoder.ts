@@ -4,14 +4,16 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { KeptRecord } from '../event/record.js';
+import { recordsOf, type Sheet } from '../event/sheet.js';
 import type { Decoded, DecodeTask } from './decode-thread.js';
-import { recordsOf } from './sheet.js';
 
 /** An object of lines that is whole. */
 export interface Lines {
   readonly header: string;
   readonly sha256: string;
   readonly records: readonly KeptRecord[];
+  /** The same. */
+  readonly sheet: Sheet;
 }
 
 /** Null: it is not whole, or it could not be read this way. */
@@ -45,7 +47,7 @@ export class Decoder {
     if (decoded === null) return null;
     const { header, sha256, sheet } = decoded;
     try {
-      return { header, sha256, records: recordsOf(sheet) };
+      return { header, sha256, records: recordsOf(sheet), sheet };
     } catch {
       // The fields of a line are no JSON.
       return null;

@@ -1,9 +1,10 @@
 /** The thread that makes segments of records, see `encoder.ts`. */
+
 import { parentPort } from 'node:worker_threads';
 import type { LogRecord } from '../event/record.js';
+import { recordsOf, type Sheet } from '../event/sheet.js';
 import { encodeSegment } from './segment.js';
 import type { SegmentHeader, SegmentPlace } from './segment-header.js';
-import { recordsOf, type Sheet } from './sheet.js';
 
 export interface EncodeTask {
   readonly number: number;

@@ -181,14 +181,15 @@ async function replayFrom(
   const { store, partition, progress } = tools;
   // The store makes one lot ready while it takes in the one before.
   let before = Promise.resolve(true);
-  for await (const { header, records } of ahead(segmentsBelow(tools, from, link, fence))) {
+  for await (const { header, records, sheet } of ahead(segmentsBelow(tools, from, link, fence))) {
     let taken = 0;
     for (const chunk of chunksOf(records)) {
       taken += chunk.length;
       // With a part of a segment the one before it is the last that is wholly there.
       const slot = taken === records.length ? header.slot : header.slot - 1;
       const archived = { pos: chunk.at(-1)!.pos, slot };
-      const running = unheard(store.replay(partition, fence.epoch, chunk, archived));
+      const whole = chunk.length === records.length ? sheet : undefined;
+      const running = unheard(store.replay(partition, fence.epoch, chunk, archived, whole));
       if (!(await before)) return false;
       before = running;
     }

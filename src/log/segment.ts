@@ -4,6 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { comparePositions, formatPosition, type LogRecord, type Position } from '../event/record.js';
+import type { Sheet } from '../event/sheet.js';
 import type { QuickRead } from './decoder.js';
 import { CorruptSegmentError, decodeLines, LineRuns, messageOf, packLines, unpackLines } from './lines.js';
 import { decodeRecord, encodeRecord, isLogRecord } from './record-line.js';
@@ -33,6 +34,8 @@ export interface EncodedSegment {
 export interface Segment {
   readonly header: SegmentHeader;
   readonly records: readonly LogRecord[];
+  /** The same, where it was read that way. */
+  readonly sheet?: Sheet;
   /** Of everything before the footer, hex. */
   readonly sha256: string;
 }
@@ -63,8 +66,8 @@ export async function decodeSegment(key: string, bytes: Uint8Array, read?: Quick
   const lines = (await read?.(bytes)) ?? null;
   if (lines !== null) {
     const header = readHeader(key, lines.header);
-    const { records, sha256 } = lines;
-    if (records.every(isLogRecord)) return checked(key, { header, records, sha256 });
+    const { records, sheet, sha256 } = lines;
+    if (records.every(isLogRecord)) return checked(key, { header, records, sheet, sha256 });
   }
   const unpacked = await unpackLines(key, bytes);
   const header = readHeader(key, unpacked.header);

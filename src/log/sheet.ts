@@ -1,21 +1,13 @@
 /**
- * Sheets: the records of many lines in three pieces of memory, which another thread is given without a copy of each. To make
- * one of lines reads their bytes once, without a string or an object a record; it says what `decodeKeptRecord` says.
+ * Lines as a sheet: their bytes are read once, without a string or an object a record. The records of it are those that
+ * `decodeKeptRecord` reads.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { KeptRecord } from '../event/record.js';
 import { recordText } from '../event/record-text.js';
+import type { Sheet } from '../event/sheet.js';
 import { RUN_BYTES } from './lines.js';
 import { decodeKeptRecord, PAYLOAD_FIELD } from './record-line.js';
-
-export interface Sheet {
-  /** The records as a JSON array, in UTF-8; a record with a payload has null in its place. */
-  readonly fields: Uint8Array;
-  /** The payloads, one behind the other. */
-  readonly payloads: Uint8Array;
-  /** Of each record where its payload ends; -1: it has none. */
-  readonly ends: Int32Array;
-}
 
 /** Throws when a line is none that `encodeRecord` wrote. `lines` end with a line feed, each. */
 export function sheetOf(lines: Buffer, count: number): Sheet {
@@ -57,22 +49,6 @@ function payloadOf(record: KeptRecord): Uint8Array | null {
 }
 
 const encoder = new TextEncoder();
-
-/** Throws when the fields of a line were no JSON. */
-export function recordsOf({ fields, payloads, ends }: Sheet): KeptRecord[] {
-  const text = Buffer.from(fields.buffer, fields.byteOffset, fields.byteLength).toString();
-  const records = JSON.parse(text) as (KeptRecord & { payload: Uint8Array | null })[];
-  if (records.length !== ends.length) throw new Error('a line that is not one record');
-  const bytes = Buffer.from(payloads.buffer, payloads.byteOffset, payloads.byteLength);
-  let start = 0;
-  for (let index = 0; index < records.length; index += 1) {
-    const end = ends[index]!;
-    if (end < 0) continue;
-    records[index]!.payload = bytes.subarray(start, end);
-    start = end;
-  }
-  return records;
-}
 
 const LINE_FEED = 10;
 const QUOTE = 34;

@@ -59,6 +59,7 @@ import type {
   TypeView,
 } from '../event/command.js';
 import type { KeptRecord, LogRecord, Position } from '../event/record.js';
+import type { Sheet } from '../event/sheet.js';
 import type { NotArchived } from '../event/unarchived.js';
 
 export type StoreFailure =
@@ -188,13 +189,14 @@ export interface Recoverable {
    * `standing().last` is `archived.pos` all the same.
    *
    * It may be called again before it has answered: what comes later is applied later, and not at all when what came
-   * before it was not.
+   * before it was not. With `sheet`, which is the same records, a store need not write them down one by one.
    */
   replay(
     partition: number,
     epoch: number,
     records: readonly KeptRecord[],
     archived: { pos: Position; slot: number },
+    sheet?: Sheet,
   ): Promise<boolean>;
   /**
    * The state is that of the log `logId`; positions go on as (view, 1), (view, 2), …; the gate opens for this run. A

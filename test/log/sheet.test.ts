@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
 import type { KeptRecord, LogRecord } from '../../src/event/record.js';
+import { recordsOf } from '../../src/event/sheet.js';
 import { Decoder } from '../../src/log/decoder.js';
 import { Encoder } from '../../src/log/encoder.js';
 import { decodeKeptRecord, encodeRecord } from '../../src/log/record-line.js';
 import { CorruptSegmentError, decodeSegment, encodeSegment } from '../../src/log/segment.js';
-import { recordsOf, sheetFrom, sheetOf } from '../../src/log/sheet.js';
+import { sheetFrom, sheetOf } from '../../src/log/sheet.js';
 import { slotKey } from '../../src/log/slot.js';
 import { acceptedRecords, arbitraryRecords, LOG_ID } from '../support/records.js';
 

@@ -66,7 +66,8 @@ const plainEvents = fc
     },
   ]);
 
-const made = fc.record({
+/** Random work, and how its log is replayed. */
+export const made = fc.record({
   policy: fc.constantFrom(...POLICIES),
   steps: fc
     .array(fc.oneof({ weight: 3, arbitrary: plainEvents }, { weight: 1, arbitrary: stepsOf(5) }), {
@@ -83,7 +84,7 @@ const made = fc.record({
   had: fc.constantFrom(0, 0, 3, 5),
 });
 
-type Made = typeof made extends fc.Arbitrary<infer M> ? M : never;
+export type Made = typeof made extends fc.Arbitrary<infer M> ? M : never;
 
 /** Rejects when the two stores differ, with the steps that show it. */
 export async function compareReplays(harness: RedisHarness, options: WorkOptions): Promise<void> {
@@ -99,7 +100,11 @@ export async function compareReplays(harness: RedisHarness, options: WorkOptions
   );
 }
 
-async function compareOnce(harness: RedisHarness, { policy, steps, afterMs, pieces, had }: Made) {
+/** The log that the steps leave, and when they have ended. */
+export async function workOf({
+  policy,
+  steps,
+}: Pick<Made, 'policy' | 'steps'>): Promise<{ log: LogRecord[]; now: number }> {
   const core = new CoreModel(policy, LIMITS, STARTS_AT);
   const twin = new CoreModel(policy, LIMITS, STARTS_AT);
   const clock = {
@@ -109,9 +114,13 @@ async function compareOnce(harness: RedisHarness, { policy, steps, afterMs, piec
   };
   const both = new Both(twinStore(twin), core, clock);
   for (const step of steps) await both.do(step);
-  const log = logOf(core);
+  return { log: logOf(core), now: core.now };
+}
+
+async function compareOnce(harness: RedisHarness, { policy, steps, afterMs, pieces, had }: Made) {
+  const { log, now } = await workOf({ policy, steps });
   if (log.length === 0) return;
-  const open = () => harness.open({ policy, limits: LIMITS, startsAt: core.now + afterMs });
+  const open = () => harness.open({ policy, limits: LIMITS, startsAt: now + afterMs });
   const [one, other] = [await open(), await open()];
   try {
     const overlap = Math.floor((log.length * had) / 8);

@@ -60,6 +60,7 @@ import { listenersOf } from '../../event/listeners.js';
 import { comparePositions, type KeptRecord, type LogRecord, type Position } from '../../event/record.js';
 import { findEnds, findRedrives } from '../../event/redrive.js';
 import { promoteDue, releaseArchived } from '../../event/schedule.js';
+import type { Sheet } from '../../event/sheet.js';
 import type { PartitionState } from '../../event/state.js';
 import { noteAsked, viewStats } from '../../event/stats.js';
 import { viewTree } from '../../event/tree.js';
@@ -340,11 +341,13 @@ export class EmbeddedStore implements Store, Recoverable {
     epoch: number,
     records: readonly KeptRecord[],
     archived: { pos: Position; slot: number },
+    sheet?: Sheet,
   ): Promise<boolean> {
     return this.engine.recover('replay', epoch, () => {
       const { last } = this.#state;
       const lacking = records.filter(({ pos }) => last === null || comparePositions(pos, last) > 0);
-      this.#carryOut({ records: [...lacking, { op: 'archived', ...archived }], result: null });
+      this.engine.takeIn(lacking, lacking.length === records.length ? sheet : undefined);
+      this.#carryOut({ records: [{ op: 'archived', ...archived }], result: null });
       // Else the calls of the whole log would be remembered until its end.
       forgetPast(this.#state, this.engine.now());
     });

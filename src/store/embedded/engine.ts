@@ -7,7 +7,9 @@ import fs from 'node:fs';
 import { apply } from '../../event/apply.js';
 import type { Decision } from '../../event/decide/decision.js';
 import type { Policy } from '../../event/policy.js';
+import type { KeptRecord, StoreRecord } from '../../event/record.js';
 import { releaseArchived, tidy } from '../../event/schedule.js';
+import type { Sheet } from '../../event/sheet.js';
 import type { Limits, PartitionState } from '../../event/state.js';
 import { stilledBy } from '../../event/tree.js';
 import { type Standing, StoreError, type StoreHealth } from '../store.js';
@@ -169,12 +171,28 @@ export class Engine {
 
   carryOut<Result>({ records, result }: Decision<Result>): Result {
     for (const record of records) {
-      apply(this.state, record);
+      this.#apply(record);
       this.folder.journal.append(record);
-      this.wakes.note(record);
-      this.wakes.noteChanged(stilledBy(this.state, record));
     }
     return result;
+  }
+
+  /** What happened elsewhere; with `sheet`, which is the same records, they are written down in one piece. */
+  takeIn(records: readonly KeptRecord[], sheet?: Sheet): void {
+    let taken = 0;
+    try {
+      for (; taken < records.length; taken += 1) this.#apply(records[taken]!);
+    } finally {
+      // The journal has what the state has, also when one does not fit.
+      if (sheet !== undefined && taken === records.length) this.folder.journal.appendSheet(sheet);
+      else for (const record of records.slice(0, taken)) this.folder.journal.append(record);
+    }
+  }
+
+  #apply(record: StoreRecord): void {
+    apply(this.state, record);
+    this.wakes.note(record);
+    this.wakes.noteChanged(stilledBy(this.state, record));
   }
 
   /** Whoever archives hears of it when somebody waits for that. */

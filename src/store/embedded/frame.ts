@@ -53,6 +53,24 @@ export function writeFrame(into: Buffer, at: number, meta: string, payload: Uint
   return end;
 }
 
+/** The same with the meta in pieces. */
+export function writeFrameOf(
+  into: Buffer,
+  at: number,
+  meta: readonly Uint8Array[],
+  payload: Uint8Array,
+): number {
+  let end = at + FRAME_HEAD_BYTES;
+  for (const piece of [...meta, payload]) {
+    into.set(piece, end);
+    end += piece.byteLength;
+  }
+  into.writeUInt32LE(end - payload.byteLength - at - FRAME_HEAD_BYTES, at + 4);
+  into.writeUInt32LE(payload.byteLength, at + 8);
+  into.writeUInt32LE(crc32(into.subarray(at + 4, end)), at);
+  return end;
+}
+
 /** How long the frame at `at` says it is, or null when its head is not all there. */
 export function frameBytes(bytes: Buffer, at: number): number | null {
   if (at + FRAME_HEAD_BYTES > bytes.byteLength) return null;

@@ -3,9 +3,10 @@
  * header before them. Payloads are copied to their frames: one piece to write costs less than two a record do.
  */
 import type { StoreRecord } from '../../event/record.js';
-import { frameBytesMax, writeFrame } from './frame.js';
+import type { Sheet } from '../../event/sheet.js';
+import { FRAME_HEAD_BYTES, frameBytesMax, writeFrame, writeFrameOf } from './frame.js';
 import { GROUP_HEADER_BYTES } from './journal-file.js';
-import { metaOf, payloadOf } from './record-frame.js';
+import { metaOf, metaOfSheet, payloadOf } from './record-frame.js';
 
 const GROUP_BUFFER_BYTES = 256 * 1024;
 
@@ -33,6 +34,15 @@ export class Group {
     this.#end = writeFrame(this.buffer, this.#end, meta, payload);
     this.frames += 1;
     if ('id' in record) this.ids.add(record.id);
+  }
+
+  /** Whoever reads of them does so after the store was opened, and that waits for all that there is. */
+  addSheet(sheet: Sheet): void {
+    const meta = metaOfSheet(sheet);
+    const metaBytes = meta.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.#makeRoom(FRAME_HEAD_BYTES + metaBytes + sheet.payloads.byteLength);
+    this.#end = writeFrameOf(this.buffer, this.#end, meta, sheet.payloads);
+    this.frames += 1;
   }
 
   /** Of its frames. */

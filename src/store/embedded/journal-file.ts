@@ -30,7 +30,9 @@ import { decodeFrame, type Frame } from './frame.js';
 
 const MAGIC = Buffer.from('clockwork.journal');
 export const FILE_HEADER_BYTES = 128;
-const FORMAT = 1;
+/** Since 2 a frame may hold many records. */
+const FORMAT = 2;
+const OLDEST_FORMAT = 1;
 const GROUP_MAGIC = Buffer.from('cwkg');
 export const GROUP_HEADER_BYTES = 32;
 const ZEROS = Buffer.alloc(1 << 20);
@@ -76,7 +78,7 @@ function decodeHeader(path: string, file: Buffer): JournalHeader {
     crc32(header.subarray(0, -4)) === header.readUInt32LE(FILE_HEADER_BYTES - 4);
   if (!sound) throw new FolderError(path, 'damaged at offset 0: its header is not sound');
   const format = header.readUInt32LE(24);
-  if (format !== FORMAT) {
+  if (format < OLDEST_FORMAT || format > FORMAT) {
     throw new FolderError(path, `is of format ${format}; this version reads format ${FORMAT}`);
   }
   return {

@@ -14,6 +14,7 @@
  */
 
 import type { StoreRecord } from '../../event/record.js';
+import type { Sheet } from '../../event/sheet.js';
 import { StoreError } from '../store.js';
 import type { Files } from './files.js';
 import { journalPath } from './folder.js';
@@ -77,13 +78,22 @@ export class Journal {
   }
 
   append(record: StoreRecord): void {
+    this.#gather().add(record);
+  }
+
+  /** Of the records of a recovery. */
+  appendSheet(sheet: Sheet): void {
+    this.#gather().addSheet(sheet);
+  }
+
+  #gather(): Group {
     if (this.#failure) throw this.#failure;
     if (!this.#gathering) {
       this.#gathering = new Group(this.#spare ?? undefined);
       this.#spare = null;
     }
-    this.#gathering.add(record);
     this.#running ??= this.#run();
+    return this.#gathering;
   }
 
   /** Resolves when everything appended so far is durable. */

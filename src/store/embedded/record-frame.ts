@@ -1,6 +1,7 @@
-/** Records as frames: everything but the payload as JSON, the payload as it is. */
-import type { StoreRecord } from '../../event/record.js';
+/** Records as frames: everything but the payload as JSON, the payload as it is. Those of a recovery are many in a frame. */
+import type { KeptRecord, StoreRecord } from '../../event/record.js';
 import { recordText } from '../../event/record-text.js';
+import { type Sheet, withPayloads } from '../../event/sheet.js';
 import type { Frame } from './frame.js';
 
 export function payloadOf(record: StoreRecord): Uint8Array | null {
@@ -13,9 +14,25 @@ export function metaOf(record: StoreRecord): string {
   return 'at' in record ? recordText(record) : JSON.stringify(record);
 }
 
+/** What the meta of a frame with many records is; in a journal of format 1 there is none. */
+interface SheetMeta {
+  readonly op: 'sheet';
+  readonly ends: readonly number[];
+  readonly records: KeptRecord[];
+}
+
+const SHEET_END = Buffer.from('}');
+
+/** The meta, in pieces, of the frame whose payload is the sheet's payloads. */
+export function metaOfSheet({ fields, ends }: Sheet): Uint8Array[] {
+  return [Buffer.from(`{"op":"sheet","ends":[${ends.join()}],"records":`), fields, SHEET_END];
+}
+
 /** `payload` is what stands for the frame's own, which is a view of a buffer that will go. */
-export function decodeRecord(frame: Frame, payload: Uint8Array | null): StoreRecord {
-  return withPayload(JSON.parse(frame.meta) as StoreRecord, payload);
+export function decodeRecords(frame: Frame, payload: Uint8Array | null): readonly StoreRecord[] {
+  const meta = JSON.parse(frame.meta) as StoreRecord | SheetMeta;
+  if (meta.op === 'sheet') return withPayloads(meta.records, payload!, meta.ends);
+  return [withPayload(meta, payload)];
 }
 
 /** Gives a record that was parsed its payload, when it is of those that have one. */

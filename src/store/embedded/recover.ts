@@ -10,8 +10,11 @@ import { FolderError, journalPath, snapshotPath } from './folder.js';
 import type { Frame } from './frame.js';
 import { type JournalEnd, readJournalFile } from './journal-file.js';
 import type { Keep } from './payload.js';
-import { decodeRecord } from './record-frame.js';
+import { decodeRecords } from './record-frame.js';
 import { readSnapshot } from './snapshot-file.js';
+
+/** Of what does not fit; a frame may hold the records of a whole segment. */
+const META_SHOWN_MAX = 500;
 
 export interface FoldOptions {
   readonly dir: string;
@@ -78,11 +81,11 @@ export function applyFrame(
   payload: Uint8Array | null,
 ): void {
   try {
-    apply(state, decodeRecord(frame, payload));
+    for (const record of decodeRecords(frame, payload)) apply(state, record);
   } catch (error) {
     throw new FolderError(
       path,
-      `holds a record that does not follow from those before: ${frame.meta}`,
+      `holds a record that does not follow from those before: ${frame.meta.slice(0, META_SHOWN_MAX)}`,
       error,
     );
   }

@@ -85,13 +85,16 @@ export async function openScene(dir: string, more: EmbeddedMore = {}): Promise<S
 }
 
 /** What the folder holds, as a start would read it. Throws FolderError when a start would. */
-export function readFolder(dir: string): StateDump {
+export function readFolder(
+  dir: string,
+  { policy, limits }: Pick<EmbeddedOptions, 'policy' | 'limits'> = { policy: POLICY, limits: LIMITS },
+): StateDump {
   const { journals, snapshots } = readContents(dir);
   const { state } = fold({
     dir,
     logId: readIdentity(dir)!,
-    policy: POLICY,
-    limits: LIMITS,
+    policy,
+    limits,
     snapshot: snapshots.at(-1) ?? null,
     upTo: journals.at(-1)!,
     toTheEnd: true,
