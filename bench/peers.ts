@@ -128,10 +128,10 @@ function entrantOf(
 function installPeers(): void {
   const wanted = ['bullmq', '@platformatic/job-queue', 'pg-boss', 'nats'];
   if (wanted.every((name) => existsSync(`${FOLDER}/node_modules/${name}`))) return;
-  const { status } = spawnSync('npm', ['ci', '--silent', '--omit=optional', '--prefix', FOLDER], {
-    stdio: 'inherit',
-  });
-  if (status !== 0) throw new Error(`npm ci in ${FOLDER} failed`);
+  // As the lock says; `npm ci` would ask for what BullMQ's optional packages have for every other system too.
+  const args = ['install', '--no-save', '--silent', '--omit=optional', '--prefix', FOLDER];
+  const { status } = spawnSync('npm', args, { stdio: 'inherit' });
+  if (status !== 0) throw new Error(`npm install in ${FOLDER} failed`);
 }
 
 function nodeVersion(): string {
