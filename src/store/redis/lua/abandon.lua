@@ -14,7 +14,7 @@
 --@include attempt
 local FIELDS = 6
 local known = redis.call('GET', KEYS[CONSTANT_KEYS + 1])
-known = known and cjson.decode(known)
+known = known and cmsgpack.unpack(known)
 if not known or known[2] <= now or known[1] ~= tonumber(ARGV[8]) then
   return { '', 0 }
 end

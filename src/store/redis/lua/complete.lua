@@ -15,20 +15,37 @@
 --@include gate
 --@include head
 --@include record
+--@include deferred
 --@include wake
 --@include state
 --@include accepted
 
--- What has been emitted in this very call may be next of its ordering key.
+-- All states that are asked for are read at once, and what has changed is written at once. What has been emitted in this very
+-- call may be next of its ordering key.
 local loadStored = loadState
+local packedOf, loaded, changed = {}, {}, {}
 
 local function loadState(id)
-  local state = loadStored(id)
+  local state = loaded[id] or (packedOf[id] and unpackState(packedOf[id])) or loadStored(id)
   if not state and #added > 0 then
     applyAccepted()
     state = loadStored(id)
   end
+  loaded[id] = state
   return state
+end
+
+local function saveState(id, state)
+  loaded[id], changed[id] = state, state
+end
+
+local function writeStates()
+  local states = {}
+  for id, state in pairs(changed) do
+    states[#states + 1] = id
+    states[#states + 1] = cmsgpack.pack(state)
+  end
+  callInSlices('HSET', EVENTS, states)
 end
 --@include attempt
 --@include type-set
@@ -169,11 +186,12 @@ local function readEmit(first, count)
   return emit
 end
 
-local answers = {}
+local items, ids = {}, {}
 local first = FIRST + 2
 while first <= #ARGV do
   local count = tonumber(ARGV[first + 11])
-  answers[#answers + 1] = complete({
+  ids[#ids + 1] = ARGV[first]
+  items[#items + 1] = {
     id = ARGV[first],
     ordinal = tonumber(ARGV[first + 1]),
     listener = tonumber(ARGV[first + 2]),
@@ -186,9 +204,19 @@ while first <= #ARGV do
     fingerprint = ARGV[first + 9],
     result = ARGV[first + 10],
     emit = readEmit(first + FIELDS, count),
-  })
+  }
   first = first + FIELDS + count * EMIT_FIELDS
 end
+for index, packed in ipairs((packedStates(ids))) do
+  packedOf[ids[index]] = packed
+end
+local answers = {}
+for index, item in ipairs(items) do
+  answers[index] = complete(item)
+end
 applyAccepted()
+writeStates()
 noteRecords()
-return { wakeAll(), listenersVersion, unpack(answers) }
+local woken = wakeAll()
+writeDeferred()
+return { woken, listenersVersion, unpack(answers) }

@@ -102,7 +102,7 @@ for first = 3, known and #known or 0, 4 do
 end
 if #reply > 0 then
   known[1] = known[1] + 1
-  redis.call('SET', CALL_KEY, cjson.encode(known), 'KEEPTTL')
+  redis.call('SET', CALL_KEY, cmsgpack.pack(known), 'KEEPTTL')
   return { 'leased', '', known[1], unpack(reply) }
 end
 

@@ -6,7 +6,7 @@
 local server = redis
 local redis, callInSlices, writeDeferred
 do
-  local resultsGathered, settledGathered, leasesGathered, openGathered = {}, {}, {}, {}
+  local resultsGathered, settledGathered, leasesGathered, endedGathered, openGathered = {}, {}, {}, {}, {}
 
   -- Lua takes some 8,000 arguments to a call.
   local ARGUMENTS_MAX = 4000
@@ -17,15 +17,19 @@ do
     end
   end
 
-  redis = { error_reply = server.error_reply }
+  redis = { error_reply = server.error_reply, sha1hex = server.sha1hex }
 
   function redis.call(command, key, ...)
     local first, second = ...
     if key == LEASED_UNTIL and command == 'ZADD' then
       leasesGathered[second] = first
       return 1
-    elseif key == LEASED_UNTIL and command == 'ZREM' and leasesGathered[first] then
-      leasesGathered[first] = nil
+    elseif key == LEASED_UNTIL and command == 'ZREM' then
+      if leasesGathered[first] then
+        leasesGathered[first] = nil
+      else
+        endedGathered[#endedGathered + 1] = first
+      end
       return 1
     elseif key == RESULTS and command == 'HSET' then
       resultsGathered[#resultsGathered + 1] = first
@@ -47,12 +51,14 @@ do
       leases[#leases + 1] = expiresAt
       leases[#leases + 1] = member
     end
+    -- One that has ended may have been leased again.
+    callInSlices('ZREM', LEASED_UNTIL, endedGathered)
     callInSlices('ZADD', LEASED_UNTIL, leases)
     callInSlices('HSET', RESULTS, resultsGathered)
     callInSlices('RPUSH', SETTLED, settledGathered)
     for ordinal, count in pairs(openGathered) do
       server.call('HINCRBY', OPEN, ordinal, count)
     end
-    resultsGathered, settledGathered, leasesGathered, openGathered = {}, {}, {}, {}
+    resultsGathered, settledGathered, leasesGathered, endedGathered, openGathered = {}, {}, {}, {}, {}
   end
 end

@@ -45,7 +45,7 @@ end
 
 local function recallCall(key)
   local known = redis.call('GET', key)
-  return known and cjson.decode(known)
+  return known and cmsgpack.unpack(known)
 end
 
 local function rememberGrant(call, id, listener, grant, token)
@@ -57,5 +57,5 @@ local function rememberGrant(call, id, listener, grant, token)
 end
 
 local function rememberCall(key, call, at)
-  redis.call('SET', key, cjson.encode(call), 'PX', call[2] - at + CALL_GRACE_MS)
+  redis.call('SET', key, cmsgpack.pack(call), 'PX', call[2] - at + CALL_GRACE_MS)
 end
