@@ -4,8 +4,9 @@
 --
 -- KEYS     the constant ones below, then the queues `fresh` of the items' types
 -- ARGV     1–7 head, 8 most types, 9 what new events are refused as (0: they are not; or 3 or 5), 10 the version of the
---          listeners that the caller knows, 11 the items as one JSON array, 12 their envelopes, one behind the other.
---          An item is [id, ordinal of its type, which of the queues, where its envelope ends, delay in ms] and, when there is
+--          listeners that the caller knows, 11 the items as one JSON array, 12 and up the
+--          envelope of each. Each is an argument, since every text that Lua makes costs time by its length, also by cutting.
+--          An item is [id, ordinal of its type, which of the queues, delay in ms] and, when there is
 --          more to be said of it, behind that an object with what there is of: `type`, its name, when the ordinal is a guess;
 --          `archive`, true with that durability; `scope` and `fingerprint` of its idempotency key; `deadlineMs`, after which
 --          it ends if it is not complete by then, unless it is as the type says; `listeners` that get it, each as its ordinal and which
@@ -31,13 +32,13 @@
 --@include accepted
 local TYPES_MAX = tonumber(ARGV[8])
 local REFUSED = tonumber(ARGV[9])
-local ENVELOPES_OF_ALL = ARGV[12]
 if listenersVersion ~= tonumber(ARGV[10]) then
   return { '', 'stale' }
 end
 
 -- An item.
-local ID, ORDINAL, QUEUE, ENVELOPE_END, DELAY_MS, MORE = 1, 2, 3, 4, 5, 6
+local ID, ORDINAL, QUEUE, DELAY_MS, MORE = 1, 2, 3, 4, 5
+local BEFORE_ENVELOPES = 11
 local NOTHING_MORE = {}
 
 -- Everything that is stored about their ids and scopes is fetched at once.
@@ -215,8 +216,7 @@ end
 for _, place in ipairs(accepted) do
   local item = items[place]
   local id, ordinal, more = item[ID], item[ORDINAL], item[MORE]
-  local begin = place > 1 and items[place - 1][ENVELOPE_END] or 0
-  local envelope = string.sub(ENVELOPES_OF_ALL, begin + 1, item[ENVELOPE_END])
+  local envelope = ARGV[BEFORE_ENVELOPES + place]
   local queue = KEYS[CONSTANT_KEYS + item[QUEUE]]
   local deadlineMs = more.deadlineMs or policyOf(ordinal).deadlineMs
   if more == NOTHING_MORE and not deadlineMs then

@@ -24,7 +24,7 @@ end
 -- What stands in ENVELOPES, and what in EVENTS, if anything. A replay has some states that are packed already.
 local function withBeginning(envelope, state)
   if type(state) == 'table' and #state == 6 and #envelope <= BEGINNING_ENVELOPE_BYTES_MAX then
-    return string.format('[0,%.0f,%.0f,%.0f,%.0f,%.0f]', unpack(state, 2, 6)) .. envelope, nil
+    return string.format('[0,%d,%d,%d,%d,%d]', unpack(state, 2, 6)) .. envelope, nil
   end
   return '[]' .. envelope, type(state) == 'table' and cmsgpack.pack(state) or state
 end
