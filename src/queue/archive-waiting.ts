@@ -106,6 +106,10 @@ interface Sleeper {
 /** How far one partition is archived, and who waits for it. */
 class ArchivedTo {
   readonly sleepers = new Set<Sleeper>();
+  /** Those among them that no look has judged yet. */
+  readonly #newcomers = new Set<Sleeper>();
+  /** As the last look found it: who was judged by that is not judged by it again. */
+  #seen: Position | null = null;
   #looking = false;
   /** Somebody came, or something happened, since the look that is under way began. */
   #again = false;
@@ -121,6 +125,7 @@ class ArchivedTo {
       const settle = () => {
         clearTimeout(timer);
         this.sleepers.delete(sleeper);
+        this.#newcomers.delete(sleeper);
         if (this.sleepers.size === 0) this.#stopTimer();
       };
       const sleeper: Sleeper = {
@@ -136,6 +141,7 @@ class ArchivedTo {
       };
       const timer = setTimeout(() => sleeper.end('late'), ms);
       this.sleepers.add(sleeper);
+      this.#newcomers.add(sleeper);
       this.#timer ??= setInterval(() => this.look(), this.lookMs);
       this.look();
     });
@@ -159,7 +165,11 @@ class ArchivedTo {
     try {
       const archived = await this.ask();
       if (archived === null) return;
-      for (const sleeper of [...this.sleepers]) {
+      const isNews = this.#seen === null || comparePositions(archived.pos, this.#seen) !== 0;
+      const judged = [...(isNews ? this.sleepers : this.#newcomers)];
+      this.#seen = archived.pos;
+      this.#newcomers.clear();
+      for (const sleeper of judged) {
         const outcome = sleeper.judge(archived.pos);
         if (outcome !== null) sleeper.end(outcome);
       }

@@ -4,6 +4,7 @@
  */
 export class Turns {
   readonly #waiting: { owner: string; go: () => void }[] = [];
+  readonly #dropped = new Set<string>();
   #state: number;
 
   constructor(seed: number) {
@@ -37,7 +38,9 @@ export class Turns {
 
   /** Resolves when it is the caller's turn; never, once `owner` has been dropped. */
   take(owner: string): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push({ owner, go: resolve }));
+    return new Promise((resolve) => {
+      if (!this.#dropped.has(owner)) this.#waiting.push({ owner, go: resolve });
+    });
   }
 
   /** Gives one of those that wait its turn. */
@@ -46,8 +49,9 @@ export class Turns {
     chosen?.go();
   }
 
-  /** A process has died: nothing of it goes on. */
+  /** A process has died: nothing of it goes on, not even what it was about to do. */
   drop(owner: string): void {
+    this.#dropped.add(owner);
     for (let i = this.#waiting.length - 1; i >= 0; i--) {
       if (this.#waiting[i]?.owner === owner) this.#waiting.splice(i, 1);
     }
