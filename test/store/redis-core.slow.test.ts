@@ -2,12 +2,11 @@
 import t from 'tap';
 import { RedisHarness } from '../support/redis-harness.js';
 import { startRedisServer } from '../support/redis-server.js';
-import { MISTAKES, plant } from './planted-mistakes.js';
+import { findMistakes } from './find-mistakes.js';
+import { MISTAKES } from './planted-mistakes.js';
 import { compareWithCore } from './random-work.js';
 
 const RUNS = 2_500;
-/** Each mistake shows itself within this many sequences, most within a few hundred. */
-const MISTAKE_RUNS_MAX = 5_000;
 
 t.test('the Redis store and the core', { timeout: 1_180_000 }, async (t) => {
   const server = await startRedisServer(['--appendonly', 'no']);
@@ -20,13 +19,5 @@ t.test('the Redis store and the core', { timeout: 1_180_000 }, async (t) => {
     await compareWithCore(harness, { runs: RUNS, seed });
   });
 
-  for (const mistake of MISTAKES) {
-    await t.test(`a planted mistake is found: ${mistake.name}`, async (t) => {
-      const harness = new RedisHarness(server.url, { partitions: 1, edit: plant(mistake) });
-      t.teardown(() => harness.close());
-      const { seed = 1, steps } = mistake;
-      const work = { runs: MISTAKE_RUNS_MAX, seed, shorten: false, ...(steps && { steps }) };
-      await t.rejects(compareWithCore(harness, work), { message: /Property failed/ });
-    });
-  }
+  await findMistakes(t, server.url, MISTAKES, compareWithCore);
 });
