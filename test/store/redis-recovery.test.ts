@@ -272,3 +272,43 @@ t.test(
     t.match(event, { type: 'type 0' });
   },
 );
+
+t.test('a Redis whose append-only file ends within a transaction never comes to half of it', async (t) => {
+  const torn = await startRedisServer(['--appendfsync', 'always']);
+  t.teardown(() => torn.stop());
+  const client = new Redis(torn.url);
+  t.teardown(() => client.disconnect());
+  await client.eval("redis.call('SET', 'first', 1) redis.call('SET', 'second', 1)", 0);
+  await torn.kill();
+  await torn.cutFile('*1\r\n$4\r\nEXEC\r\n'.length / 2);
+  await torn.start();
+
+  const store = await open(t, { url: torn.url });
+  t.ok(await store.holdArchiving(0, 'me', 60_000));
+  await openNew(store);
+  t.match(await store.accept([command()]), [{ kind: 'accepted' }]);
+  await torn.kill();
+  await torn.start();
+
+  t.same(await client.mget('first', 'second'), [null, null]);
+  const standing = { logId: store.logId, view: 1, last: { view: 1, n: 2 } };
+  t.match(await store.standing(0), standing, 'what was written after it is there');
+});
+
+t.test(
+  'a Redis that must not be told to write its file anew is taken as it is, with a warning',
+  async (t) => {
+    const server = await startRedisServer();
+    t.teardown(() => server.stop());
+    const client = new Redis(server.url);
+    t.teardown(() => client.disconnect());
+    await client.set('first', 1);
+    await client.acl('SETUSER', 'limited', 'on', '>secret', '~*', '&*', '+@all', '-bgrewriteaof');
+    const warnings: string[] = [];
+    const logger = { info: () => {}, warn: (_: object, message: string) => void warnings.push(message) };
+    const store = await open(t, { url: server.url.replace('//', '//limited:secret@'), logger });
+    await openNew(store);
+    t.match(await store.accept([command()]), [{ kind: 'accepted' }]);
+    t.match(warnings, [/grant BGREWRITEAOF/]);
+  },
+);

@@ -49,6 +49,8 @@ const LEASE_MS_SLOW = 1_000;
 const SLOW_MS = 1_200;
 const LEASES_A_CALL = 4;
 const PAGE = 500;
+/** Far longer than any load takes, and short of a test's own limit, which cannot tell what was waited for. */
+const DUE_WITHIN_MS = 240_000;
 
 export class Load {
   readonly ledger = new Ledger();
@@ -76,9 +78,17 @@ export class Load {
     this.#failure.catch(() => undefined);
   }
 
-  /** Resolves as soon as what the ledger says `isDue`. */
+  /** Resolves as soon as what the ledger says `isDue`; rejects when that takes far too long, and tells what is open. */
   async until(isDue: (ledger: Ledger) => boolean): Promise<void> {
-    await Promise.race([this.ledger.until(() => isDue(this.ledger)), this.#failure]);
+    const inTime = new AbortController();
+    const tooLate = delay(DUE_WITHIN_MS, undefined, { signal: inTime.signal }).then(async () => {
+      throw new Error(`it does not come true: ${isDue}; ${await this.#open()}`);
+    });
+    try {
+      await Promise.race([this.ledger.until(() => isDue(this.ledger)), this.#failure, tooLate]);
+    } finally {
+      inTime.abort();
+    }
   }
 
   /** Resolves when every event has been posted and completed, as far as its client and its listener know. */
@@ -120,6 +130,16 @@ export class Load {
     const stored = await this.#storedIds();
     const strangers = [...stored].filter((id) => !this.ledger.keyOfId.has(id)).length;
     return { posted: ids.length, known, complete, lost: ids.length - known, strangers };
+  }
+
+  /** What the service says of some of the events that no listener has completed. */
+  async #open(): Promise<string> {
+    const { keyOfId, acknowledged, broken } = this.ledger;
+    const open = [...keyOfId.keys()].filter((id) => !acknowledged.has(id));
+    const ask = async (id: string) => (await this.#api(0).call('GET', `/v1/events/${id}`)).text;
+    const some = await Promise.all(open.slice(0, 3).map((id) => ask(id).catch(String)));
+    const counts = `${keyOfId.size} posted, ${acknowledged.size} completed`;
+    return `${counts}; open: ${some.join(' ')}; broken: ${broken.slice(0, 3).join(', ')}`;
   }
 
   #api(n: number): Api {

@@ -127,7 +127,8 @@ export class LossyLoad {
     const lost = new Set<string>();
     let open: readonly string[] = posted;
     while (open.length > 0) {
-      if (performance.now() > endsAt) throw new Error(`${open.length} events do not come to an end`);
+      if (performance.now() > endsAt)
+        throw new Error(`no end of ${open.length} events: ${await this.#tell(open)}`);
       const still: string[] = [];
       for (const id of open) {
         const event = await this.#poll(id);
@@ -137,7 +138,10 @@ export class LossyLoad {
       open = still;
       await this.#pause(REPEAT_MS);
     }
-    await this.until(() => posted.every((id) => lost.has(id) || this.told.isDone(id)));
+    const isOpen = (id: string) => !lost.has(id) && !this.told.isDone(id);
+    await this.until(() => !posted.some(isOpen)).catch(async (error: Error) => {
+      throw new Error(`${error.message}; not seen in the log: ${await this.#tell(posted.filter(isOpen))}`);
+    });
     while (await this.#lags()) await this.#pause(REPEAT_MS);
     // The first of these pages may have been asked for before.
     const ends = this.#ends + 2;
@@ -285,6 +289,12 @@ export class LossyLoad {
     }
     if (![wanted].flat().includes(reply.status)) throw unexpected(reply);
     return reply;
+  }
+
+  /** What the service says of the first few. */
+  async #tell(ids: readonly string[]): Promise<string> {
+    const told = ids.slice(0, 3).map(async (id) => (await this.#api.call('GET', `/v1/events/${id}`)).text);
+    return (await Promise.all(told)).join(' ');
   }
 
   #pause(ms: number): Promise<void> {

@@ -3,7 +3,7 @@
  * It is ended by its process id, and its folder is removed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,8 @@ export interface RedisServer {
   readonly pid: number;
   /** kill -9; what the append-only file holds is there again after `start`. */
   kill(): Promise<void>;
+  /** After `kill`: the end of the append-only file never reached the disk. */
+  cutFile(bytes: number): Promise<void>;
   /** Starts it again after `kill`, with the same port and folder. */
   start(): Promise<void>;
   /** Ends it and removes its folder. May be called twice. */
@@ -59,6 +61,13 @@ export async function startRedisServer(args: readonly string[] = []): Promise<Re
       return child.pid;
     },
     kill,
+    async cutFile(bytes) {
+      const folder = join(dir, 'appendonlydir');
+      const names = (await readdir(folder)).filter((name) => name.endsWith('.incr.aof'));
+      if (names.length !== 1) throw new Error(`one file was to be cut, and there are: ${names}`);
+      const file = join(folder, names[0]!);
+      await truncate(file, Math.max(0, (await stat(file)).size - bytes));
+    },
     start,
     async stop() {
       await kill();

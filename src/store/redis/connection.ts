@@ -29,6 +29,8 @@ const RECONNECT_AGAIN_MS = 2_000;
 const CLOSE_MS_MAX = 1_000;
 
 export type Argument = string | number | Buffer;
+/** Sends a plain command to one server. */
+export type Ask = (name: string, ...args: readonly string[]) => Promise<unknown>;
 
 export class Connection {
   readonly #client: Redis | Cluster;
@@ -99,11 +101,16 @@ export class Connection {
   }
 
   /** A plain command of every master, for the facts about the servers. */
-  async ask(name: string, ...args: readonly string[]): Promise<unknown[]> {
+  ask(name: string, ...args: readonly string[]): Promise<unknown[]> {
+    return this.each((ask) => ask(name, ...args));
+  }
+
+  /** What is to be done with every master. */
+  async each<Result>(work: (ask: Ask) => Promise<Result>): Promise<Result[]> {
     const clients = this.#masters();
     if (clients.length === 0)
-      throw new StoreError('unavailable', name, 'no node of the cluster is known yet');
-    return Promise.all(clients.map((client) => client.call(name, ...args)));
+      throw new StoreError('unavailable', 'connect', 'no node of the cluster is known yet');
+    return Promise.all(clients.map((client) => work((name, ...args) => client.call(name, ...args))));
   }
 
   #masters(): Redis[] {

@@ -57,6 +57,7 @@ import {
 } from '../store.js';
 import { acceptBatch } from './accept.js';
 import { parseAddress } from './address.js';
+import { AppendOnlyFiles } from './append-only-file.js';
 import { completeBatch, extendBatch, handBack, type OnAttempt, onAttempt } from './attempt.js';
 import { Coalescer } from './coalescer.js';
 import { Connection } from './connection.js';
@@ -124,6 +125,7 @@ export class RedisStore implements Store, Recoverable {
   }
 
   readonly #full: FullGauge;
+  readonly #files: AppendOnlyFiles;
 
   private constructor(
     /** That of the log as first seen; of a store that was empty, the one that a new log would get. */
@@ -135,6 +137,7 @@ export class RedisStore implements Store, Recoverable {
     private facts: ServerFacts,
   ) {
     this.#full = new FullGauge(connection);
+    this.#files = new AppendOnlyFiles(connection, options.logger ?? null);
     this.#lanes = partitions.map((partition) => this.#laneOf(partition));
     // Behind the same address there may be another server now, or one with other settings.
     connection.onReady(() => void this.#lookAgain());
@@ -332,6 +335,7 @@ export class RedisStore implements Store, Recoverable {
   }
 
   async holdArchiving(partition: number, holder: string, ms: number): Promise<boolean> {
+    await this.#untilFilesAreWhole(partition);
     return holdArchiving(this.#partition(partition), holder, ms);
   }
 
@@ -346,6 +350,7 @@ export class RedisStore implements Store, Recoverable {
   }
 
   async beginRecovery(partition: number, epoch: number): Promise<boolean> {
+    await this.#untilFilesAreWhole(partition);
     return this.#recovery(partition).begin(epoch, this.partitions);
   }
 
@@ -457,6 +462,10 @@ export class RedisStore implements Store, Recoverable {
 
   #partition(number: number): Partition {
     return this.#lane(number).partition;
+  }
+
+  #untilFilesAreWhole(partition: number): Promise<void> {
+    return this.#files.untilWhole(async () => (await this.#recovery(partition).standing()).open);
   }
 
   #recovery(number: number): Recovery {

@@ -47,9 +47,13 @@ async function readSettings(connection: Connection): Promise<Map<string, string>
       return new Map(flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1]!]] : [])));
     });
   } catch (error) {
-    if (/NOPERM|unknown command|not allowed/i.test(String(error))) return null;
+    if (isForbidden(error)) return null;
     throw error;
   }
+}
+
+export function isForbidden(error: unknown): boolean {
+  return /NOPERM|unknown command|not allowed/i.test(String(error));
 }
 
 function factsOf(info: Map<string, string>, settings: Map<string, string> | null): ServerFacts {
@@ -91,7 +95,7 @@ function refusalOf(info: Map<string, string>): string | null {
   return null;
 }
 
-function parseInfo(text: string): Map<string, string> {
+export function parseInfo(text: string): Map<string, string> {
   const pairs = text.split(/\r?\n/).map((line) => /^([^#:]+):(.*)$/.exec(line));
   return new Map(pairs.flatMap((pair) => (pair ? [[pair[1]!, pair[2]!]] : [])));
 }
