@@ -16,7 +16,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { BlobStore } from '../blob/blob.js';
-import { formatPosition, type Position } from '../event/record.js';
+import { formatPosition, type LogRecord, type Position } from '../event/record.js';
 import { type Outbox, type Recoverable, StoreError } from '../store/store.js';
 import {
   type ArchiverEvent,
@@ -30,11 +30,11 @@ import { type Clock, processClock } from './clock.js';
 import type { Archived, Head } from './head.js';
 import { confirm, Opening, readTaken } from './opening.js';
 import { openLog } from './plain-opening.js';
-import { followsOn, LogReader } from './reader.js';
+import { LogReader } from './reader.js';
 import { type EncodedSegment, encodeSegment, SEGMENT_RAW_BYTES_MAX, SEGMENT_RECORDS_MAX } from './segment.js';
 import type { SegmentPlace } from './segment-header.js';
+import { type Gap, type Made, makeSegment } from './segment-making.js';
 import { slotKey } from './slot.js';
-import { endsWithinStep } from './step.js';
 
 export interface ArchiverOptions {
   readonly blobs: BlobStore;
@@ -94,6 +94,10 @@ export class Archiver {
   #pending: EncodedSegment | null = null;
   /** More than that was waiting when it was taken. */
   #more = false;
+  /** What comes behind what is being put, made meanwhile. */
+  #next: Made | null = null;
+  /** Read, and too much for the segment that was made. */
+  #left: readonly LogRecord[] = [];
   /** Archived, and not yet noted in the store. */
   #unmarked: Archived | null = null;
 
@@ -225,17 +229,20 @@ export class Archiver {
     this.#head = null;
     this.#pending = null;
     this.#unmarked = null;
+    this.#next = null;
+    this.#left = [];
   }
 
-  /** One call to the store or to the log, whichever is next. */
+  /** What is next: a call to the store or to the log, or a segment put and the one behind it made meanwhile. */
   async #step(): Promise<'go on' | 'rest' | 'idle' | 'fenced'> {
     if (this.#unmarked !== null) {
       await this.#mark(this.#unmarked);
-      return this.#more ? 'go on' : 'rest';
+      return this.#hasMore() ? 'go on' : 'rest';
     }
     // Who was overtaken leaves the other in peace for an interval: two that race only make each other work.
     if (this.#head !== null && this.#pending !== null) {
-      return (await this.#put(this.#head, this.#pending)) ? 'go on' : 'rest';
+      await this.#archive(this.#head, this.#pending);
+      return this.#hasMore() ? 'go on' : 'rest';
     }
     if (this.#clock.nowMs() >= this.#heldUntilMs) return (await this.#hold()) ? 'go on' : 'idle';
     if (this.#head !== null) return (await this.#take(this.#head)) ? 'go on' : 'idle';
@@ -299,10 +306,37 @@ export class Archiver {
     this.#error = `another store has gone on with the log, in view ${logView}; this one has view ${view}`;
   }
 
+  /** A segment is put and noted in the store; beside that the next is made, when more is known to wait. */
+  async #archive(head: Head, segment: EncodedSegment): Promise<void> {
+    const { slot, to } = segment.header;
+    const after = { ...head, slot, to, sha256: segment.sha256 };
+    const [done, made] = await Promise.allSettled([this.#putAndMark(head, segment), this.#makeNext(after)]);
+    const isPut = this.#head?.slot === slot;
+    if (made.status === 'fulfilled' && (isPut || this.#pending === segment)) this.#next = made.value;
+    if (isPut && this.#next !== null) this.#putNext(this.#next);
+    for (const outcome of [done, made]) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  async #putAndMark(head: Head, segment: EncodedSegment): Promise<void> {
+    await this.#put(head, segment);
+    if (this.#unmarked !== null && !this.#abandon.signal.aborted) await this.#mark(this.#unmarked);
+  }
+
+  /** Null: nothing waits, or it is for others to say what is wrong, or to ask whether this process still archives. */
+  async #makeNext(after: Head): Promise<Made | null> {
+    if (this.#next !== null || !this.#more || this.#clock.nowMs() >= this.#heldUntilMs) return this.#next;
+    const made = await this.#make(after);
+    return typeof made === 'string' || 'first' in made ? null : made;
+  }
+
   async #mark(upTo: Archived): Promise<void> {
     const { outbox, partition } = this.#options;
     await outbox.markArchived(partition, upTo.pos, upTo.slot, ...this.#viewOfHead());
     this.#unmarked = null;
+  }
+
+  #hasMore(): boolean {
+    return this.#head !== null && (this.#pending !== null || this.#more);
   }
 
   #viewOfHead(): [view: number] | [] {
@@ -312,34 +346,40 @@ export class Archiver {
 
   /** Makes a segment of what waits behind the head; false when nothing does. */
   async #take(head: Head): Promise<boolean> {
-    const { outbox, partition } = this.#options;
-    const limit = { records: SEGMENT_RECORDS_MAX, bytes: TAKE_BYTES };
-    const records = await outbox.readOutbox(partition, head.to, limit, ...this.#viewOfHead());
-    while (endsWithinStep(records)) {
-      const more = await outbox.readOutbox(partition, records.at(-1)!.pos, limit, ...this.#viewOfHead());
-      // Another archiver has trimmed in between: what there is, it has archived.
-      if (more.length === 0) {
-        this.#forgetHead();
-        return true;
-      }
-      records.push(...more);
-    }
-    const first = records[0];
-    if (first === undefined) {
+    const made = await this.#make(head);
+    if (made === 'nothing') {
       this.#succeed('running');
       this.#waitingSinceMs = null;
       return false;
     }
-    this.#waitingSinceMs ??= this.#clock.nowMs();
-    if (!followsOn(head.to, first.pos)) {
-      this.#reopenAfterGap(head, first.pos);
-      return true;
-    }
-    const { encode = encodeSegment } = this.#options;
-    const segment = await encode(this.#placeAfter(head, records.at(-1)?.pos ?? first.pos), records);
-    this.#pending = segment;
-    this.#more = segment.header.count < records.length || records.length >= SEGMENT_RECORDS_MAX;
+    // What there was, another archiver has archived.
+    if (made === 'trimmed') this.#forgetHead();
+    else if ('first' in made) this.#reopenAfterGap(head, made.first);
+    else this.#putNext(made);
     return true;
+  }
+
+  #putNext({ segment, left, more }: Made): void {
+    this.#waitingSinceMs ??= this.#clock.nowMs();
+    this.#pending = segment;
+    this.#left = left;
+    this.#more = more;
+    this.#next = null;
+  }
+
+  /** A segment of what waits behind `head`, which is the log's end by the time that it is put. */
+  #make(head: Head): Promise<Made | Gap | 'nothing' | 'trimmed'> {
+    const { encode = encodeSegment } = this.#options;
+    const read = (after: Position | null) => this.#read(after);
+    const make = (records: readonly LogRecord[]) =>
+      encode(this.#placeAfter(head, records.at(-1)!.pos), records);
+    return makeSegment({ after: head.to, left: this.#left, read, make });
+  }
+
+  #read(after: Position | null): Promise<LogRecord[]> {
+    const { outbox, partition } = this.#options;
+    const limit = { records: SEGMENT_RECORDS_MAX, bytes: TAKE_BYTES };
+    return outbox.readOutbox(partition, after, limit, ...this.#viewOfHead());
   }
 
   #placeAfter(head: Head, last: Position): SegmentPlace {
@@ -363,7 +403,7 @@ export class Archiver {
     const end = head.to === null ? 'nothing' : formatPosition(head.to);
     const known = this.#gapAfter === end;
     this.#gapAfter = end;
-    this.#head = null;
+    this.#forgetHead();
     if (!known) return;
     throw new LogMismatchError(`the log has ${end}, the outbox goes on from ${formatPosition(first)}`);
   }
