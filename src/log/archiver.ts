@@ -9,6 +9,9 @@
  *     running ── the store's gate has closed ──► opening
  *     opening ── another store has gone on with the log ──► fenced ── looked at again slowly ──► opening
  *
+ * While a segment is put and noted in the store the next one is made, when it is known that more waits; should the
+ * first not come to stand in its slot, both are dropped.
+ *
  * A put that failed may have been done, so it is sent again as it was (same bytes, same slot, same `putId`) until
  * it is created or the slot is taken; by the `putId` in the slot the archiver knows its own. When another has the
  * slot, whatever was to be put is dropped and the log is opened again: the cursor is where the log ends, so that
