@@ -11,11 +11,13 @@ import { BlobError, type BlobInfo } from '../../src/blob/blob.js';
 import { comparePositions, formatPosition, type LogRecord, type Position } from '../../src/event/record.js';
 import { Archiver } from '../../src/log/archiver.js';
 import { LogReader } from '../../src/log/reader.js';
+import { encodeSegment } from '../../src/log/segment.js';
 import { type Outbox, StoreError } from '../../src/store/store.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { MemoryBlobs } from '../support/memory-blobs.js';
 import { MemoryOutbox } from '../support/memory-outbox.js';
 import { acceptedRecord, LOG_ID } from '../support/records.js';
+import { smallOf } from '../support/small-segments.js';
 import { Turns } from '../support/turns.js';
 
 const SEEDS = Number(process.env['SEEDS'] ?? 100);
@@ -132,6 +134,7 @@ class World {
       archiveIntervalMs: 1_000,
       clock,
       newPutId: () => `${name}/${++puts}`,
+      ...(this.#names % 2 === 0 ? { encode: smallOf(encodeSegment) } : {}),
       report: (event) => {
         if (event.kind === 'overtaken') this.weather.counts.overtaken++;
         if (event.kind === 'failed' && event.state === 'refused') this.refusal = event.error;

@@ -10,6 +10,7 @@ import type { Archiver } from '../../src/log/archiver.js';
 import type { dropOldCheckpoints, makeCheckpoint } from '../../src/log/checkpoint-maker.js';
 import type { LogReader } from '../../src/log/reader.js';
 import type { cutLog } from '../../src/log/retention.js';
+import type { encodeSegment } from '../../src/log/segment.js';
 
 const LOG = fileURLToPath(new URL('../../src/log/', import.meta.url));
 
@@ -27,9 +28,10 @@ export interface EditedLog {
   readonly makeCheckpoint: typeof makeCheckpoint;
   readonly dropOldCheckpoints: typeof dropOldCheckpoints;
   readonly cutLog: typeof cutLog;
+  readonly encodeSegment: typeof encodeSegment;
 }
 
-const MODULES = ['archiver', 'reader', 'checkpoint-maker', 'retention'];
+const MODULES = ['archiver', 'reader', 'checkpoint-maker', 'retention', 'segment'];
 
 /** Stands in for `node:zlib`: what it is given, as it is. */
 const NO_COMPRESSION = `

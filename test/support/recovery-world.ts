@@ -25,6 +25,7 @@ import type { EditedLog } from './edited-log.js';
 import { ManualClock } from './manual-clock.js';
 import { type ServerMistakes, SimServer } from './sim-server.js';
 import { Clients } from './simulated-clients.js';
+import { smallOf } from './small-segments.js';
 import { factsOf } from './state-facts.js';
 import { CalmBlobs, Places, StormyBlobs } from './stormy-place.js';
 import { Turns } from './turns.js';
@@ -73,7 +74,8 @@ interface Instance {
   readonly archiver: Archiver;
   readonly clock: ManualClock;
   server: SimServer;
-  taken: readonly LogRecord[];
+  /** What it made of which records, by slot. */
+  readonly made: Map<number, readonly LogRecord[]>;
 }
 
 export class World {
@@ -208,6 +210,9 @@ export class World {
     let puts = 0;
     const server = this.#servers[this.turns.below(this.#servers.length)]!;
     const store = this.#storeOf(name);
+    const { encodeSegment } = this.options.log;
+    const encode = this.#names % 2 === 0 ? smallOf(encodeSegment) : encodeSegment;
+    const made = new Map<number, readonly LogRecord[]>();
     const archiver = new this.options.log.Archiver({
       logId: LOG_ID,
       partition: 0,
@@ -219,10 +224,15 @@ export class World {
       archiveIntervalMs: 1_000,
       clock,
       newPutId: () => `${name}/${++puts}`,
+      encode: async (place, records) => {
+        const segment = await encode(place, records);
+        made.set(place.slot, records.slice(0, segment.header.count));
+        return segment;
+      },
       report: (event) => this.#hear(name, event),
     });
     archiver.start();
-    this.#instances.push({ name, archiver, clock, server, taken: [] });
+    this.#instances.push({ name, archiver, clock, server, made });
   }
 
   #hear(name: string, event: ArchiverEvent): void {
@@ -233,8 +243,7 @@ export class World {
     if (event.kind === 'failed' && event.state === 'refused') this.#fault ??= event.error;
     if (event.kind === 'checkpointDamaged') this.#checkDropped(event);
     if (event.kind !== 'archived') return;
-    const { taken } = this.#instance(name);
-    for (const { pos } of taken.slice(0, event.records)) {
+    for (const { pos } of this.#instance(name).made.get(event.slot) ?? []) {
       const position = formatPosition(pos);
       this.#acknowledged.add(position);
       this.#learnLog();
@@ -294,7 +303,6 @@ export class World {
       readOutbox: async (_partition, after, _limit, view) => {
         const count = 1 + this.turns.below(4);
         const records = await call('readOutbox', (server) => server.readOutbox(after, count, view));
-        this.#instance(owner).taken = records;
         return records;
       },
       markArchived: (_partition, pos, slot, view) =>
