@@ -260,7 +260,8 @@ export class Archiver {
       this.#heldUntilMs = askedMs + HOLD_AGAIN_MS;
       return true;
     }
-    this.#head = null;
+    // Also what was read: when this process archives again, the store may be another by then.
+    this.#forgetHead();
     this.#succeed('standby');
     this.#waitingSinceMs = null;
     return false;
